@@ -1,0 +1,290 @@
+//! What a source is, resolved: no overrides left to apply, no variable left to fill in, no secret inside.
+//!
+//! These plain structs travel in a run's manifest; workers read them from there and from nowhere else.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chunk::Kind,
+    retry::{Backoff, millis},
+};
+
+/// The name of a secret (`razorpay.key_id`); its value lives with the workers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(pub String);
+
+/// One source, as a worker needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// What it holds, for people.
+    pub about: String,
+    /// The zone in which its days are counted.
+    pub timezone: Tz,
+    /// The most chunks in flight over all runs, whatever the flags say.
+    pub width: Option<u32>,
+    /// Tries of one chunk before it is discarded.
+    pub chunk_attempts: u32,
+    /// The wait between two tries of a chunk.
+    pub chunk_backoff: Backoff,
+    /// In a sequential run, a discarded chunk stops the later ones.
+    pub stop_on_discard: bool,
+    /// How it is extracted.
+    pub extract: ExtractSpec,
+}
+
+impl SourceSpec {
+    /// Which kind of worker extracts it.
+    pub fn kind(&self) -> Kind {
+        match self.extract {
+            ExtractSpec::Api(_) => Kind::Api,
+        }
+    }
+
+    /// The secrets that a worker needs for it, each once.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match &self.extract {
+            ExtractSpec::Api(api) => api.auth.secrets(),
+        }
+    }
+}
+
+/// The part of a source that only its extractor reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ExtractSpec {
+    /// Pages of an HTTP API.
+    Api(Box<ApiSpec>),
+}
+
+/// An HTTP API: where it is, how it pages, what a page looks like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApiSpec {
+    /// Scheme, host and perhaps a path: `https://api.razorpay.com`.
+    pub base_url: String,
+    /// How a request proves who asks.
+    pub auth: Auth,
+    /// The request that is repeated page by page.
+    pub request: RequestSpec,
+    /// How a chunk's range becomes parameters.
+    pub window: Window,
+    /// How to get from one page to the next.
+    pub paginator: Paginator,
+    /// Where the records lie in a page.
+    pub records: Records,
+    /// Tries of one request.
+    pub retry: RequestRetry,
+    /// Limits of one request.
+    pub limits: RequestLimits,
+}
+
+/// Method-independent parts of a request; all shipped sources use GET.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestSpec {
+    /// Appended to the base URL.
+    pub path: String,
+    /// Fixed query parameters.
+    pub params: BTreeMap<String, String>,
+    /// Fixed headers.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// How a request proves who asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// User name and password (RFC 7617).
+    Basic {
+        /// The user name.
+        username: SecretRef,
+        /// The password.
+        password: SecretRef,
+    },
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer {
+        /// The token.
+        token: SecretRef,
+    },
+    /// A key in a header or a query parameter.
+    ApiKey {
+        /// Where it goes.
+        #[serde(rename = "in")]
+        place: KeyPlace,
+        /// Name of the header or parameter.
+        name: String,
+        /// What stands before the key, such as `Token `.
+        prefix: String,
+        /// The key.
+        key: SecretRef,
+    },
+}
+
+impl Auth {
+    /// The secrets that it needs.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::None => vec![],
+            Self::Basic { username, password } => vec![username, password],
+            Self::Bearer { token } => vec![token],
+            Self::ApiKey { key, .. } => vec![key],
+        }
+    }
+}
+
+/// Where an API key goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyPlace {
+    /// A request header.
+    Header,
+    /// A query parameter.
+    Query,
+}
+
+/// How a chunk's range becomes parameters of a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Which query parameter carries which bound.
+    pub params: BTreeMap<String, WindowBound>,
+    /// How a bound is written.
+    pub format: TimeFormat,
+    /// What the API means by its two parameters.
+    pub bounds: Bounds,
+    /// The smallest step of the API's bounds: subtracted from the upper one when it is included.
+    #[serde(with = "millis")]
+    pub granularity: Duration,
+}
+
+/// One bound of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WindowBound {
+    /// The lower one.
+    Start,
+    /// The upper one.
+    End,
+}
+
+/// What an API means by the bounds of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bounds {
+    /// Both belong: the upper one is asked one granularity earlier.
+    Closed,
+    /// The lower belongs, the upper does not.
+    HalfOpen,
+    /// Neither belongs: the lower one is asked one granularity earlier.
+    Open,
+    /// Undocumented: asked one granularity wider at both ends; rows outside the chunk are dropped.
+    Unknown,
+}
+
+/// How a time is written, in a request or in a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFormat {
+    /// Seconds since 1970.
+    EpochS,
+    /// Milliseconds since 1970.
+    EpochMs,
+    /// `2025-08-31`.
+    Date,
+    /// RFC 3339; without an offset, in the source's zone.
+    Iso8601,
+    /// A strftime pattern; without an offset in it, in the source's zone.
+    Strftime(String),
+}
+
+/// How to get from one page to the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Paginator {
+    /// There is one page.
+    None,
+    /// Pages have numbers.
+    PageNumber {
+        /// Parameter of the page's number.
+        page_param: String,
+        /// Number of the first page.
+        start_page: u64,
+        /// Parameter of the page's size, if it is sent.
+        size_param: Option<String>,
+        /// Records per page.
+        size: u64,
+        /// Where the body says how many pages there are.
+        total_pages_path: Option<String>,
+        /// Where the body says how many records there are in all.
+        total_path: Option<String>,
+        /// Where the body says whether another page follows.
+        has_more_path: Option<String>,
+    },
+    /// Records are skipped (limit/offset, count/skip).
+    Offset {
+        /// Parameter of the number of records to skip.
+        offset_param: String,
+        /// Parameter of the page's size.
+        limit_param: String,
+        /// Records per page.
+        limit: u64,
+        /// The first offset; 0 unless the API counts from elsewhere.
+        start: u64,
+        /// Where the body says how many records there are in all.
+        total_path: Option<String>,
+        /// Where the body says whether another page follows.
+        has_more_path: Option<String>,
+    },
+    /// Each page names the next.
+    Cursor {
+        /// Where the body names the next page; null or absent on the last.
+        cursor_path: String,
+        /// The parameter that carries it back.
+        param: String,
+        /// Parameter of the page's size, if it is sent.
+        limit_param: Option<String>,
+        /// Records per page.
+        limit: Option<u64>,
+        /// Where the body says whether another page follows.
+        has_more_path: Option<String>,
+        /// Where the body says how many records there are in all.
+        total_path: Option<String>,
+    },
+}
+
+/// Where the records lie in a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Records {
+    /// Dotted path of the array, such as `data.items`; empty when the page is the array.
+    pub selector: String,
+}
+
+/// Tries of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestRetry {
+    /// Tries in all.
+    pub attempts: u32,
+    /// The wait between them, unless the API names one.
+    pub backoff: Backoff,
+}
+
+/// Limits of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestLimits {
+    /// To connect.
+    #[serde(with = "millis")]
+    pub connect_timeout: Duration,
+    /// Between two pieces of a body.
+    #[serde(with = "millis")]
+    pub read_timeout: Duration,
+    /// For the whole request.
+    #[serde(with = "millis")]
+    pub total_timeout: Duration,
+    /// Bytes of one decompressed body.
+    pub max_body_bytes: u64,
+    /// Pages of one chunk.
+    pub max_pages: u64,
+}

@@ -1,0 +1,134 @@
+//! What a target table's rows look like: what the worker checks and the loader creates.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::spec::TimeFormat;
+
+/// The columns and rules of one target table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The target table, without its schema.
+    pub table: String,
+    /// The columns that identify a row; empty when nothing does.
+    pub key: Vec<String>,
+    /// The column whose values lie in a row's chunk.
+    pub range_column: Option<String>,
+    /// How many rows of a chunk may be rejected.
+    pub rejects: RejectLimit,
+    /// What happens to a NUL character, which Postgres cannot store.
+    pub nul: NulPolicy,
+    /// In the order of the artifact's header.
+    pub columns: Vec<Column>,
+}
+
+impl Contract {
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The names of all columns, in order.
+    pub fn column_names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// The version that markers carry: the first 16 hex digits of the sha256 of the contract as JSON.
+    pub fn version(&self) -> String {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex::encode(&Sha256::digest(&json)[..8])
+    }
+}
+
+/// One column of a target table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name in the table and in the artifact's header.
+    pub name: String,
+    /// The record's field it comes from, as a path of keys.
+    pub from: Vec<String>,
+    /// Its type in Postgres.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+    /// How a date or time is written in the record; RFC 3339 unless said.
+    pub format: Option<TimeFormat>,
+    /// A row without a value is rejected.
+    pub required: bool,
+}
+
+/// The types that a column may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// Any text.
+    Text,
+    /// A 64-bit integer.
+    Bigint,
+    /// An exact decimal.
+    Numeric {
+        /// Digits in all, 1 to 1000.
+        precision: u16,
+        /// Digits after the point.
+        scale: u16,
+    },
+    /// A 64-bit float.
+    Double,
+    /// True or false.
+    Boolean,
+    /// A calendar day.
+    Date,
+    /// An instant.
+    Timestamptz,
+    /// Any JSON value.
+    Jsonb,
+}
+
+impl fmt::Display for ColumnType {
+    /// As Postgres spells it in `CREATE TABLE`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.pad("text"),
+            Self::Bigint => f.pad("bigint"),
+            Self::Numeric { precision, scale } => f.pad(&format!("numeric({precision},{scale})")),
+            Self::Double => f.pad("double precision"),
+            Self::Boolean => f.pad("boolean"),
+            Self::Date => f.pad("date"),
+            Self::Timestamptz => f.pad("timestamptz"),
+            Self::Jsonb => f.pad("jsonb"),
+        }
+    }
+}
+
+/// What happens to a NUL character in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NulPolicy {
+    /// The row is rejected.
+    #[default]
+    Reject,
+    /// The character is taken out and counted.
+    Strip,
+}
+
+/// How many rows of a chunk may be rejected before the chunk fails.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectLimit {
+    /// At most so many.
+    Rows(u64),
+    /// At most so large a part of all rows of the chunk, 0 to 1.
+    Share(f64),
+}
+
+impl RejectLimit {
+    /// Whether `rejected` of `all` rows are more than the limit.
+    pub fn exceeded(self, rejected: u64, all: u64) -> bool {
+        match self {
+            Self::Rows(limit) => rejected > limit,
+            #[expect(clippy::cast_precision_loss, reason = "a share needs no exact count above 2^53 rows")]
+            Self::Share(limit) => rejected as f64 > limit * all as f64,
+        }
+    }
+}

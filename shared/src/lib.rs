@@ -1,0 +1,17 @@
+//! What the coordinator and the workers both speak, and nothing else.
+//!
+//! - [`chunk`]: ids, ranges and states; pure
+//! - [`retry`]: failure classes and the back-off decision; pure
+//! - [`config`]: YAML files -> all their faults, or plain structs
+//! - [`contract`]: what a target table's rows look like
+//! - [`redis`]: the queue and the fleet; the only user of the Redis crates
+//! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
+//! - [`telemetry`]: tracing set-up
+
+pub mod chunk;
+pub mod config;
+pub mod contract;
+pub mod redis;
+pub mod retry;
+pub mod storage;
+pub mod telemetry;

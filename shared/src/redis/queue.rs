@@ -1,0 +1,326 @@
+//! Chunks in the queue: enqueue, claim, heartbeat, facts, failures.
+//!
+//! Every transition is one call of the function library beside this file and may be repeated.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Redis, RedisError};
+use crate::{
+    chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, Generation, Kind, RunId, SourceId, WorkerId},
+    storage::marker::GrantRef,
+};
+
+/// One source's part of a run, as the queue needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunEntry {
+    /// The run.
+    pub run: RunId,
+    /// The source.
+    pub source: SourceId,
+    /// Which workers may claim.
+    pub kind: Kind,
+    /// One at a time and in order, or several.
+    pub mode: ExecutionMode,
+    /// The most chunks of this run in flight.
+    pub parallel_workers: u32,
+    /// The most chunks of the source in flight, over all runs.
+    pub width: Option<u32>,
+    /// A discarded chunk stops the later ones of a sequential run.
+    pub stop_on_discard: bool,
+    /// Tries of one chunk.
+    pub attempts: u32,
+    /// Chunks of the source in this run: a sequential one is claimable once so many are in.
+    pub total: u64,
+}
+
+/// One chunk to enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkEntry {
+    /// Its identity.
+    pub range: ChunkRange,
+    /// Which outcome is wanted; reopens an ended chunk only when higher than the one known.
+    pub generation: Generation,
+    /// Storage shows no outcome: reopens a chunk that Redis alone calls ended, at the same generation.
+    /// Redis must have been read before storage was.
+    pub unproven: bool,
+}
+
+/// What an enqueue changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Chunks that were not known.
+    pub added: u64,
+    /// Chunks that had ended and are available again.
+    pub reopened: u64,
+}
+
+/// Who asks for work: `nonce` rises with every new claim and stays for a repeated one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    /// One claim loop.
+    pub worker: WorkerId,
+    /// Its rising number, from 1.
+    pub nonce: u64,
+    /// How long a grant lasts without a heartbeat.
+    pub lease: Duration,
+}
+
+/// What a claim answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// A chunk is leased.
+    Granted(Grant),
+    /// Nothing now.
+    Empty {
+        /// When to ask again.
+        ask_again: Duration,
+    },
+}
+
+/// A leased chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Which outcome is wanted.
+    pub generation: Generation,
+    /// Worker, nonce and which try it is.
+    pub by: GrantRef,
+    /// How many tries there are.
+    pub attempts: u32,
+    /// Its losses are used up: the whole work is to write a `discarded` marker and report it.
+    pub discard: Option<String>,
+}
+
+/// A lease that someone holds, or held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Which outcome is worked on.
+    pub generation: Generation,
+    /// Worker, nonce and which try it is.
+    pub by: GrantRef,
+}
+
+/// How far the extraction of a chunk is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Pages read.
+    pub pages: u64,
+    /// Rows written.
+    pub rows: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// An outcome that a standing marker proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Which outcome.
+    pub generation: Generation,
+    /// Completed, split or discarded.
+    pub state: ChunkState,
+    /// The lease that this frees, if the reporter holds one.
+    pub by: Option<(WorkerId, u64)>,
+    /// What came out.
+    pub tally: Tally,
+    /// For a discard: the error.
+    pub error: Option<String>,
+}
+
+/// Why a grant is given back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GiveBack {
+    /// The try failed; another follows after the wait.
+    Retry {
+        /// Back-off.
+        wait: Duration,
+        /// For people, in `status`.
+        error: String,
+    },
+    /// No try is counted: the worker ends, or lacks a secret.
+    Release,
+    /// No try is counted, and nothing of the source is granted for the wait: 429.
+    Defer {
+        /// As the source asked.
+        wait: Duration,
+    },
+}
+
+/// What a heartbeat answers for one lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulse {
+    /// Held; renewed.
+    Ok,
+    /// The run is cancelled: stop.
+    Cancel,
+    /// Someone else holds it, or it has ended.
+    Lost,
+}
+
+/// How far a source's part of a run is, by Redis's word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Chunks by state; states without any are left out.
+    pub chunks: BTreeMap<ChunkState, u64>,
+    /// What ended chunks brought.
+    pub done: Tally,
+    /// What is in flight, by range.
+    pub running: Vec<Running>,
+    /// A discarded chunk stopped the rest of a sequential run.
+    pub stopped: bool,
+    /// The most recent failure of a try, for people.
+    pub last_error: Option<String>,
+}
+
+/// A chunk in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// The chunk.
+    pub range: ChunkRange,
+    /// Who has it.
+    pub worker: WorkerId,
+    /// Which try it is.
+    pub attempt: u32,
+    /// How far it is.
+    pub tally: Tally,
+}
+
+/// A chunk as Redis knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Where it stands.
+    pub state: ChunkState,
+    /// Which outcome is meant.
+    pub generation: Generation,
+}
+
+/// The door to chunks.
+#[derive(Clone)]
+pub struct Queue {
+    pub(super) redis: Redis,
+}
+
+#[expect(clippy::unused_async, reason = "skeleton")]
+impl Queue {
+    /// Puts chunks in, in batches; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn enqueue(&self, run: &RunEntry, chunks: &[ChunkEntry]) -> Result<Enqueued, RedisError> {
+        let _ = (run, chunks, &self.redis);
+        unimplemented!()
+    }
+
+    /// The sources of a kind that may have work.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn sources(&self, kind: Kind) -> Result<Vec<SourceId>, RedisError> {
+        let _ = kind;
+        unimplemented!()
+    }
+
+    /// Asks for a chunk of a source, after reporting what the last one came to, in one call.
+    ///
+    /// # Errors
+    /// When Redis is away; the same call may then be repeated.
+    pub async fn claim(&self, source: &SourceId, who: &Claimant, done: Option<&Fact>) -> Result<Claim, RedisError> {
+        let _ = (source, who, done);
+        unimplemented!()
+    }
+
+    /// Reports an outcome; true when it changed the chunk's state.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn report(&self, fact: &Fact) -> Result<bool, RedisError> {
+        let _ = fact;
+        unimplemented!()
+    }
+
+    /// Gives a grant back; false when the giver does not hold it any more.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn give_back(&self, held: &Held, how: &GiveBack) -> Result<bool, RedisError> {
+        let _ = (held, how);
+        unimplemented!()
+    }
+
+    /// Grants nothing of the source for the wait: some request met a 429.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn hold(&self, source: &SourceId, wait: Duration) -> Result<(), RedisError> {
+        let _ = (source, wait);
+        unimplemented!()
+    }
+
+    /// Renews leases and shows progress; one answer per lease, in order.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn heartbeat(&self, beats: &[(Held, Tally)], lease: Duration) -> Result<Vec<Pulse>, RedisError> {
+        let _ = (beats, lease);
+        unimplemented!()
+    }
+
+    /// Cancels what has not ended of a source's part of a run. `cancelled.json` stands already.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn cancel(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        let _ = (source, run);
+        unimplemented!()
+    }
+
+    /// How far a source's part of a run is; `None` when Redis does not know it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn progress(&self, source: &SourceId, run: &RunId) -> Result<Option<Progress>, RedisError> {
+        let _ = (source, run);
+        unimplemented!()
+    }
+
+    /// Every chunk of a source's part of a run, as Redis knows it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn known(&self, source: &SourceId, run: &RunId) -> Result<BTreeMap<ChunkRange, Known>, RedisError> {
+        let _ = (source, run);
+        unimplemented!()
+    }
+
+    /// Completions from the `from`-th on, in the order they came: hints where the loader looks first.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn hints(&self, source: &SourceId, run: &RunId, from: u64) -> Result<Vec<ChunkRange>, RedisError> {
+        let _ = (source, run, from);
+        unimplemented!()
+    }
+
+    /// For one who knows that no worker lives: ends all leases of a source without counting a loss,
+    /// and the quiet time after a boot.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn adopt(&self, source: &SourceId) -> Result<(), RedisError> {
+        let _ = source;
+        unimplemented!()
+    }
+
+    /// Drops everything that Redis holds of a source's part of a run.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn forget(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        let _ = (source, run);
+        unimplemented!()
+    }
+}

@@ -1,0 +1,99 @@
+//! Failure classes and the back-off decision. Pure: the random number is an argument.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of failure it was; it alone decides whether another try can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The source's description is wrong: a 404, a selector that meets nothing.
+    Config,
+    /// A secret is missing or refused.
+    Auth,
+    /// May pass: connection, time-out, 5xx.
+    Transient,
+    /// The source asked for patience: 429, Retry-After.
+    RateLimited,
+    /// The answer is not what the mapping promises.
+    Data,
+    /// The chunk lost worker after worker.
+    Poison,
+}
+
+impl FailureClass {
+    /// Whether another attempt at the chunk can end otherwise.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Transient | Self::RateLimited)
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Config => "config",
+            Self::Auth => "auth",
+            Self::Transient => "transient",
+            Self::RateLimited => "rate_limited",
+            Self::Data => "data",
+            Self::Poison => "poison",
+        })
+    }
+}
+
+/// Exponential back-off with full jitter and a ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// The first wait, before jitter.
+    #[serde(with = "millis")]
+    pub base: Duration,
+    /// No wait is longer.
+    #[serde(with = "millis")]
+    pub ceiling: Duration,
+}
+
+impl Backoff {
+    /// The wait before try `tries + 1` after `tries` failed ones (at least 1); `random` lies in `[0, 1)`.
+    pub fn wait(&self, tries: u32, random: f64) -> Duration {
+        let factor = 2u32.saturating_pow(tries.saturating_sub(1).min(30));
+        self.base.saturating_mul(factor).min(self.ceiling).mul_f64(random.clamp(0.0, 1.0))
+    }
+}
+
+/// A duration as whole milliseconds in stored documents.
+pub mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes whole milliseconds.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Reads whole milliseconds.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        u64::deserialize(input).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_ceiling() {
+        let backoff = Backoff { base: Duration::from_secs(1), ceiling: Duration::from_secs(60) };
+        let longest: Vec<u64> = (1..9).map(|tries| backoff.wait(tries, 1.0).as_secs()).collect();
+        assert_eq!(longest, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff.wait(4, 0.0), Duration::ZERO);
+        assert_eq!(backoff.wait(u32::MAX, 0.5), Duration::from_secs(30));
+    }
+}

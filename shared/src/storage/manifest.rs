@@ -1,0 +1,105 @@
+//! A run's plan in storage: what was asked, and everything a worker or loader needs to do it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    chunk::{ChunkRange, ExecutionMode, RunId, SourceId, UploadMode},
+    config::spec::SourceSpec,
+    contract::Contract,
+};
+
+/// The format version that this build writes.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// What a run is: created once, never changed. A run exists from its manifest on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Format version of this document.
+    pub version: u32,
+    /// The run.
+    pub run: RunId,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// The user's key, when one was given.
+    pub idempotency_key: Option<String>,
+    /// First day asked for.
+    pub start_date: NaiveDate,
+    /// Last day asked for; it belongs.
+    pub end_date: NaiveDate,
+    /// What happens to the rows.
+    pub upload: Upload,
+    /// The first source that fails ends the others.
+    pub fail_fast: bool,
+    /// Loading was left to `nstore serve`.
+    pub detached: bool,
+    /// One per source, in the order asked for.
+    pub sources: Vec<SourcePlan>,
+}
+
+impl Manifest {
+    /// The plan of one source.
+    pub fn source(&self, source: &SourceId) -> Option<&SourcePlan> {
+        self.sources.iter().find(|plan| plan.source == *source)
+    }
+
+    /// Hex digits of the sha256 of what was planned: equal for two runs that ask for the same.
+    pub fn fingerprint(&self) -> String {
+        let asked = (&self.start_date, &self.end_date, &self.upload, self.fail_fast, &self.sources);
+        hex::encode(Sha256::digest(serde_json::to_vec(&asked).unwrap_or_default()))
+    }
+}
+
+/// What happens to a run's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// They are loaded; otherwise stored only.
+    pub enabled: bool,
+    /// Days that another run loaded are deleted first (append without a key).
+    pub reload: bool,
+    /// A replace may lack days that the table holds.
+    pub allow_shrink: bool,
+}
+
+/// One source's part of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourcePlan {
+    /// The source.
+    pub source: SourceId,
+    /// Its resolved, secret-free description.
+    pub spec: SourceSpec,
+    /// What its rows look like.
+    pub contract: Contract,
+    /// Days per chunk, as planned.
+    pub chunk_days: u32,
+    /// How its chunks are run.
+    pub execution: ExecutionMode,
+    /// Why so: `asked for`, `3 chunks are fewer than 4`.
+    pub execution_reason: String,
+    /// The most chunks of this run in flight.
+    pub parallel_workers: u32,
+    /// What its loads do.
+    pub upload_mode: UploadMode,
+    /// Touching, disjoint, in order; their union is the range asked for.
+    pub chunks: Vec<ChunkRange>,
+}
+
+impl SourcePlan {
+    /// The zone in which its days are counted.
+    pub fn zone(&self) -> Tz {
+        self.spec.timezone
+    }
+}
+
+/// Why a run runs no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// Format version of this document.
+    pub version: u32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom or what, for people.
+    pub reason: String,
+}

@@ -1,0 +1,176 @@
+//! A chunk's outcome in storage, and what voids it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    chunk::{Chunk, ChunkRange, ChunkState, Generation, WorkerId},
+    retry::FailureClass,
+};
+
+/// The format version that this build writes.
+pub const MARKER_VERSION: u32 = 1;
+
+/// The outcome of one generation of a chunk: written once, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Marker {
+    /// Format version of this document.
+    pub version: u32,
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Which outcome of the chunk.
+    pub generation: Generation,
+    /// The grant that ended it.
+    pub grant: GrantRef,
+    /// When the grant's work started: the extraction time that the ledger keeps.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// What came out.
+    pub outcome: Outcome,
+}
+
+/// Which grant of the queue something was done under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantRef {
+    /// The claim loop that held it.
+    pub worker: WorkerId,
+    /// Its rising number.
+    pub nonce: u64,
+    /// Which try of the chunk it was, from 1.
+    pub attempt: u32,
+}
+
+/// How a chunk ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its rows are stored.
+    Committed(Box<Committed>),
+    /// Two halves stand for it.
+    Split {
+        /// They touch and cover it.
+        halves: [ChunkRange; 2],
+    },
+    /// It failed for good (dead letter).
+    Discarded {
+        /// The last failure's class.
+        class: FailureClass,
+        /// The last failure's text.
+        error: String,
+        /// Tries that failed.
+        attempts: u32,
+        /// Rejected rows that were kept, by artifact name.
+        rejects: Option<String>,
+    },
+}
+
+impl Outcome {
+    /// The queue's state for it.
+    pub fn state(&self) -> ChunkState {
+        match self {
+            Self::Committed(_) => ChunkState::Completed,
+            Self::Split { .. } => ChunkState::Split,
+            Self::Discarded { .. } => ChunkState::Discarded,
+        }
+    }
+}
+
+/// A stored artifact and what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Committed {
+    /// Its file.
+    pub artifact: ArtifactRef,
+    /// Data rows, without the header.
+    pub rows: u64,
+    /// The header.
+    pub columns: Vec<String>,
+    /// [`crate::contract::Contract::version`] of what its rows were checked against.
+    pub contract: String,
+    /// Figures on its rows.
+    pub quality: Quality,
+    /// What shows that nothing is missing.
+    pub evidence: Vec<Evidence>,
+    /// Pages read.
+    pub pages: u64,
+}
+
+/// One file of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// Its file name beside the marker.
+    pub name: String,
+    /// Hex digits of its sha256.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Figures on the rows of an artifact.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quality {
+    /// Nulls by column; columns without any are left out.
+    pub nulls: BTreeMap<String, u64>,
+    /// Smallest and largest value of each date or timestamptz column, as written in the artifact.
+    pub spans: BTreeMap<String, (String, String)>,
+    /// Rows that did not fit the contract.
+    pub rejected: u64,
+    /// The file that keeps them.
+    pub rejects: Option<ArtifactRef>,
+    /// Rows that the API sent but that lie outside the chunk.
+    pub outside_window: u64,
+    /// NUL characters taken out of values.
+    pub nul_stripped: u64,
+}
+
+/// What shows that a chunk is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Evidence {
+    /// The body's total is the number of records received.
+    TotalAgreed {
+        /// That number.
+        total: u64,
+    },
+    /// The body's number of pages was read.
+    AllPagesRead {
+        /// That number.
+        pages: u64,
+    },
+    /// The last page held fewer records than asked for, or none.
+    ShortLastPage {
+        /// Its records.
+        records: u64,
+    },
+    /// The body said that nothing follows: null cursor, or no more.
+    EndOfList,
+    /// The source has one page only.
+    SinglePage,
+}
+
+/// Why an outcome counts no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Void {
+    /// Format version of this document.
+    pub version: u32,
+    /// When it was voided.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: VoidReason,
+    /// For people: what was found.
+    pub detail: String,
+}
+
+/// Why an outcome counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidReason {
+    /// The artifact is gone or its sha256 is wrong; the third one discards the chunk.
+    Damaged,
+    /// A user retries a discarded chunk.
+    Retried,
+    /// Partly covered by newer extractions: extracted anew.
+    Outdated,
+}

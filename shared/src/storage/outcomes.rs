@@ -1,0 +1,220 @@
+//! Which outcome of a chunk counts: the highest one that is not voided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::Utc;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    Created, Storage, StorageError,
+    marker::{MARKER_VERSION, Marker, Void, VoidReason},
+    paths::{self, Entry},
+};
+use crate::chunk::{Chunk, ChunkRange, Generation, RunId, SourceId};
+
+/// Documents read at once when a whole run is looked at.
+const READS_AT_ONCE: usize = 16;
+
+/// Which generations of a chunk have an outcome, and which are voided: known from file names alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Generations {
+    /// Generations with a marker.
+    pub marked: BTreeSet<Generation>,
+    /// Generations that are voided.
+    pub voided: BTreeSet<Generation>,
+}
+
+impl Generations {
+    /// The generation to work on: the one after the highest voided one.
+    pub fn wanted(&self) -> Generation {
+        self.voided.last().map_or(1, |voided| voided + 1)
+    }
+
+    /// The generation whose marker counts, if there is one.
+    pub fn standing(&self) -> Option<Generation> {
+        self.marked.contains(&self.wanted()).then(|| self.wanted())
+    }
+}
+
+impl Storage {
+    /// The generations of every chunk of a source's part of a run that has any.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn generations(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<BTreeMap<ChunkRange, Generations>, StorageError> {
+        let mut found: BTreeMap<ChunkRange, Generations> = BTreeMap::new();
+        for object in self.list(&paths::chunks(source, run)).await? {
+            match object.location.filename().and_then(paths::entry) {
+                Some(Entry::Marker(range, generation)) => {
+                    found.entry(range).or_default().marked.insert(generation);
+                }
+                Some(Entry::Void(range, generation)) => {
+                    found.entry(range).or_default().voided.insert(generation);
+                }
+                Some(Entry::Artifact(..)) | None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The generations of one chunk.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn generations_of(&self, chunk: &Chunk) -> Result<Generations, StorageError> {
+        // generations have no gaps: each but the highest is voided
+        let mut found = Generations::default();
+        for generation in 1.. {
+            let voided = self.get(&paths::void(chunk, generation)).await?.is_some();
+            if voided {
+                found.voided.insert(generation);
+            }
+            if voided || self.get(&paths::marker(chunk, generation)).await?.is_some() {
+                found.marked.insert(generation);
+            }
+            if !voided {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The standing marker of every chunk of a source's part of a run that has one.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn standing(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<BTreeMap<ChunkRange, Marker>, StorageError> {
+        let found = self.generations(source, run).await?;
+        let standing = found.into_iter().filter_map(|(range, generations)| {
+            let chunk = Chunk { source: source.clone(), run: run.clone(), range };
+            generations.standing().map(|generation| (chunk, generation))
+        });
+        stream::iter(standing)
+            .map(|(chunk, generation)| async move { self.marker(&chunk, generation).await.map(|m| (chunk.range, m)) })
+            .buffer_unordered(READS_AT_ONCE)
+            .try_filter_map(|(range, marker)| async move { Ok(marker.map(|marker| (range, marker))) })
+            .try_collect()
+            .await
+    }
+
+    /// One chunk's standing marker.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn standing_of(&self, chunk: &Chunk) -> Result<Option<Marker>, StorageError> {
+        match self.generations_of(chunk).await?.standing() {
+            Some(generation) => self.marker(chunk, generation).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The marker of one generation.
+    ///
+    /// # Errors
+    /// When the store fails, or the marker is of a version that this build does not know.
+    pub async fn marker(&self, chunk: &Chunk, generation: Generation) -> Result<Option<Marker>, StorageError> {
+        let key = paths::marker(chunk, generation);
+        let Some(bytes) = self.get(&key).await? else { return Ok(None) };
+        let marker: Marker = self.versioned(&key, &bytes, MARKER_VERSION)?;
+        if marker.chunk != *chunk || marker.generation != generation {
+            return Err(self.odd(&key, format!("it is about {} g{}", marker.chunk, marker.generation)));
+        }
+        Ok(Some(marker))
+    }
+
+    /// Writes a chunk's outcome, unless one of that generation stands: the fence against zombies.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn create_marker(&self, marker: &Marker) -> Result<Created<Marker>, StorageError> {
+        self.create(&paths::marker(&marker.chunk, marker.generation), marker).await
+    }
+
+    /// Voids one outcome, so that the next generation runs; the first reason stands.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn void(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+        reason: VoidReason,
+        detail: &str,
+    ) -> Result<(), StorageError> {
+        let void = Void { version: MARKER_VERSION, at: Utc::now(), reason, detail: detail.to_owned() };
+        self.create(&paths::void(chunk, generation), &void).await.map(drop)
+    }
+
+    /// Why the outcomes of a chunk were voided, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn voids(&self, chunk: &Chunk) -> Result<Vec<Void>, StorageError> {
+        let mut voids = Vec::new();
+        for generation in self.generations_of(chunk).await?.voided {
+            let key = paths::void(chunk, generation);
+            if let Some(bytes) = self.get(&key).await? {
+                voids.push(self.versioned(&key, &bytes, MARKER_VERSION)?);
+            }
+        }
+        Ok(voids)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        retry::FailureClass,
+        storage::marker::{GrantRef, Outcome},
+    };
+
+    fn discarded(nonce: u64, generation: Generation) -> Marker {
+        Marker {
+            version: MARKER_VERSION,
+            chunk: Chunk {
+                source: "s".parse().unwrap(),
+                run: "r".parse().unwrap(),
+                range: "2025-08-01_2025-08-02".parse().unwrap(),
+            },
+            generation,
+            grant: GrantRef { worker: "w".parse().unwrap(), nonce, attempt: 1 },
+            started_at: Utc::now(),
+            finished_at: Utc::now(),
+            outcome: Outcome::Discarded {
+                class: FailureClass::Data,
+                error: "e".into(),
+                attempts: 1,
+                rejects: None,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_outcome_of_a_generation_wins_and_a_void_opens_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("file:{}", folder.path().display())).unwrap();
+        let (first, late) = (discarded(1, 1), discarded(2, 1));
+        assert_eq!(storage.create_marker(&first).await.unwrap(), Created::Mine);
+        assert_eq!(storage.create_marker(&first).await.unwrap(), Created::Mine, "a retried put meets itself");
+        assert_eq!(storage.create_marker(&late).await.unwrap(), Created::Other(first.clone()));
+        assert_eq!(storage.standing_of(&first.chunk).await.unwrap(), Some(first.clone()));
+
+        storage.void(&first.chunk, 1, VoidReason::Retried, "asked for").await.unwrap();
+        assert_eq!(storage.standing_of(&first.chunk).await.unwrap(), None);
+        assert_eq!(storage.generations_of(&first.chunk).await.unwrap().wanted(), 2);
+        let again = discarded(3, 2);
+        assert_eq!(storage.create_marker(&again).await.unwrap(), Created::Mine);
+        let standing = storage.standing(&again.chunk.source, &again.chunk.run).await.unwrap();
+        assert_eq!(standing.into_values().collect::<Vec<_>>(), [again]);
+        assert_eq!(storage.voids(&first.chunk).await.unwrap().len(), 1);
+    }
+}
