@@ -228,7 +228,12 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis is away; the same call may then be repeated.
-    pub async fn claim(&self, source: &SourceId, who: &Claimant, done: Option<&Fact>) -> Result<Claim, RedisError> {
+    pub async fn claim(
+        &self,
+        source: &SourceId,
+        who: &Claimant,
+        done: Option<&Fact>,
+    ) -> Result<Claim, RedisError> {
         let _ = (source, who, done);
         unimplemented!()
     }
@@ -264,7 +269,11 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn heartbeat(&self, beats: &[(Held, Tally)], lease: Duration) -> Result<Vec<Pulse>, RedisError> {
+    pub async fn heartbeat(
+        &self,
+        beats: &[(Held, Tally)],
+        lease: Duration,
+    ) -> Result<Vec<Pulse>, RedisError> {
         let _ = (beats, lease);
         unimplemented!()
     }
@@ -291,7 +300,11 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn known(&self, source: &SourceId, run: &RunId) -> Result<BTreeMap<ChunkRange, Known>, RedisError> {
+    pub async fn known(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<BTreeMap<ChunkRange, Known>, RedisError> {
         let _ = (source, run);
         unimplemented!()
     }
@@ -300,7 +313,12 @@ impl Queue {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn hints(&self, source: &SourceId, run: &RunId, from: u64) -> Result<Vec<ChunkRange>, RedisError> {
+    pub async fn hints(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+        from: u64,
+    ) -> Result<Vec<ChunkRange>, RedisError> {
         let _ = (source, run, from);
         unimplemented!()
     }

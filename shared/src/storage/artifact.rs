@@ -79,7 +79,11 @@ impl Storage {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn processed_writer(&self, source: &SourceId, run: &RunId) -> Result<ArtifactWriter, StorageError> {
+    pub async fn processed_writer(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<ArtifactWriter, StorageError> {
         let key = paths::processed(source, run);
         let name = key.to_string();
         self.writer(key, name).await
@@ -148,7 +152,10 @@ mod tests {
             writer.write(Bytes::from(piece)).await.unwrap();
         }
         let stands = writer.finish().await.unwrap();
-        assert_eq!((stands.bytes, stands.sha256.as_str()), (4, hex::encode(Sha256::digest("a\n1\n")).as_str()));
+        assert_eq!(
+            (stands.bytes, stands.sha256.as_str()),
+            (4, hex::encode(Sha256::digest("a\n1\n")).as_str())
+        );
         let read: Vec<Bytes> =
             storage.read_artifact(&chunk, &stands.name).await.unwrap().unwrap().try_collect().await.unwrap();
         assert_eq!(read.concat(), b"a\n1\n");

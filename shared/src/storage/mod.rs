@@ -11,7 +11,8 @@ use std::{path::PathBuf, sync::Arc};
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local::LocalFileSystem, path::Path,
+    Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local::LocalFileSystem,
+    path::Path,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -101,8 +102,10 @@ impl Storage {
             return Err(unusable("it names no folder".into()));
         }
         std::fs::create_dir_all(path).map_err(|e| unusable(format!("cannot make folder `{path}`: {e}")))?;
-        let root = std::fs::canonicalize(path).map_err(|e| unusable(format!("cannot open folder `{path}`: {e}")))?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| unusable(e.to_string()))?.with_fsync(true);
+        let root =
+            std::fs::canonicalize(path).map_err(|e| unusable(format!("cannot open folder `{path}`: {e}")))?;
+        let store =
+            LocalFileSystem::new_with_prefix(&root).map_err(|e| unusable(e.to_string()))?.with_fsync(true);
         Ok(Self { store: Arc::new(store), url: format!("file://{}", root.display()), root })
     }
 
@@ -134,8 +137,11 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn runs(&self) -> Result<Vec<RunId>, StorageError> {
-        let listed =
-            self.store.list_with_delimiter(Some(&paths::runs())).await.map_err(|e| self.failed("runs/", e))?;
+        let listed = self
+            .store
+            .list_with_delimiter(Some(&paths::runs()))
+            .await
+            .map_err(|e| self.failed("runs/", e))?;
         let names = listed.common_prefixes.iter().filter_map(|prefix| prefix.filename()?.parse().ok());
         let mut runs: Vec<RunId> = names.collect();
         runs.sort();
@@ -174,7 +180,8 @@ impl Storage {
             Ok(_) => Ok(Created::Mine),
             Err(StoreError::AlreadyExists { .. }) => {
                 // a retried put may meet its own first try
-                let stands = self.get(key).await?.ok_or_else(|| self.odd(key, "it is there and not there".into()))?;
+                let stands =
+                    self.get(key).await?.ok_or_else(|| self.odd(key, "it is there and not there".into()))?;
                 let stands: T = serde_json::from_slice(&stands).map_err(|e| self.odd(key, e.to_string()))?;
                 Ok(if stands == *document { Created::Mine } else { Created::Other(stands) })
             }
@@ -218,7 +225,12 @@ impl Storage {
     }
 
     /// Reads a document after a look at its version alone, so that a newer one is named as such.
-    fn versioned<T: DeserializeOwned>(&self, key: &Path, bytes: &[u8], known: u32) -> Result<T, StorageError> {
+    fn versioned<T: DeserializeOwned>(
+        &self,
+        key: &Path,
+        bytes: &[u8],
+        known: u32,
+    ) -> Result<T, StorageError> {
         #[derive(serde::Deserialize)]
         struct Versioned {
             version: u32,

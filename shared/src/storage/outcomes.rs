@@ -98,7 +98,9 @@ impl Storage {
             generations.standing().map(|generation| (chunk, generation))
         });
         stream::iter(standing)
-            .map(|(chunk, generation)| async move { self.marker(&chunk, generation).await.map(|m| (chunk.range, m)) })
+            .map(|(chunk, generation)| async move {
+                self.marker(&chunk, generation).await.map(|m| (chunk.range, m))
+            })
             .buffer_unordered(READS_AT_ONCE)
             .try_filter_map(|(range, marker)| async move { Ok(marker.map(|marker| (range, marker))) })
             .try_collect()
@@ -120,7 +122,11 @@ impl Storage {
     ///
     /// # Errors
     /// When the store fails, or the marker is of a version that this build does not know.
-    pub async fn marker(&self, chunk: &Chunk, generation: Generation) -> Result<Option<Marker>, StorageError> {
+    pub async fn marker(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+    ) -> Result<Option<Marker>, StorageError> {
         let key = paths::marker(chunk, generation);
         let Some(bytes) = self.get(&key).await? else { return Ok(None) };
         let marker: Marker = self.versioned(&key, &bytes, MARKER_VERSION)?;

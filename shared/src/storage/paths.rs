@@ -94,7 +94,9 @@ pub(super) fn entry(name: &str) -> Option<Entry> {
     Some(match rest {
         "json" => Entry::Marker(range, generation),
         "void.json" => Entry::Void(range, generation),
-        other if other.ends_with(".csv") || other.ends_with(".rejects.jsonl") => Entry::Artifact(range, generation),
+        other if other.ends_with(".csv") || other.ends_with(".rejects.jsonl") => {
+            Entry::Artifact(range, generation)
+        }
         _ => return None,
     })
 }
@@ -113,7 +115,8 @@ mod tests {
         let name = |path: Path| entry(path.filename().unwrap()).unwrap();
         assert_eq!(name(marker(&chunk, 2)), Entry::Marker(chunk.range, 2));
         assert_eq!(name(void(&chunk, 2)), Entry::Void(chunk.range, 2));
-        let artifact = artifact_name(&chunk.range, 3, &"host-1-s0".parse().unwrap(), 7, ArtifactKind::Rejects);
+        let artifact =
+            artifact_name(&chunk.range, 3, &"host-1-s0".parse().unwrap(), 7, ArtifactKind::Rejects);
         assert_eq!(artifact, "2025-08-01_2025-08-04.g3.host-1-s0-7.rejects.jsonl");
         assert_eq!(entry(&artifact), Some(Entry::Artifact(chunk.range, 3)));
         assert_eq!(entry("notes.txt"), None);

@@ -70,7 +70,8 @@ impl Storage {
         let mut found: BTreeMap<String, Usage> = BTreeMap::new();
         for top in ["chunks", "processed"] {
             for object in self.list(&Path::from(top)).await? {
-                let source = object.location.parts().nth(1).map_or_else(String::new, |p| p.as_ref().to_owned());
+                let source =
+                    object.location.parts().nth(1).map_or_else(String::new, |p| p.as_ref().to_owned());
                 let usage = found.entry(source).or_default();
                 usage.files += 1;
                 usage.bytes += object.size;
@@ -83,12 +84,22 @@ impl Storage {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn artifacts(&self, source: &SourceId, run: &RunId) -> Result<Vec<StoredArtifact>, StorageError> {
+    pub async fn artifacts(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<Vec<StoredArtifact>, StorageError> {
         let objects = self.list(&paths::chunks(source, run)).await?;
         let artifact = |object: object_store::ObjectMeta| {
             let name = object.location.filename()?.to_owned();
             let Some(Entry::Artifact(range, generation)) = paths::entry(&name) else { return None };
-            Some(StoredArtifact { range, generation, name, bytes: object.size, modified: object.last_modified })
+            Some(StoredArtifact {
+                range,
+                generation,
+                name,
+                bytes: object.size,
+                modified: object.last_modified,
+            })
         };
         Ok(objects.into_iter().filter_map(artifact).collect())
     }

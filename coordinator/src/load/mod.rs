@@ -1,0 +1,1 @@
+//! Committed CSVs -> tables, exactly once.

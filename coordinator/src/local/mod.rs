@@ -1,0 +1,1 @@
+//! Private servers and workers for one machine.

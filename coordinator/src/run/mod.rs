@@ -1,0 +1,1 @@
+//! Submit, watch, reconcile, finish.

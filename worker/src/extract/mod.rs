@@ -1,0 +1,83 @@
+//! The one door to sources: an extractor turns a chunk's range into pages, and knows nothing of leases, CSV or Redis.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use nstore_shared::{retry::FailureClass, storage::marker::Evidence};
+use tokio::sync::mpsc;
+
+pub mod api;
+
+/// What an extractor is asked for: a half-open range of instants, in the source's zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First instant that belongs.
+    pub start: DateTime<Utc>,
+    /// First instant that does not.
+    pub end: DateTime<Utc>,
+    /// The source's zone: its days, and times without an offset, are of it.
+    pub zone: Tz,
+}
+
+/// One page as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Decompressed bytes.
+    pub body: Bytes,
+    /// What they are.
+    pub format: PageFormat,
+    /// Where they came from, without secrets: for error texts.
+    pub origin: String,
+}
+
+/// What the bytes of a page are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageFormat {
+    /// A JSON document.
+    Json,
+}
+
+/// How an extraction ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// Pages sent.
+    pub pages: u64,
+    /// What shows that nothing is missing.
+    pub evidence: Vec<Evidence>,
+}
+
+/// How an extraction failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExtractError {
+    /// What kind of failure: it alone decides whether another attempt can help.
+    pub class: FailureClass,
+    /// What failed, where (URL without secrets), and what to do next.
+    pub message: String,
+    /// For `rate_limited`: how long the source asks to be left alone.
+    pub wait: Option<Duration>,
+}
+
+/// What an extraction tells while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// A page.
+    Page(Page),
+    /// The source asked for patience (429): nobody should ask it anything for so long.
+    Patience(Duration),
+}
+
+/// Turns a range into pages. The channel is bounded: a slow reader slows the extraction down.
+pub trait Extractor: Send + Sync {
+    /// Sends every page of the range, in order. A closed channel ends it early, without an error of its own.
+    ///
+    /// # Errors
+    /// When the source cannot be read to its end.
+    fn extract(
+        &self,
+        span: Span,
+        pages: mpsc::Sender<Sent>,
+    ) -> impl Future<Output = Result<Extracted, ExtractError>> + Send;
+}

@@ -1,0 +1,1 @@
+//! Pages -> mapped, typed, checked rows -> CSV bytes; quality figures.
