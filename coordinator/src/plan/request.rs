@@ -1,0 +1,111 @@
+//! What a user asks for, as typed, and which source is meant by a name.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use nstore_shared::{
+    chunk::{ExecutionMode, SourceId, UploadMode},
+    config::{Config, Source},
+    storage::manifest::Upload,
+};
+
+use super::fault::PlanFault;
+
+/// Names of the replaced program, and what they are called here.
+const ALIASES: [(&str, &str); 1] = [("razorpay", "buyer_razorpay")];
+
+/// What a user asks for. Names are as typed; the pairs keep their order, so that a doubled one is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// First day.
+    pub start: NaiveDate,
+    /// Last day; it belongs.
+    pub end: NaiveDate,
+    /// The sources.
+    pub sources: Vec<String>,
+    /// Days per chunk, by source.
+    pub chunk_sizes: Vec<(String, u32)>,
+    /// Execution, by source; `None` is the automatic choice.
+    pub execution_modes: Vec<(String, Option<ExecutionMode>)>,
+    /// What loads do, by source.
+    pub upload_modes: Vec<(String, UploadMode)>,
+    /// Chunks in flight per source.
+    pub parallel_workers: Option<u32>,
+    /// Whether and how rows are loaded.
+    pub upload: Upload,
+    /// The present: for the warning that a day has not ended.
+    pub now: DateTime<Utc>,
+}
+
+/// What a run is told beside its plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFlags {
+    /// The user's key.
+    pub idempotency_key: Option<String>,
+    /// Whether and how rows are loaded.
+    pub upload: Upload,
+    /// The first source that fails ends the others.
+    pub fail_fast: bool,
+    /// Loading is left to `nstore serve`.
+    pub detached: bool,
+}
+
+/// Finds sources by what users call them.
+pub(super) struct Names<'a> {
+    config: &'a Config,
+    warnings: BTreeSet<String>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(config: &'a Config) -> Self {
+        Self { config, warnings: BTreeSet::new() }
+    }
+
+    /// All names, for people.
+    pub(super) fn known(&self) -> Vec<String> {
+        self.config.sources.keys().map(ToString::to_string).collect()
+    }
+
+    /// The source that `typed` means; a name of the replaced program is taken with a warning.
+    pub(super) fn find(
+        &mut self,
+        typed: &str,
+        flag: &'static str,
+    ) -> Result<(SourceId, &'a Source), PlanFault> {
+        if let Some(found) = lookup(self.config, typed) {
+            return Ok(found);
+        }
+        let alias = ALIASES.iter().find(|(old, _)| *old == typed);
+        if let Some(found) = alias.and_then(|(_, new)| lookup(self.config, new)) {
+            self.warnings.insert(format!("`{typed}` is called {} here: taken as that", found.0));
+            return Ok(found);
+        }
+        let known = self.known();
+        let near = nearest(typed, &known);
+        Err(PlanFault::UnknownSource { flag, name: typed.to_owned(), near, known })
+    }
+
+    pub(super) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_iter().collect()
+    }
+}
+
+fn lookup<'a>(config: &'a Config, name: &str) -> Option<(SourceId, &'a Source)> {
+    config.sources.iter().find(|(id, _)| id.as_str() == name).map(|(id, source)| (id.clone(), source))
+}
+
+/// The day that it is now in every zone of the named sources, so that "yesterday" has ended for all of them.
+/// Unknown names are left to [`super::plan`].
+pub fn today(config: &Config, sources: &[String], now: DateTime<Utc>) -> NaiveDate {
+    let mut names = Names::new(config);
+    let zones = sources.iter().filter_map(|typed| names.find(typed, "--sources").ok());
+    let days = zones.map(|(_, source)| now.with_timezone(&source.spec.timezone).date_naive());
+    days.min().unwrap_or_else(|| now.date_naive())
+}
+
+/// The known name that a mistyped one most likely means.
+fn nearest(typed: &str, known: &[String]) -> Option<String> {
+    let scored = known.iter().map(|name| (strsim::jaro_winkler(typed, name), name));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= 0.8).then(|| best.1.clone())
+}
