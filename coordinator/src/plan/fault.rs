@@ -117,7 +117,7 @@ impl PlanFault {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        write!(f, "plan: {count} problem{}\n", if count == 1 { "" } else { "s" })?;
+        writeln!(f, "plan: {count} problem{}", if count == 1 { "" } else { "s" })?;
         for fault in &self.0 {
             write!(f, "\n{fault}")?;
             if let Some(hint) = fault.hint() {
