@@ -1,0 +1,299 @@
+//! Worker processes of this machine: started, started again when they die, ended in good order.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::{
+    process::{Child, Command},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use super::{
+    LocalError, ServerError,
+    child::{end_orphan, send, tail},
+    proc,
+};
+
+const PROGRAM: &str = "nstore-worker";
+/// Chunks that one process works on at once.
+const SLOTS_PER_PROCESS: u32 = 4;
+/// A worker that keeps dying has a reason that another start does not mend.
+const RESTARTS: u32 = 5;
+const RESTART_AFTER: Duration = Duration::from_millis(200);
+/// A draining worker finishes or gives back its chunks within its own, shorter grace time.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// What workers are told.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// The program.
+    pub program: PathBuf,
+    /// Chunks in flight, over all processes.
+    pub slots: u32,
+    /// Where logs go: `worker-1.log`.
+    pub logs: PathBuf,
+    /// Where the ids of processes are kept, for the next start after a crash.
+    pub state: PathBuf,
+    /// Added to the environment.
+    pub env: Vec<(String, String)>,
+}
+
+/// Running worker processes.
+#[derive(Debug)]
+pub struct Workers {
+    order: watch::Sender<Order>,
+    lives: JoinSet<Result<(), LocalError>>,
+    state: PathBuf,
+}
+
+/// What all workers are to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Work,
+    Drain,
+    Die,
+}
+
+/// The worker program: beside the running executable.
+///
+/// # Errors
+/// When it is not there.
+pub fn find_program() -> Result<PathBuf, LocalError> {
+    let own = std::env::current_exe().map_err(ServerError::io("find", "/proc/self/exe"))?;
+    let beside = own.with_file_name(PROGRAM);
+    if beside.is_file() { Ok(beside) } else { Err(LocalError::NoWorker { expected: beside }) }
+}
+
+impl Workers {
+    /// Starts enough processes for the slots.
+    ///
+    /// # Errors
+    /// When a process cannot be started at all.
+    pub fn start(options: &WorkerOptions) -> Result<Self, LocalError> {
+        fs::create_dir_all(&options.logs).map_err(ServerError::io("create", &options.logs))?;
+        let (order, orders) = watch::channel(Order::Work);
+        let state = options.state.clone();
+        let mut workers = Self { order, lives: JoinSet::new(), state: state.clone() };
+        for (number, slots) in (1..).zip(share(options.slots)) {
+            let log = options.logs.join(format!("worker-{number}.log"));
+            let life = Life { options: options.clone(), slots, log, orders: orders.clone() };
+            let child = life.spawn()?;
+            workers.lives.spawn(life.live(child));
+        }
+        Ok(workers)
+    }
+
+    /// Waits until a worker has died too often to be started again; never ends while all work.
+    pub async fn given_up(&mut self) -> LocalError {
+        while let Some(ended) = self.lives.join_next().await {
+            match ended {
+                Ok(Err(error)) => return error,
+                Ok(Ok(())) => {}
+                Err(broken) => warn!(error = %broken, "watching a worker broke off"),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Lets the workers finish or give back their chunks, and ends them; at once when `hurry` comes first.
+    pub async fn stop(mut self, hurry: impl Future<Output = ()>) {
+        self.order.send_replace(Order::Drain);
+        tokio::pin!(hurry);
+        let mut hurried = false;
+        loop {
+            tokio::select! {
+                ended = self.lives.join_next() => match ended {
+                    Some(Ok(Err(error))) => debug!(%error, "a worker was gone already"),
+                    Some(_) => {}
+                    None => break,
+                },
+                () = &mut hurry, if !hurried => {
+                    hurried = true;
+                    self.order.send_replace(Order::Die);
+                }
+            }
+        }
+        // a file that is left names processes that are gone: the next start finds none of them
+        let _ = fs::remove_file(&self.state);
+    }
+}
+
+/// Ends workers that a killed nstore left behind in this directory.
+///
+/// # Errors
+/// When one survives every signal.
+pub(super) fn end_earlier(state: &Path) -> Result<u32, ServerError> {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let mut ended = 0;
+    for pid in fs::read_to_string(state).unwrap_or_default().lines().filter_map(|line| line.parse().ok()) {
+        if proc::is_server_of(pid, PROGRAM, &cwd) {
+            // nothing is lost: what it had not stored is extracted again
+            end_orphan(PROGRAM, pid, Signal::KILL)?;
+            ended += 1;
+        }
+    }
+    match fs::remove_file(state) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ServerError::io("remove", state)(e)),
+        _ => Ok(ended),
+    }
+}
+
+/// Slots of each process.
+fn share(slots: u32) -> impl Iterator<Item = u32> {
+    let processes = slots.div_ceil(SLOTS_PER_PROCESS).max(1);
+    let (each, more) = (slots / processes, slots % processes);
+    (0..processes).map(move |at| (each + u32::from(at < more)).max(1))
+}
+
+/// One worker, over all its starts.
+struct Life {
+    options: WorkerOptions,
+    slots: u32,
+    log: PathBuf,
+    orders: watch::Receiver<Order>,
+}
+
+impl Life {
+    fn spawn(&self) -> Result<Child, LocalError> {
+        let open = || fs::OpenOptions::new().create(true).append(true).open(&self.log);
+        let stdout = open().map_err(ServerError::io("open", &self.log))?;
+        let stderr = open().map_err(ServerError::io("open", &self.log))?;
+        let child = Command::new(&self.options.program)
+            .args(["--kind", "api", "--concurrency", &self.slots.to_string()])
+            .envs(self.options.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            // a Ctrl-C on the terminal is for nstore alone: it drains its workers
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(ServerError::io("start", &self.options.program))?;
+        if let Some(pid) = child.id() {
+            remember(&self.options.state, pid).map_err(ServerError::io("write", &self.options.state))?;
+        }
+        Ok(child)
+    }
+
+    async fn live(mut self, mut child: Child) -> Result<(), LocalError> {
+        let mut restarts = 0;
+        loop {
+            let status = tokio::select! {
+                status = child.wait() => Some(status),
+                // the sender lives as long as the workers do
+                _ = self.orders.wait_for(|order| *order != Order::Work) => None,
+            };
+            let Some(status) = status else {
+                self.end(&mut child).await;
+                return Ok(());
+            };
+            let ended = status.map_or_else(|e| e.to_string(), |status: ExitStatus| status.to_string());
+            if restarts == RESTARTS {
+                let (log, tail) = (self.log.clone(), tail(&self.log));
+                return Err(LocalError::WorkerDies { ended, log, tail });
+            }
+            restarts += 1;
+            warn!(log = %self.log.display(), ended, "a worker ended by itself; starting it again");
+            sleep(RESTART_AFTER * restarts).await;
+            child = self.spawn()?;
+        }
+    }
+
+    /// Asks once, and kills when the time is over or the order says so.
+    async fn end(&mut self, child: &mut Child) {
+        if let Some(pid) = child.id() {
+            send(pid, Signal::TERM);
+        }
+        let drained = async {
+            tokio::select! {
+                _ = child.wait() => true,
+                _ = self.orders.wait_for(|order| *order == Order::Die) => false,
+            }
+        };
+        if !timeout(DRAIN, drained).await.unwrap_or(false) {
+            // fails only when it has ended already
+            let _ = child.kill().await;
+        }
+    }
+}
+
+fn remember(state: &Path, pid: u32) -> io::Result<()> {
+    use io::Write as _;
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(state)?;
+    writeln!(file, "{pid}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn options(dir: &Path, script: &str) -> WorkerOptions {
+        let program = dir.join(PROGRAM);
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        WorkerOptions {
+            program,
+            slots: 6,
+            logs: dir.join("logs"),
+            state: dir.join("workers.pids"),
+            env: vec![("GREETING".into(), "hello".into())],
+        }
+    }
+
+    #[test]
+    fn slots_are_shared_among_processes() {
+        let shares = |slots| share(slots).collect::<Vec<_>>();
+        assert_eq!(shares(1), [1]);
+        assert_eq!(shares(4), [4]);
+        assert_eq!(shares(6), [3, 3]);
+        assert_eq!(shares(16), [4, 4, 4, 4]);
+    }
+
+    #[tokio::test]
+    async fn workers_get_their_flags_and_environment_and_end_when_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "trap 'echo drained; exit 0' TERM\necho $GREETING $*\nwhile true; do sleep 0.05; done";
+        let options = options(dir.path(), script);
+        let workers = Workers::start(&options).unwrap();
+        let log = options.logs.join("worker-2.log");
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        while said().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(said(), "hello --kind api --concurrency 3\n");
+        assert_eq!(fs::read_to_string(&options.state).unwrap().lines().count(), 2);
+        workers.stop(std::future::pending()).await;
+        assert!(said().ends_with("drained\n"), "{}", said());
+        assert!(!options.state.exists());
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_drain_is_killed_when_it_is_urgent() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path(), "trap '' TERM\necho up\nwhile true; do sleep 0.05; done");
+        let workers = Workers::start(&options).unwrap();
+        while fs::read_to_string(options.logs.join("worker-1.log")).unwrap_or_default().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        timeout(Duration::from_secs(10), workers.stop(async {})).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_keeps_dying_is_given_up_with_the_end_of_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = options(dir.path(), "echo redis is not there\nexit 7");
+        let mut workers = Workers::start(&options).unwrap();
+        let error = workers.given_up().await.to_string();
+        assert!(error.contains("exit status: 7") && error.contains("redis is not there"), "{error}");
+    }
+}
