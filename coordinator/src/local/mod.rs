@@ -2,6 +2,8 @@
 //!
 //! - [`redis_server`] and [`postgres_server`]: one server each, as a child of this process
 //! - [`binaries`]: where their programs are, and what to install when they are not
+//! - [`workers`]: worker processes
+//! - [`site`]: all of it, for one directory
 //! - [`owner`]: as whom PostgreSQL runs, and where its data can be reached by that user
 //!
 //! All of it blocks for as long as a server takes to start or stop: seconds. From async code call it inside
@@ -15,7 +17,10 @@ pub mod owner;
 pub mod postgres_server;
 mod proc;
 pub mod redis_server;
+pub mod site;
+pub mod workers;
 
 pub use error::ServerError;
 pub use postgres_server::{PostgresOptions, PostgresServer};
 pub use redis_server::{RedisOptions, RedisServer};
+pub use site::{Addresses, Local, LocalError, LocalFacts, LocalOptions};
