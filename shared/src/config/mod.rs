@@ -1,9 +1,12 @@
 //! YAML files become plain structs, or the list of all that is wrong with them.
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
-//! - [`secrets`]: values for secret names, from the environment or a file
+//! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //!
-//! Nothing here connects to anything.
+//! The way of a file: `files` reads it, `tree` parses it with the place of every key and value, `fill` fills
+//! variables in, `shape` holds it against the JSON Schema that its structs in `raw` lead to, `check` knows the
+//! rules behind the shape. Each step reports all faults that it meets, and the next one still looks at what is
+//! right. Nothing here connects to anything.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +20,25 @@ use crate::{
     contract::Contract,
 };
 
+mod check;
+mod document;
+mod files;
+mod fill;
+mod nearest;
+mod raw;
+mod redact;
 pub mod secrets;
+mod shape;
 pub mod spec;
+mod tree;
 
-use spec::SourceSpec;
+use check::{
+    mapping, pipeline, source,
+    whole::{self, Mapping},
+};
+use document::Document;
+use secrets::Secrets;
+use spec::{SecretRef, SourceSpec};
 
 /// Where `NSTORE_CONFIG` points when it is not set.
 pub const DEFAULT_DIR: &str = "config";
@@ -38,6 +56,51 @@ pub struct Config {
     pub sources: BTreeMap<SourceId, Source>,
     /// What is no fault but worth a word.
     pub warnings: Vec<Fault>,
+    /// Where each of the services came from, by `redis.url`, `redis.prefix`, `postgres.url`, `postgres.schema`
+    /// and `storage.url`.
+    pub services_from: BTreeMap<String, String>,
+    /// The zone of sources that declare none.
+    pub timezone: Origin<Tz>,
+    /// Each place where a source names a secret.
+    pub secrets: Vec<SecretUse>,
+}
+
+impl Config {
+    /// The secrets that this host does not have, with the places that name them. Workers hold secrets, so
+    /// elsewhere this is no more than a warning.
+    pub fn missing_secrets(&self, secrets: &Secrets) -> Vec<Fault> {
+        self.secrets
+            .iter()
+            .filter(|used| secrets.get(&used.name).is_none())
+            .map(|used| used.missing(secrets))
+            .collect()
+    }
+}
+
+/// A place where a source names a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Its name.
+    pub name: SecretRef,
+    /// The source's file.
+    pub file: PathBuf,
+    /// Line and column, from 1.
+    pub at: (usize, usize),
+}
+
+impl SecretUse {
+    fn missing(&self, secrets: &Secrets) -> Fault {
+        let name = &self.name.0;
+        let near =
+            secrets.nearest(&self.name).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let variable = Secrets::variable(&self.name);
+        Fault {
+            file: self.file.clone(),
+            at: Some(self.at),
+            message: format!("secret `{name}` is in no credentials file and not in the environment"),
+            hint: Some(format!("{near}set {variable}, or add it to the credentials file")),
+        }
+    }
 }
 
 /// Where Redis, Postgres and storage are. All that a worker needs of `pipeline.yaml`.
@@ -106,13 +169,47 @@ pub struct LoadOptions<'a> {
     pub timezone: Option<Tz>,
 }
 
+/// The config directory: `NSTORE_CONFIG`, else [`DEFAULT_DIR`].
+pub fn directory(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    env("NSTORE_CONFIG")
+        .filter(|dir| !dir.is_empty())
+        .map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from)
+}
+
 /// Reads and checks everything under `dir`.
 ///
 /// # Errors
 /// All faults at once, each with its place.
 pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
-    let _ = (dir, (options.env)(""), options.timezone);
-    unimplemented!()
+    if !dir.is_dir() {
+        let hint = "run nstore where the directory lies, or name it in NSTORE_CONFIG".to_owned();
+        return Err(Faults(vec![files::fault(dir, "there is no such config directory", Some(hint))]));
+    }
+    let mut faults = Vec::new();
+    let mut pipeline_doc = pipeline_file(dir, options, &mut faults);
+    let pipeline = pipeline::pipeline(&mut pipeline_doc, options.env);
+    faults.extend(pipeline.faults.iter().cloned());
+    let zone = options.timezone.unwrap_or(pipeline.timezone.value);
+    let mut drafts = sources(dir, options, zone, &mut faults);
+    let mut mappings = mappings(dir, options, &mut faults);
+    let mut whole = whole::join(&pipeline, &mut pipeline_doc, &mut drafts, &mut mappings);
+    if drafts.is_empty() {
+        let hint = Some("a source is a file sources/NAME.yaml".to_owned());
+        whole.warnings.push(files::fault(&dir.join("sources"), "there are no sources", hint));
+    }
+    faults.extend(pipeline_doc.into_faults(None));
+    faults.extend(drafts.into_iter().flat_map(|draft| draft.doc.into_faults(None)));
+    faults.extend(mappings.into_values().flat_map(|mapping| mapping.doc.into_faults(None)));
+    all_or(faults, || Config {
+        dir: dir.to_owned(),
+        services: pipeline.services,
+        parallel_workers: pipeline.parallel_workers,
+        sources: whole.sources,
+        warnings: whole.warnings,
+        services_from: pipeline.services_from,
+        timezone: pipeline.timezone,
+        secrets: whole.secrets,
+    })
 }
 
 /// Reads the services alone: the environment, then `pipeline.yaml` if it is there. Sources are not looked at.
@@ -120,13 +217,75 @@ pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
 /// # Errors
 /// All faults of `pipeline.yaml`'s service sections.
 pub fn load_services(dir: &Path, options: &LoadOptions<'_>) -> Result<Services, Faults> {
-    let _ = (dir, (options.env)(""), options.timezone);
-    unimplemented!()
+    let mut faults = Vec::new();
+    let mut doc = pipeline_file(dir, options, &mut faults);
+    let pipeline = pipeline::pipeline(&mut doc, options.env);
+    faults.extend(pipeline.faults);
+    faults.extend(doc.into_faults(Some(&["version", "redis", "postgres", "storage"])));
+    all_or(faults, || pipeline.services)
 }
 
 /// The JSON Schemas of `pipeline.yaml`, a source file and a mapping file, by these names.
 pub fn schemas() -> BTreeMap<&'static str, serde_json::Value> {
-    unimplemented!()
+    BTreeMap::from([
+        ("pipeline", schemars::schema_for!(raw::pipeline::PipelineFile).to_value()),
+        ("source", schemars::schema_for!(raw::source::SourceFile).to_value()),
+        ("mapping", schemars::schema_for!(raw::mapping::MappingFile).to_value()),
+    ])
+}
+
+/// What was asked for, or all that is wrong, in the order of files and lines.
+fn all_or<T>(mut faults: Vec<Fault>, made: impl FnOnce() -> T) -> Result<T, Faults> {
+    if faults.is_empty() {
+        return Ok(made());
+    }
+    faults.sort();
+    faults.dedup();
+    Err(Faults(faults))
+}
+
+fn pipeline_file(dir: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> Document {
+    let file = dir.join("pipeline.yaml");
+    let text = files::text(&file).unwrap_or_else(|fault| {
+        faults.push(fault);
+        None
+    });
+    // without the file all holds that the environment and the defaults say
+    Document::new(&file, text.as_deref().unwrap_or("version: 1"), options.env)
+}
+
+/// The documents of a folder; files that cannot be read become faults.
+fn documents(folder: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> Vec<(String, Document)> {
+    let mut found = Vec::new();
+    for (name, file) in files::yaml_files(folder, faults) {
+        match files::text(&file) {
+            Ok(text) => found.push((name, Document::new(&file, &text.unwrap_or_default(), options.env))),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    found
+}
+
+fn sources(dir: &Path, options: &LoadOptions<'_>, zone: Tz, faults: &mut Vec<Fault>) -> Vec<source::Draft> {
+    let mut drafts = Vec::new();
+    for (name, doc) in documents(&dir.join("sources"), options, faults) {
+        match name.parse::<SourceId>() {
+            Ok(id) => drafts.push(source::draft(id, doc, zone)),
+            Err(error) => {
+                let hint = Some("the file's name is the source's id: rename it".to_owned());
+                faults.push(files::fault(&doc.file, error.to_string(), hint));
+            }
+        }
+    }
+    drafts
+}
+
+fn mappings(dir: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> BTreeMap<String, Mapping> {
+    let read = |(name, mut doc): (String, Document)| {
+        let contract = doc.read().map(|raw| mapping::contract(&mut doc, &raw));
+        (name, Mapping { doc, contract })
+    };
+    documents(&dir.join("mappings"), options, faults).into_iter().map(read).collect()
 }
 
 impl std::fmt::Display for Fault {
@@ -147,3 +306,6 @@ impl std::fmt::Display for Faults {
         self.0.iter().try_for_each(|fault| writeln!(f, "{fault}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,24 @@
 //! Values for secret names: `NSTORE_SECRET_RAZORPAY_KEY_ID` first, then the credentials file.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
-use super::{Faults, spec::SecretRef};
+pub use super::redact::redact;
+use super::{
+    Fault, Faults,
+    check::source::valid_secret,
+    files, nearest,
+    spec::SecretRef,
+    tree::{self, Node, Position, Value},
+};
 
 /// A secret's value. It has no `Debug` and no `Display`, so no log line holds it by accident.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -15,30 +28,161 @@ impl Secret {
     }
 }
 
+/// Looks a variable up for as long as the process lives.
+type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Where values are looked up.
 pub struct Secrets {
-    _private: (),
+    file: BTreeMap<String, String>,
+    env: Env,
+    /// What the environment gave so far: it cannot be listed, and `values` must know it.
+    given: Mutex<BTreeMap<String, String>>,
+}
+
+/// Names only.
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
 }
 
 impl Secrets {
+    /// Where the credentials file lies: `NSTORE_CREDENTIALS`, else `credentials.yaml` beside the config.
+    pub fn file(config_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+        let named = env("NSTORE_CREDENTIALS").filter(|path| !path.is_empty());
+        named.map_or_else(|| config_dir.join("credentials.yaml"), PathBuf::from)
+    }
+
     /// Reads the credentials file if it is there; a file that others can read is refused.
     ///
     /// # Errors
     /// All faults of the file.
-    pub fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Faults> {
-        let _ = (file, env(""));
-        unimplemented!()
+    pub fn load(
+        file: &Path,
+        env: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, Faults> {
+        let found = private(file).and_then(|()| files::text(file)).map_err(|fault| Faults(vec![fault]))?;
+        let values = found.map_or_else(|| Ok(BTreeMap::new()), |text| credentials(file, &text))?;
+        Ok(Self { file: values, env: Box::new(env), given: Mutex::default() })
+    }
+
+    /// Secrets with these names and values and no others.
+    pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { file: values.into_iter().collect(), env: Box::new(|_| None), given: Mutex::default() }
     }
 
     /// The value of a secret, if this host has it.
     pub fn get(&self, name: &SecretRef) -> Option<Secret> {
-        let _ = (name, Secret(String::new()).0);
-        unimplemented!()
+        if let Some(value) = (self.env)(&Self::variable(name)).filter(|value| !value.is_empty()) {
+            self.given().insert(name.0.clone(), value.clone());
+            return Some(Secret(value));
+        }
+        self.file.get(&name.0).cloned().map(Secret)
     }
 
     /// The environment variable that holds a secret: `NSTORE_SECRET_RAZORPAY_KEY_ID`.
     pub fn variable(name: &SecretRef) -> String {
-        let _ = name;
-        unimplemented!()
+        format!("NSTORE_SECRET_{}", name.0.to_uppercase().replace('.', "_"))
+    }
+
+    /// All values of the file, and those of the environment that were asked for: what no text may show.
+    pub fn values(&self) -> Vec<String> {
+        let given = self.given();
+        self.file.values().chain(given.values()).cloned().collect()
+    }
+
+    /// The name of this host's that was most likely meant.
+    pub(super) fn nearest(&self, name: &SecretRef) -> Option<String> {
+        let names = self.names();
+        nearest::nearest(&name.0, names.iter().map(String::as_str)).map(str::to_owned)
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let given = self.given();
+        self.file.keys().chain(given.keys()).cloned().collect()
+    }
+
+    fn given(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        // a map of strings is whole after every step, so a panic elsewhere spoils nothing
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Refuses a file that its group or others can read.
+fn private(file: &Path) -> Result<(), Fault> {
+    let Ok(found) = fs::metadata(file) else { return Ok(()) };
+    let mode = found.mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let message = format!("holds secrets, and others can get at it (mode {mode:03o})");
+    Err(files::fault(file, message, Some(format!("chmod 600 {}", file.display()))))
+}
+
+/// Names and values of a credentials file; no message shows what the file holds, but for its keys.
+fn credentials(file: &Path, text: &str) -> Result<BTreeMap<String, String>, Faults> {
+    let fault = |at: Position, message: String, hint: &str| Fault {
+        file: file.to_owned(),
+        at: Some(at),
+        message,
+        hint: Some(hint.to_owned()),
+    };
+    let quotes = "put values with special characters in single quotes: key: '*a&b!c'";
+    let (root, mistakes) = match tree::parse(text) {
+        Ok(found) => found,
+        Err(mistake) => {
+            return Err(Faults(vec![fault(mistake.at, "not valid YAML here".to_owned(), quotes)]));
+        }
+    };
+    let mut faults: Vec<Fault> = mistakes
+        .into_iter()
+        .map(|mistake| fault(mistake.at, mistake.message, mistake.hint.as_deref().unwrap_or(quotes)))
+        .collect();
+    let mut values = BTreeMap::new();
+    let mut found = Vec::new();
+    match &root.value {
+        Value::Scalar(scalar) if scalar.text.is_empty() => {}
+        Value::Map(_) => flatten("", &root, &mut found),
+        _ => faults.push(fault(
+            root.at,
+            "must be a map of names and values".to_owned(),
+            "razorpay: { key_id: … }",
+        )),
+    }
+    for (name, at, value) in found {
+        match value {
+            _ if !valid_secret(&name) => {
+                let hint = "lower-case words of a-z, 0-9 and `_`, with dots between them";
+                faults.push(fault(at, format!("`{name}` is no name of a secret"), hint));
+            }
+            None => faults.push(fault(
+                at,
+                format!("secret `{name}` has no value"),
+                "key: 'value', in quotes if it holds # or :",
+            )),
+            Some(_) if values.contains_key(&name) => {
+                faults.push(fault(at, format!("secret `{name}` stands here twice"), "keep one of the two"));
+            }
+            Some(value) => {
+                values.insert(name, value);
+            }
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(Faults(faults)) }
+}
+
+fn flatten(prefix: &str, node: &Node, found: &mut Vec<(String, Position, Option<String>)>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, inner) in entries {
+                let name =
+                    if prefix.is_empty() { key.name.clone() } else { format!("{prefix}.{}", key.name) };
+                flatten(&name, inner, found);
+            }
+        }
+        Value::Scalar(scalar) if scalar.meaning() != tree::Meaning::Nothing && !scalar.text.is_empty() => {
+            found.push((prefix.to_owned(), node.at, Some(scalar.text.clone())));
+        }
+        Value::Scalar(_) | Value::List(_) | Value::Broken => found.push((prefix.to_owned(), node.at, None)),
     }
 }

@@ -1,0 +1,302 @@
+//! The rules of a source file. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono_tz::Tz;
+
+use super::{pipeline, value, window};
+use crate::{
+    chunk::{ExecutionMode, SourceId, UploadMode},
+    config::{
+        Origin,
+        document::{Document, Wrong},
+        raw::{DurationText, SecretName, Written, source as raw},
+        spec::{
+            ApiSpec, Auth, ExtractSpec, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
+            SecretRef, SourceSpec,
+        },
+    },
+    retry::Backoff,
+};
+
+/// Days per chunk of a source that says nothing.
+const CHUNK_DAYS: u32 = 7;
+/// Headers and parameters that carry secrets: these belong under `auth`.
+const SECRET_HEADERS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
+const SECRET_PARAMS: [&str; 6] =
+    ["api_key", "apikey", "access_token", "auth_token", "client_secret", "password"];
+
+/// A source whose file alone has been looked at.
+pub(crate) struct Draft {
+    pub(crate) id: SourceId,
+    pub(crate) doc: Document,
+    /// What it says, when its shape is right.
+    pub(crate) said: Option<Said>,
+    /// The name of its mapping; known even when much else is wrong.
+    pub(crate) mapping: String,
+}
+
+/// What a source file says, its rules checked.
+pub(crate) struct Said {
+    pub(crate) spec: SourceSpec,
+    pub(crate) chunk_days: Origin<u32>,
+    pub(crate) execution: Origin<Option<ExecutionMode>>,
+    pub(crate) upload: Origin<UploadMode>,
+    pub(crate) rate_limit_strict: bool,
+    /// Where its secrets are named.
+    pub(crate) secrets: Vec<(SecretRef, Vec<String>)>,
+}
+
+/// Checks one source file; `zone` is that of sources that declare none.
+pub(crate) fn draft(id: SourceId, mut doc: Document, zone: Tz) -> Draft {
+    let named = doc.root().get("mapping").and_then(|node| node.text()).filter(|name| !name.is_empty());
+    let mapping = named.unwrap_or(id.as_str()).to_owned();
+    let raw = if of_this_version(&mut doc) { doc.read::<raw::SourceFile>() } else { None };
+    let said = raw.map(|raw| said(&mut doc, &raw, zone));
+    Draft { id, doc, said, mapping }
+}
+
+/// `type: ui`, `type: api` and `kind: browser` are what users know, so they get a word of their own.
+fn of_this_version(doc: &mut Document) -> bool {
+    let word = |name: &str| doc.root().get(name).and_then(|node| node.text()).unwrap_or_default().to_owned();
+    let (kind, old) = (word("kind"), word("type"));
+    if doc.has(&["type"]) {
+        let meant = if old == "ui" || old == "browser" { "browser" } else { "api" };
+        doc.fault_at_key(&["type"], "unknown key `type`", Some(format!("write `kind: {meant}`")));
+        doc.rename("type", "kind", meant);
+        return meant == "api";
+    }
+    let message = "this version extracts `api` sources only";
+    match kind.as_str() {
+        "browser" => {
+            doc.fault(&["kind"], message, Some("move the file out of `sources`".to_owned()));
+            false
+        }
+        "ui" => {
+            let hint = format!("it is called `kind: browser` now, and {message}");
+            doc.fault(&["kind"], "`kind`: unknown value `ui`", Some(hint));
+            false
+        }
+        _ => true,
+    }
+}
+
+fn said(doc: &mut Document, raw: &raw::SourceFile, zone: Tz) -> Said {
+    let days = raw.chunk_days.map(|days| days.0);
+    let zone = raw.timezone.as_ref().map_or(zone, |text| doc.take(&["timezone"], value::zone(text), zone));
+    let chunk_backoff = backoff(doc, "chunk_retry", &raw.chunk_retry.base, &raw.chunk_retry.ceiling);
+    let extract = ExtractSpec::Api(Box::new(api(doc, raw)));
+    let secrets = raw.auth.as_ref().map(|auth| secrets(doc, auth)).unwrap_or_default();
+    Said {
+        chunk_days: pipeline::origin(doc, &["chunk_days"], days, CHUNK_DAYS),
+        execution: pipeline::origin(doc, &["execution"], raw.execution.map(pipeline::mode), None),
+        upload: pipeline::origin(doc, &["upload"], raw.upload, UploadMode::Append),
+        rate_limit_strict: raw.rate_limit_strict,
+        secrets,
+        spec: SourceSpec {
+            about: raw.about.clone(),
+            timezone: zone,
+            width: raw.width,
+            chunk_attempts: raw.chunk_attempts,
+            chunk_backoff,
+            stop_on_discard: raw.on_discard == raw::OnDiscard::Stop,
+            extract,
+        },
+    }
+}
+
+fn api(doc: &mut Document, raw: &raw::SourceFile) -> ApiSpec {
+    let auth = auth(doc, raw.auth.as_ref());
+    let request = request(doc, &raw.request);
+    let window = window::window(doc, &raw.window);
+    let paginator = paginator(doc, &raw.paginator);
+    window::parameters(doc, &window, &request.params, &paginator, &auth);
+    let selector = raw.records.selector.clone();
+    if !selector.is_empty() {
+        doc.take(&["records", "selector"], value::dotted(&selector), vec![]);
+    }
+    let retry = RequestRetry {
+        attempts: raw.retry.attempts,
+        backoff: backoff(doc, "retry", &raw.retry.base, &raw.retry.ceiling),
+    };
+    ApiSpec {
+        base_url: doc.take(&["base_url"], value::base_url(&raw.base_url), String::new()),
+        auth,
+        request,
+        window,
+        paginator,
+        records: Records { selector },
+        retry,
+        limits: limits(doc, raw),
+    }
+}
+
+fn limits(doc: &mut Document, raw: &raw::SourceFile) -> RequestLimits {
+    let mut timeout = |name: &str, text: &DurationText| {
+        doc.take(&["timeouts", name], value::some_time(&text.0), Duration::from_secs(1))
+    };
+    let timeouts = &raw.timeouts;
+    RequestLimits {
+        connect_timeout: timeout("connect", &timeouts.connect),
+        read_timeout: timeout("read", &timeouts.read),
+        total_timeout: timeout("total", &timeouts.total),
+        max_body_bytes: doc.take(&["limits", "max_body"], value::size(&raw.limits.max_body.0), 1),
+        max_pages: raw.limits.max_pages,
+    }
+}
+
+fn backoff(doc: &mut Document, section: &str, base: &DurationText, ceiling: &DurationText) -> Backoff {
+    let base = doc.take(&[section, "base"], value::duration(&base.0), Duration::ZERO);
+    let ceiling = doc.take(&[section, "ceiling"], value::duration(&ceiling.0), Duration::ZERO);
+    if base > ceiling && doc.clean(&[section]) {
+        let hint = "no wait is longer than the ceiling: raise it, or lower the base".to_owned();
+        doc.fault(&[section], format!("the base of `{section}` is above its ceiling"), Some(hint));
+    }
+    Backoff { base, ceiling }
+}
+
+fn auth(doc: &mut Document, raw: Option<&raw::Auth>) -> Auth {
+    let secret = |name: &SecretName| SecretRef(name.secret.clone());
+    match raw {
+        None | Some(raw::Auth::None {}) => Auth::None,
+        Some(raw::Auth::Basic { username, password }) => {
+            Auth::Basic { username: secret(username), password: secret(password) }
+        }
+        Some(raw::Auth::Bearer { token }) => Auth::Bearer { token: secret(token) },
+        Some(raw::Auth::ApiKey { place, name, prefix, key }) => {
+            if *place == crate::config::spec::KeyPlace::Header {
+                doc.take(&["auth", "name"], header_name(name), ());
+            }
+            Auth::ApiKey { place: *place, name: name.clone(), prefix: prefix.clone(), key: secret(key) }
+        }
+    }
+}
+
+/// Checks the names of the secrets and says where they stand.
+fn secrets(doc: &mut Document, auth: &raw::Auth) -> Vec<(SecretRef, Vec<String>)> {
+    let uses: Vec<(&str, &SecretName)> = match auth {
+        raw::Auth::None {} => vec![],
+        raw::Auth::Basic { username, password } => vec![("username", username), ("password", password)],
+        raw::Auth::Bearer { token } => vec![("token", token)],
+        raw::Auth::ApiKey { key, .. } => vec![("key", key)],
+    };
+    let mut found = Vec::new();
+    for (part, SecretName { secret }) in uses {
+        let path = ["auth", part, "secret"];
+        if !valid_secret(secret) {
+            let hint =
+                "lower-case words with dots between them, such as razorpay.key_id; never the value itself";
+            doc.fault(&path, "this is no name of a secret", Some(hint.to_owned()));
+        }
+        found.push((SecretRef(secret.clone()), path.map(str::to_owned).to_vec()));
+    }
+    found
+}
+
+/// Words of `[a-z0-9_]` with dots between them.
+pub(crate) fn valid_secret(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.len() <= 200 && name.split('.').all(|part| !part.is_empty() && part.bytes().all(word))
+}
+
+fn header_name(name: &str) -> Result<(), Wrong> {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !name.is_empty() && name.bytes().all(valid) {
+        return Ok(());
+    }
+    Err(Wrong::new(format!("`{name}` is no name of a header"), "letters, digits and `-`, such as X-Api-Key"))
+}
+
+fn request(doc: &mut Document, raw: &raw::Request) -> RequestSpec {
+    if !raw.path.is_empty() && !raw.path.starts_with('/') {
+        doc.fault(&["request", "path"], "the path must start with `/`", Some(format!("write /{}", raw.path)));
+    }
+    if raw.path.contains(['?', '#']) || raw.path.contains(char::is_whitespace) {
+        let hint = "put parameters into `request.params`, and write a space as %20".to_owned();
+        doc.fault(&["request", "path"], "the path must hold no `?`, no `#` and no white space", Some(hint));
+    }
+    let written =
+        |map: &BTreeMap<String, Written>| map.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect();
+    for (name, value) in &raw.headers {
+        let path = ["request", "headers", name];
+        if let Err(wrong) = header_name(name) {
+            doc.fault_at_key(&path, wrong.message, wrong.hint);
+        }
+        if value.0.chars().any(char::is_control) {
+            doc.fault(&path, "a header holds no line breaks and no control characters", None);
+        }
+        no_secret(doc, &path, "header", &SECRET_HEADERS);
+    }
+    for name in raw.params.keys() {
+        no_secret(doc, &["request", "params", name], "parameter", &SECRET_PARAMS);
+    }
+    RequestSpec { path: raw.path.clone(), params: written(&raw.params), headers: written(&raw.headers) }
+}
+
+fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str, names: &[&str]) {
+    let name = path[2];
+    if names.contains(&name.to_lowercase().as_str()) {
+        let place = if what == "header" { "header" } else { "query" };
+        let hint = format!(
+            "never put secrets in a source: use `auth: {{ type: api_key, in: {place}, name: {name}, key: {{ secret: … }} }}`, `basic` or `bearer`"
+        );
+        doc.fault_at_key(path, format!("{what} `{name}` carries a secret"), Some(hint));
+    }
+}
+
+fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
+    let mut path = |name: &str, text: &Option<String>| {
+        if let Some(text) = text {
+            doc.take(&["paginator", name], value::dotted(text), vec![]);
+        }
+        text.clone()
+    };
+    match raw {
+        raw::Paginator::None {} => Paginator::None,
+        raw::Paginator::PageNumber {
+            page_param,
+            start_page,
+            size_param,
+            size,
+            total_pages_path,
+            total_path,
+            has_more_path,
+        } => Paginator::PageNumber {
+            page_param: page_param.clone(),
+            start_page: *start_page,
+            size_param: size_param.clone(),
+            size: *size,
+            total_pages_path: path("total_pages_path", total_pages_path),
+            total_path: path("total_path", total_path),
+            has_more_path: path("has_more_path", has_more_path),
+        },
+        raw::Paginator::Offset { offset_param, limit_param, limit, start, total_path, has_more_path } => {
+            Paginator::Offset {
+                offset_param: offset_param.clone(),
+                limit_param: limit_param.clone(),
+                limit: *limit,
+                start: *start,
+                total_path: path("total_path", total_path),
+                has_more_path: path("has_more_path", has_more_path),
+            }
+        }
+        raw::Paginator::Cursor { cursor_path, param, limit_param, limit, has_more_path, total_path } => {
+            path("cursor_path", &Some(cursor_path.clone()));
+            let (has_more_path, total_path) =
+                (path("has_more_path", has_more_path), path("total_path", total_path));
+            if limit_param.is_some() && limit.is_none() && doc.clean(&["paginator"]) {
+                let hint = "add `limit`, the records per page".to_owned();
+                doc.fault(&["paginator", "limit_param"], "`limit_param` without `limit`", Some(hint));
+            }
+            Paginator::Cursor {
+                cursor_path: cursor_path.clone(),
+                param: param.clone(),
+                limit_param: limit_param.clone(),
+                limit: *limit,
+                has_more_path,
+                total_path,
+            }
+        }
+    }
+}

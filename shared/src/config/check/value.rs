@@ -1,0 +1,347 @@
+//! Texts that mean something: durations, sizes, zones, types, formats, names, addresses. Pure.
+
+use std::time::Duration;
+
+use chrono::{
+    DateTime,
+    format::{Item, Numeric, Parsed, StrftimeItems, parse},
+};
+use chrono_tz::Tz;
+
+use crate::{
+    config::{document::Wrong, nearest, spec::TimeFormat},
+    contract::{ColumnType, RejectLimit},
+};
+
+/// The longest duration that any of our settings can need.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+const TYPES: [&str; 8] =
+    ["text", "bigint", "numeric(p,s)", "double", "boolean", "date", "timestamptz", "jsonb"];
+const FORMATS: [&str; 4] = ["epoch_s", "epoch_ms", "date", "iso8601"];
+
+/// `500ms`, `15s`, `1d`; whole milliseconds, at most 366 days.
+pub(crate) fn duration(text: &str) -> Result<Duration, Wrong> {
+    let found = humantime::parse_duration(text).map_err(|_| {
+        Wrong::new(format!("`{text}` is no duration"), "write it with its unit: 500ms, 15s, 5m, 1d")
+    })?;
+    if found > LONGEST {
+        return Err(Wrong::new(format!("`{text}` is longer than 366 days"), "write a shorter duration"));
+    }
+    if found.subsec_nanos() % 1_000_000 != 0 {
+        return Err(Wrong::new(
+            format!("`{text}` is finer than a millisecond"),
+            "write whole milliseconds: 500ms",
+        ));
+    }
+    Ok(found)
+}
+
+/// A duration that is not zero.
+pub(crate) fn some_time(text: &str) -> Result<Duration, Wrong> {
+    let found = duration(text)?;
+    if found.is_zero() {
+        Err(Wrong::new(format!("`{text}` is no time at all"), "write at least 1ms"))
+    } else {
+        Ok(found)
+    }
+}
+
+/// Bytes: a plain number, or one with a unit such as `64MiB`.
+pub(crate) fn size(text: &str) -> Result<u64, Wrong> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "" | "B" => Some(1),
+        "kB" | "KB" => Some(1000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes = factor.and_then(|factor: u64| number.parse::<u64>().ok()?.checked_mul(factor));
+    match bytes {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err(Wrong::new(format!("`{text}` is no size"), "write bytes, or a unit: 64MiB, 1GiB")),
+    }
+}
+
+/// An IANA zone.
+pub(crate) fn zone(text: &str) -> Result<Tz, Wrong> {
+    text.parse().map_err(|_| {
+        let near = nearest::nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let hint = near.map_or("write an IANA name such as Asia/Kolkata".to_owned(), |name| {
+            format!("did you mean `{name}`?")
+        });
+        Wrong::new(format!("unknown time zone `{text}`"), hint)
+    })
+}
+
+/// A number of rows, or a share such as `0.1%`.
+pub(crate) fn reject_limit(text: &str) -> Result<RejectLimit, Wrong> {
+    let share = || {
+        let share = text.strip_suffix('%')?.trim().parse::<f64>().ok()?;
+        (0.0..=100.0).contains(&share).then_some(RejectLimit::Share(share / 100.0))
+    };
+    text.parse().map(RejectLimit::Rows).ok().or_else(share).ok_or_else(|| {
+        Wrong::new(
+            format!("`{text}` is neither a number of rows nor a share of them"),
+            "write 0, 10 or \"0.1%\"",
+        )
+    })
+}
+
+/// How a time is written.
+pub(crate) fn time_format(text: &str) -> Result<TimeFormat, Wrong> {
+    match text {
+        "epoch_s" => return Ok(TimeFormat::EpochS),
+        "epoch_ms" => return Ok(TimeFormat::EpochMs),
+        "date" => return Ok(TimeFormat::Date),
+        "iso8601" => return Ok(TimeFormat::Iso8601),
+        _ => {}
+    }
+    if !text.contains('%') {
+        let near = nearest::nearest(text, FORMATS);
+        let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+        let hint = format!("{near}formats: {}, or a strftime pattern such as %d/%m/%Y", FORMATS.join(", "));
+        return Err(Wrong::new(format!("unknown format `{text}`"), hint));
+    }
+    if StrftimeItems::new(text).any(|item| item == Item::Error) {
+        let hint = "as in %Y-%m-%d %H:%M:%S; write %% for a plain %";
+        return Err(Wrong::new(format!("`{text}` is no strftime pattern"), hint));
+    }
+    Ok(TimeFormat::Strftime(text.to_owned()))
+}
+
+/// How a time is written in records, which are read and not only written: the pattern must name a day.
+pub(crate) fn record_format(text: &str) -> Result<TimeFormat, Wrong> {
+    let format = time_format(text)?;
+    match &format {
+        TimeFormat::Strftime(pattern) if !names_a_day(pattern) => Err(Wrong::new(
+            format!("`{text}` names no day"),
+            "a pattern for a column needs year, month and day",
+        )),
+        _ => Ok(format),
+    }
+}
+
+fn names_a_day(pattern: &str) -> bool {
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    let sample = DateTime::UNIX_EPOCH.format_with_items(items.iter()).to_string();
+    let mut parsed = Parsed::new();
+    let read = parse(&mut parsed, &sample, items.iter());
+    read.is_ok() && (parsed.to_naive_date().is_ok() || parsed.timestamp().is_some())
+}
+
+/// True when a bound in this format says the day and nothing finer.
+pub(crate) fn is_whole_day(format: &TimeFormat) -> bool {
+    match format {
+        TimeFormat::Date => true,
+        TimeFormat::EpochS | TimeFormat::EpochMs | TimeFormat::Iso8601 => false,
+        TimeFormat::Strftime(pattern) => !StrftimeItems::new(pattern).any(|item| match item {
+            Item::Numeric(kind, _) => {
+                matches!(
+                    kind,
+                    Numeric::Hour | Numeric::Hour12 | Numeric::Minute | Numeric::Second | Numeric::Timestamp
+                )
+            }
+            // those besides names of months and days hold a time or a zone
+            Item::Fixed(kind) => {
+                use chrono::format::Fixed;
+                !matches!(
+                    kind,
+                    Fixed::ShortMonthName
+                        | Fixed::LongMonthName
+                        | Fixed::ShortWeekdayName
+                        | Fixed::LongWeekdayName
+                )
+            }
+            _ => false,
+        }),
+    }
+}
+
+/// The type of a column.
+pub(crate) fn column_type(text: &str) -> Result<ColumnType, Wrong> {
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    match compact.as_str() {
+        "text" => Ok(ColumnType::Text),
+        "bigint" => Ok(ColumnType::Bigint),
+        "double" => Ok(ColumnType::Double),
+        "boolean" => Ok(ColumnType::Boolean),
+        "date" => Ok(ColumnType::Date),
+        "timestamptz" => Ok(ColumnType::Timestamptz),
+        "jsonb" => Ok(ColumnType::Jsonb),
+        other => match other.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')) {
+            Some(inside) => numeric(text, inside),
+            None => Err(unknown_type(text)),
+        },
+    }
+}
+
+fn numeric(text: &str, inside: &str) -> Result<ColumnType, Wrong> {
+    let hint = "numeric(p,s): p digits in all, 1 to 1000, s of them after the point";
+    let numbers = inside.split_once(',').and_then(|(p, s)| Some((p.parse().ok()?, s.parse().ok()?)));
+    match numbers {
+        Some((precision @ 1..=1000, scale)) if scale <= precision => {
+            Ok(ColumnType::Numeric { precision, scale })
+        }
+        Some(_) => Err(Wrong::new(format!("`{text}` is out of range"), hint)),
+        None => Err(Wrong::new(format!("`{text}` is no numeric type"), hint)),
+    }
+}
+
+fn unknown_type(text: &str) -> Wrong {
+    let meant = match text.to_lowercase().as_str() {
+        "int" | "integer" | "smallint" | "int4" | "int8" | "long" => Some("bigint"),
+        "string" | "str" | "varchar" | "char" | "uuid" => Some("text"),
+        "float" | "real" | "float8" | "double precision" => Some("double"),
+        "bool" => Some("boolean"),
+        "timestamp" | "datetime" => Some("timestamptz"),
+        "json" | "object" => Some("jsonb"),
+        "numeric" | "decimal" | "money" => Some("numeric(12,2)"),
+        _ => nearest::nearest(text, TYPES),
+    };
+    let meant = meant.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
+    Wrong::new(format!("unknown type `{text}`"), format!("{meant}types: {}", TYPES.join(", ")))
+}
+
+/// A dotted path of keys; at least one.
+pub(crate) fn dotted(text: &str) -> Result<Vec<String>, Wrong> {
+    let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
+    if keys.iter().any(String::is_empty) {
+        return Err(Wrong::new(
+            format!("`{text}` is no path of keys"),
+            "keys with dots between them: card.last4",
+        ));
+    }
+    Ok(keys)
+}
+
+/// A name in Postgres; `what` says of which thing.
+pub(crate) fn identifier(what: &str, text: &str) -> Result<String, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new(format!("the name of a {what} is empty"), "give it a name"));
+    }
+    if text.len() > 63 {
+        let message = format!("the {what} name `{text}` has {} bytes", text.len());
+        return Err(Wrong::new(message, "Postgres cuts names off after 63 bytes: shorten it"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Wrong::new(format!("the {what} name {text:?} holds a control character"), "remove it"));
+    }
+    Ok(text.to_owned())
+}
+
+/// An http or https address without user, query or fragment.
+pub(crate) fn base_url(text: &str) -> Result<String, Wrong> {
+    let wrong = |message: &str, hint: &str| Err(Wrong::new(format!("`base_url` {message}"), hint));
+    let example = "as in https://api.example.org";
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return wrong("must start with http:// or https://", example);
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return wrong("must hold no user and no password", "use `auth` with `{ secret: … }`");
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let valid = |c: char| c.is_alphanumeric() || "-._~[]:".contains(c);
+    if host.is_empty() || !host.chars().all(valid) {
+        return wrong("names no host", example);
+    }
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return wrong("has no valid port", "as in http://127.0.0.1:8080");
+    }
+    if rest.contains(['?', '#']) {
+        return wrong("must end before `?` and `#`", "put parameters into `request.params`");
+    }
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return wrong("holds white space", example);
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes() {
+        assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("0s").unwrap(), Duration::ZERO);
+        assert_eq!(duration("1d").unwrap(), Duration::from_secs(86_400));
+        for bad in ["", "15", "fast", "2years", "1us"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert!(some_time("0s").is_err());
+        assert_eq!(size("64MiB").unwrap(), 64 << 20);
+        assert_eq!(size("1000").unwrap(), 1000);
+        for bad in ["", "0", "MiB", "64 parsecs", "99999999999GiB", "-1"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn formats() {
+        assert_eq!(time_format("%d/%m/%Y").unwrap(), TimeFormat::Strftime("%d/%m/%Y".into()));
+        assert!(time_format("%Q").is_err());
+        assert!(time_format("%").is_err());
+        assert!(time_format("epoch").unwrap_err().hint.unwrap().starts_with("did you mean `epoch_s`"));
+        assert!(record_format("%Y-%m-%d %H:%M:%S").is_ok());
+        assert!(record_format("%s").is_ok());
+        assert!(record_format("%d.%m.%y").is_ok());
+        assert!(record_format("%H:%M").is_err());
+        assert!(record_format("%Y-%m").is_err());
+        for (pattern, whole) in
+            [("%Y-%m-%d", true), ("%d %B %Y", true), ("%FT%T", false), ("%s", false), ("%+", false)]
+        {
+            assert_eq!(is_whole_day(&TimeFormat::Strftime(pattern.into())), whole, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn types() {
+        assert_eq!(column_type("numeric(12, 2)").unwrap(), ColumnType::Numeric { precision: 12, scale: 2 });
+        for bad in
+            ["numeric(0,0)", "numeric(1001,0)", "numeric(2,3)", "numeric(5)", "numeric", "numeric(a,b)"]
+        {
+            assert!(column_type(bad).is_err(), "{bad}");
+        }
+        let hint = |text| column_type(text).unwrap_err().hint.unwrap();
+        assert!(hint("bigintt").starts_with("did you mean `bigint`?"));
+        assert!(hint("int").starts_with("did you mean `bigint`?"));
+        assert!(hint("zebra").starts_with("types: text, bigint"));
+    }
+
+    #[test]
+    fn names_zones_limits_and_addresses() {
+        assert!(identifier("column", &"x".repeat(63)).is_ok());
+        assert!(identifier("column", &"é".repeat(32)).is_err());
+        assert!(identifier("column", "").is_err());
+        assert_eq!(zone("Asia/Calcuta").unwrap_err().hint.unwrap(), "did you mean `Asia/Calcutta`?");
+        assert_eq!(reject_limit("0.5%").unwrap(), RejectLimit::Share(0.005));
+        assert_eq!(reject_limit("10").unwrap(), RejectLimit::Rows(10));
+        for bad in ["-1", "101%", "x", "%", "NaN%"] {
+            assert!(reject_limit(bad).is_err(), "{bad}");
+        }
+        for good in ["https://api.example.org", "http://127.0.0.1:8080/v1", "http://[::1]:80", "http://[::1]"]
+        {
+            assert!(base_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "api.example.org",
+            "ftp://x",
+            "https://",
+            "https://a b",
+            "https://u:p@x",
+            "https://x?y=1",
+            "http://x:99999",
+        ] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+}

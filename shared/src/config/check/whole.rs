@@ -1,0 +1,191 @@
+//! What the files say about each other: overrides, mappings, tables. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    pipeline::Pipeline,
+    source::{Draft, Said},
+};
+use crate::{
+    chunk::{SourceId, UploadMode},
+    config::{
+        Fault, Origin, SecretUse, Source,
+        document::Document,
+        nearest,
+        spec::{Bounds, ExtractSpec},
+    },
+    contract::Contract,
+};
+
+/// Chunks longer than this are allowed with a warning: less to resume, more to lose.
+const LONG_CHUNK: u32 = 30;
+
+/// One mapping file.
+pub(crate) struct Mapping {
+    pub(crate) doc: Document,
+    /// What it says, when its shape is right.
+    pub(crate) contract: Option<Contract>,
+}
+
+/// What came of all files together.
+#[derive(Default)]
+pub(crate) struct Whole {
+    pub(crate) sources: BTreeMap<SourceId, Source>,
+    pub(crate) secrets: Vec<SecretUse>,
+    pub(crate) warnings: Vec<Fault>,
+}
+
+/// Joins sources with their mappings and overrides; faults are left in the documents.
+pub(crate) fn join(
+    pipeline: &Pipeline,
+    pipeline_doc: &mut Document,
+    drafts: &mut [Draft],
+    mappings: &mut BTreeMap<String, Mapping>,
+) -> Whole {
+    override_names(pipeline_doc, drafts);
+    one_source_per_table(drafts, mappings);
+    let mut whole = Whole::default();
+    let mut missing = BTreeSet::new();
+    for draft in drafts.iter_mut() {
+        if !mappings.contains_key(&draft.mapping) {
+            missing_mapping(draft, mappings, &mut missing);
+        }
+        let contract = mappings.get(&draft.mapping).and_then(|mapping| mapping.contract.as_ref());
+        source(pipeline, pipeline_doc, draft, contract, &mut whole);
+    }
+    let used: BTreeSet<&str> = drafts.iter().map(|draft| draft.mapping.as_str()).collect();
+    for (name, mapping) in mappings.iter().filter(|(name, _)| !used.contains(name.as_str())) {
+        if missing.contains(name) {
+            continue; // it is the one that a misspelt name meant
+        }
+        let hint = "remove it, or name it in a source: `mapping: …`".to_owned();
+        whole.warnings.push(mapping.doc.remark(
+            &[],
+            format!("no source uses the mapping `{name}`"),
+            Some(hint),
+        ));
+    }
+    whole
+}
+
+fn override_names(doc: &mut Document, drafts: &[Draft]) {
+    let names: Vec<&str> = drafts.iter().map(|draft| draft.id.as_str()).collect();
+    for section in ["chunk_sizes", "execution_modes", "upload_modes"] {
+        for name in doc.keys(&[section]) {
+            if names.contains(&name.as_str()) {
+                continue;
+            }
+            let alias = (name == "razorpay" && names.contains(&"buyer_razorpay")).then_some("buyer_razorpay");
+            let hint = match alias {
+                Some(alias) => Some(format!("did you mean `{alias}`?")),
+                None => nearest::hint(&name, "sources", &names),
+            };
+            doc.fault_at_key(&[section, &name], format!("`{section}`: there is no source `{name}`"), hint);
+        }
+    }
+}
+
+fn one_source_per_table(drafts: &mut [Draft], mappings: &BTreeMap<String, Mapping>) {
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    for draft in drafts {
+        let Some(contract) = mappings.get(&draft.mapping).and_then(|mapping| mapping.contract.as_ref())
+        else {
+            continue;
+        };
+        if contract.table.is_empty() {
+            continue;
+        }
+        let name = draft.id.as_str().to_owned();
+        if let Some(other) = first.get(&contract.table) {
+            let message = format!("table `{}` is loaded by source `{other}` already", contract.table);
+            let hint =
+                "each source needs a table of its own: give it a mapping with another table".to_owned();
+            draft.doc.fault(&["mapping"], message, Some(hint));
+        } else {
+            first.insert(contract.table.clone(), name);
+        }
+    }
+}
+
+fn missing_mapping(draft: &mut Draft, mappings: &BTreeMap<String, Mapping>, meant: &mut BTreeSet<String>) {
+    let name = &draft.mapping;
+    let near = nearest::nearest(name, mappings.keys().map(String::as_str));
+    meant.extend(near.map(str::to_owned));
+    let hint = match near {
+        Some(near) => format!("did you mean `mapping: {near}`?"),
+        None => format!("write mappings/{name}.yaml, or name another one: `mapping: …`"),
+    };
+    let message = format!("there is no file mappings/{name}.yaml");
+    draft.doc.fault(&["mapping"], message, Some(hint));
+}
+
+/// A value of the source's file, or the stronger one of `pipeline.yaml`.
+fn stronger<T: Clone>(
+    own: &Origin<T>,
+    overrides: &BTreeMap<String, Origin<T>>,
+    id: &SourceId,
+) -> (Origin<T>, bool) {
+    let found = overrides.get(id.as_str());
+    (found.unwrap_or(own).clone(), found.is_some())
+}
+
+fn source(
+    pipeline: &Pipeline,
+    pipeline_doc: &mut Document,
+    draft: &mut Draft,
+    contract: Option<&Contract>,
+    whole: &mut Whole,
+) {
+    let Draft { id, doc, said: Some(said), .. } = draft else { return };
+    let (chunk_days, days_overridden) = stronger(&said.chunk_days, &pipeline.chunk_sizes, id);
+    let (execution, _) = stronger(&said.execution, &pipeline.execution_modes, id);
+    let (upload, upload_overridden) = stronger(&said.upload, &pipeline.upload_modes, id);
+    if chunk_days.value > LONG_CHUNK {
+        let message = format!("chunks of {} days for `{id}`: less to resume, more to lose", chunk_days.value);
+        let hint = Some(format!("up to {LONG_CHUNK} days is usual"));
+        whole.warnings.push(if days_overridden {
+            pipeline_doc.remark(&["chunk_sizes", id.as_str()], message, hint)
+        } else {
+            doc.remark(&["chunk_days"], message, hint)
+        });
+    }
+    let file = doc.file.clone();
+    whole.secrets.extend(said.secrets.iter().map(|(name, path)| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        SecretUse { name: name.clone(), file: file.clone(), at: doc.at(&path) }
+    }));
+    let Some(contract) = contract else { return };
+    if contract.range_column.is_none() {
+        if upload.value == UploadMode::ReplaceRange {
+            let message = format!("upload mode `replace_range` of `{id}` needs a range column");
+            let hint = Some(format!(
+                "add `range_column` to mappings/{}.yaml, or choose another mode",
+                draft.mapping
+            ));
+            if upload_overridden {
+                pipeline_doc.fault(&["upload_modes", id.as_str()], message, hint);
+            } else {
+                doc.fault(&["upload"], message, hint);
+            }
+        }
+        unknown_bounds(doc, said, &draft.mapping);
+    }
+    let source = Source {
+        spec: said.spec.clone(),
+        contract: contract.clone(),
+        chunk_days,
+        execution,
+        upload,
+        rate_limit_strict: said.rate_limit_strict,
+    };
+    whole.sources.insert(id.clone(), source);
+}
+
+fn unknown_bounds(doc: &mut Document, said: &Said, mapping: &str) {
+    let ExtractSpec::Api(api) = &said.spec.extract;
+    if api.window.bounds == Bounds::Unknown {
+        let hint =
+            format!("add `range_column` to mappings/{mapping}.yaml: rows outside the chunk are told by it");
+        doc.fault(&["window", "bounds"], "`bounds: unknown` needs a range column", Some(hint));
+    }
+}
