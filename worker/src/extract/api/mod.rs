@@ -1,1 +1,183 @@
-//! HTTP APIs.
+//! HTTP APIs: one request at a time, page by page, until something shows that the list is complete.
+//!
+//! - [`window`]: the chunk's range -> query parameters
+//! - [`paginate`]: which page comes next, and what must not happen on the way
+//! - [`pointers`]: the few things that paging needs to know of a body
+//! - [`access`]: secrets, and how they stay out of texts
+//! - [`request`], [`patience`]: one request, and its tries
+
+use nstore_shared::{
+    config::{
+        secrets::Secret,
+        spec::{ApiSpec, SecretRef, TimeFormat},
+    },
+    retry::FailureClass,
+};
+use reqwest::{Client, Url};
+use tokio::sync::mpsc;
+
+use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span};
+
+mod access;
+mod paginate;
+mod patience;
+mod pointers;
+mod request;
+mod window;
+
+use access::Access;
+use paginate::{PageFacts, Paging, Params, Step};
+use pointers::{PointerFault, Pointers};
+use request::{Answer, Failure};
+
+/// How much is shown of an answer that is no JSON.
+const SHOWN_CHARS: usize = 80;
+
+/// Extracts the chunks of one source.
+pub struct ApiExtractor {
+    spec: ApiSpec,
+    client: Client,
+    /// Base, path and fixed parameters.
+    address: Url,
+    access: Access,
+    pointers: Pointers,
+}
+
+/// A failure that no wait belongs to.
+fn failed(class: FailureClass, message: String) -> ExtractError {
+    ExtractError { class, message, wait: None }
+}
+
+impl ApiExtractor {
+    /// Prepares the requests of a source: its address, its client, its secrets.
+    ///
+    /// # Errors
+    /// Class `config` when the description is wrong, `auth` when a secret is not on this host.
+    pub fn new(
+        spec: &ApiSpec,
+        secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
+        user_agent: &str,
+    ) -> Result<Self, ExtractError> {
+        let address = address(spec)?;
+        if let TimeFormat::Strftime(pattern) = &spec.window.format
+            && !window::is_pattern(pattern)
+        {
+            let message = format!("`window.format`: `{pattern}` is no strftime pattern");
+            return Err(failed(FailureClass::Config, message));
+        }
+        let client = request::client(spec, user_agent)?;
+        let access = Access::new(&spec.auth, secrets, &client)?;
+        let pointers = Pointers::new(&spec.paginator, &spec.records);
+        Ok(Self { spec: spec.clone(), client, address, access, pointers })
+    }
+
+    /// A page's URL, and the same as it may be shown.
+    fn url(&self, window: &Params, page: &Params) -> (Url, String) {
+        let mut url = self.address.clone();
+        let with = |url: &mut Url, pairs: &[(String, String)]| {
+            if !pairs.is_empty() {
+                url.query_pairs_mut().extend_pairs(pairs);
+            }
+        };
+        with(&mut url, window);
+        with(&mut url, page);
+        let mut shown = self.access.redact(url.as_str());
+        if let Some((name, value)) = &self.access.query {
+            let mark = if url.query().is_some() { '&' } else { '?' };
+            shown = format!("{shown}{mark}{name}=***");
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        (url, shown)
+    }
+
+    async fn run(
+        &self,
+        span: Span,
+        pages: &mpsc::Sender<Sent>,
+        sent: &mut u64,
+    ) -> Result<Extracted, ExtractError> {
+        let window = window::params(&self.spec.window, span);
+        let mut paging = Paging::new(&self.spec.paginator, self.spec.limits.max_pages);
+        let mut next = paging.first();
+        loop {
+            let (url, shown) = self.url(&window, &next);
+            let (body, facts) =
+                patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone())).await?;
+            let step = paging.turn(&facts);
+            let step = step.map_err(|fault| failed(fault.class(), format!("GET {shown}: {fault}")))?;
+            let page = Page { body, format: PageFormat::Json, origin: shown };
+            if pages.send(Sent::Page(page)).await.is_err() {
+                return Ok(Extracted { pages: *sent, evidence: vec![] });
+            }
+            *sent = paging.pages();
+            match step {
+                Step::Ask(params) => next = params,
+                Step::Done(evidence) => return Ok(Extracted { pages: *sent, evidence }),
+            }
+        }
+    }
+
+    /// One try of one page.
+    async fn page(&self, url: Url) -> Result<(bytes::Bytes, PageFacts), Failure> {
+        let answer = request::send(&self.client, url, &self.access, self.spec.limits.max_body_bytes).await?;
+        let facts = self.pointers.read(&answer.body).map_err(|fault| self.unreadable(&fault, &answer))?;
+        Ok((answer.body, facts))
+    }
+
+    fn unreadable(&self, fault: &PointerFault, answer: &Answer) -> Failure {
+        let mut message = self.access.redact(&fault.to_string());
+        if fault.may_pass() {
+            return Failure::Passing(message);
+        }
+        if let PointerFault::Syntax { .. } = fault {
+            let kind = if answer.content_type.is_empty() { "no content type" } else { &answer.content_type };
+            let start = request::excerpt(&answer.body, SHOWN_CHARS, &self.access);
+            message = format!(
+                "{message}: {kind} came instead, starting with `{start}`; check `base_url`, `request.path` and `auth`"
+            );
+        }
+        Failure::Final(FailureClass::Data, message)
+    }
+}
+
+impl Extractor for ApiExtractor {
+    async fn extract(&self, span: Span, pages: mpsc::Sender<Sent>) -> Result<Extracted, ExtractError> {
+        let mut sent = 0;
+        let ended = tokio::select! {
+            biased;
+            ended = self.run(span, &pages, &mut sent) => Some(ended),
+            // nobody listens any more: the request in flight is dropped too
+            () = pages.closed() => None,
+        };
+        ended.unwrap_or(Ok(Extracted { pages: sent, evidence: vec![] }))
+    }
+}
+
+/// Base URL, path and fixed parameters in one.
+fn address(spec: &ApiSpec) -> Result<Url, ExtractError> {
+    let config = |message| failed(FailureClass::Config, message);
+    let base = spec.base_url.trim_end_matches('/');
+    let path = spec.request.path.trim_start_matches('/');
+    let text = if path.is_empty() { base.to_owned() } else { format!("{base}/{path}") };
+    let mut url = Url::parse(&text).map_err(|e| {
+        // what cannot be taken apart may hold a password anywhere
+        let shown = if base.contains('@') { "its value" } else { base };
+        config(format!("`base_url`: `{shown}` is no url ({e})"))
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(config(
+            "`base_url` holds a user name or password; put them into `auth: {type: basic}`".to_owned(),
+        ));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(config(format!("`base_url`: `{base}` starts with neither https:// nor http://")));
+    }
+    if !spec.request.params.is_empty() {
+        url.query_pairs_mut().extend_pairs(&spec.request.params);
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests;

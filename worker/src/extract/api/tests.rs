@@ -1,0 +1,1 @@
+//! Whole extractions against a small scripted server.
