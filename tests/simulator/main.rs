@@ -1,2 +1,122 @@
-//! placeholder
-fn main() {}
+//! The simulator as a program: serves until it is ended, or compares tables with its truth.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use nstore_tests::simulator::{
+    self, Options,
+    compare::{Comparison, compare},
+    tokens::Tokens,
+};
+
+/// A fake marketplace: the five APIs of the shipped sources, each in its own dialect.
+///
+/// Beside the APIs: GET /truth?source=&start=&end=, GET /sql?source=, GET|DELETE /requests,
+/// GET /max_in_flight?source=, GET|POST|DELETE /faults.
+/// Credentials are fixed demo values; the variables to set are printed at start.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Verb>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Compares tables with the truth of a running simulator; exit 1 when one differs
+    Compare(Comparison),
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Port on the loopback address; 0 takes any
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Write the chosen port to this file
+    #[arg(long)]
+    port_file: Option<PathBuf>,
+    /// Write the variables that point the shipped config here to this file, for a shell to read
+    #[arg(long)]
+    env_file: Option<PathBuf>,
+    /// Orders of the buyer app on an average day; the other sources have 15 to 50 percent of it
+    #[arg(long, default_value_t = Options::default().rows_per_day)]
+    rows_per_day: u64,
+    /// The same number every day, and no days without
+    #[arg(long)]
+    exact: bool,
+    /// Another seed, other rows
+    #[arg(long, default_value_t = Options::default().seed)]
+    seed: u64,
+    /// How long each request to an API waits first
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// Serve <source>.csv of this directory instead of generated rows
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The column of those files that says when
+    #[arg(long, default_value_t = Options::default().date_column)]
+    date_column: String,
+    /// Ask for another secret than the demo's: `buyer_orders.token=…`; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    tokens: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a name, `=` and a value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Verb::Compare(asked)) => {
+            Ok(if compare(&asked).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        None => serve(cli.serve).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn serve(asked: Serve) -> anyhow::Result<()> {
+    let tokens =
+        asked.tokens.iter().fold(Tokens::default(), |tokens, (name, value)| tokens.with(name, value));
+    let simulator = simulator::start(Options {
+        port: asked.port,
+        rows_per_day: asked.rows_per_day,
+        exact: asked.exact,
+        seed: asked.seed,
+        latency: Duration::from_millis(asked.latency_ms),
+        data: asked.data,
+        date_column: asked.date_column,
+        tokens,
+    })
+    .await?;
+    let env: String =
+        simulator.env().iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    if let Some(file) = asked.env_file {
+        std::fs::write(file, &env)?;
+    }
+    if let Some(file) = asked.port_file {
+        let port = simulator.url.rsplit(':').next().unwrap_or_default();
+        // whoever waits for the file must not read half of it
+        let draft = file.with_extension("draft");
+        std::fs::write(&draft, port)?;
+        std::fs::rename(draft, file)?;
+    }
+    print!("{env}");
+    println!("simulator listening on {}", simulator.url);
+    ended().await?;
+    Ok(())
+}
+
+/// Ctrl-C or SIGTERM.
+async fn ended() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = term.recv() => Ok(()),
+    }
+}

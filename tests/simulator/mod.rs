@@ -1,0 +1,183 @@
+//! A fake marketplace: five APIs, each in another dialect, with rows that are a pure function of source and day.
+//!
+//! - [`start`]: the server, in this process; `main.rs` is the same as a program
+//! - `rows`, `calendar`, `seed`, `awkward`: what the rows are; `files`: rows from CSV files instead
+//! - `dialects`: how each API speaks; `serve`: one request; [`faults`]: what goes wrong on demand; [`log`]
+//! - [`truth`]: what a table must hold, and the SQL to compare it; `control`: the endpoints beside the APIs
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Router, routing::get};
+use chrono::NaiveDate;
+use nstore_shared::contract::Contract;
+use tokio::{net::TcpListener, task::JoinHandle};
+
+mod awkward;
+mod calendar;
+mod cell;
+pub mod compare;
+mod control;
+mod dialects;
+pub mod faults;
+mod files;
+pub mod log;
+mod rows;
+mod seed;
+mod serve;
+mod stock;
+pub mod tokens;
+pub mod truth;
+
+pub use rows::Api;
+
+use faults::{Fault, Faults};
+use log::{Log, Request};
+use rows::World;
+use serve::Hall;
+use stock::Stock;
+use tokens::Tokens;
+use truth::Truth;
+
+/// The zone of all five sources.
+pub const ZONE: chrono_tz::Tz = chrono_tz::Asia::Kolkata;
+
+/// What to serve, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Port on the loopback address; 0 takes any.
+    pub port: u16,
+    /// Orders of the buyer app on an average day; the others have 15 to 50 percent of it.
+    pub rows_per_day: u64,
+    /// The same number every day, and no days without.
+    pub exact: bool,
+    /// Another seed, other rows.
+    pub seed: u64,
+    /// How long each request to an API waits first.
+    pub latency: Duration,
+    /// Serve `<source>.csv` of this directory instead.
+    pub data: Option<PathBuf>,
+    /// The column of those files that says when.
+    pub date_column: String,
+    /// The secrets to ask for.
+    pub tokens: Tokens,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            rows_per_day: 200,
+            exact: false,
+            seed: 20_250_801,
+            latency: Duration::ZERO,
+            data: None,
+            date_column: "created_at".to_owned(),
+            tokens: Tokens::default(),
+        }
+    }
+}
+
+/// A running simulator; it stops when dropped.
+pub struct Simulator {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    hall: Arc<Hall>,
+    server: JoinHandle<()>,
+}
+
+/// Starts a simulator in this process.
+///
+/// # Errors
+/// When the port is taken or the files cannot be read.
+pub async fn start(options: Options) -> anyhow::Result<Simulator> {
+    let stock = match &options.data {
+        Some(dir) => Stock::read(dir, &options.date_column)?,
+        None => Stock::World(World {
+            seed: options.seed,
+            rows_per_day: options.rows_per_day,
+            exact: options.exact,
+        }),
+    };
+    let hall = Arc::new(Hall {
+        stock,
+        tokens: options.tokens,
+        latency: options.latency,
+        faults: Faults::default(),
+        log: Log::new(),
+    });
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let mut app = control::routes(&hall);
+    for api in Api::ALL {
+        let route = Router::new().route(dialects::of(api).path(), get(serve::api));
+        app = app.merge(route.with_state((Arc::clone(&hall), api)));
+    }
+    let server = tokio::spawn(async move {
+        // it ends with the task only
+        let _ = axum::serve(listener, app).await;
+    });
+    Ok(Simulator { url, hall, server })
+}
+
+impl Simulator {
+    /// The variables that point the shipped config at this simulator, secrets included.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let urls = ["BUYER_URL", "SUPPORT_URL", "RAZORPAY_URL", "SELLER_URL"];
+        let urls = urls.into_iter().map(|name| (name.to_owned(), self.url.clone()));
+        urls.chain(self.hall.tokens.env()).collect()
+    }
+
+    /// What the table of a source must hold for these days, both included.
+    pub fn truth(&self, api: Api, first: NaiveDate, last: NaiveDate) -> Truth {
+        self.hall.stock.truth(api, first, last)
+    }
+
+    /// The columns of a source's table, in the order in which the truth counts them.
+    pub fn contract(&self, api: Api) -> Contract {
+        self.hall.stock.contract(api)
+    }
+
+    /// The query that asks a source's table for its days, in the form of [`truth::DayTruth`].
+    pub fn sql(&self, api: Api, schema: &str) -> String {
+        truth::checksum_sql(&self.contract(api), schema, ZONE)
+    }
+
+    /// Orders a fault.
+    pub fn fault(&self, fault: Fault) {
+        self.hall.faults.add(fault);
+    }
+
+    /// Takes all orders back.
+    pub fn clear_faults(&self) {
+        self.hall.faults.clear();
+    }
+
+    /// All requests that have ended so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.hall.log.requests()
+    }
+
+    /// Forgets requests and maxima.
+    pub fn clear_requests(&self) {
+        self.hall.log.clear();
+    }
+
+    /// The most requests of a source at once.
+    pub fn max_in_flight(&self, api: Api) -> u64 {
+        self.hall.log.max_in_flight(Some(api.name()))
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;
