@@ -64,7 +64,8 @@ impl Stock {
         }
     }
 
-    fn row(&self, api: Api, day: NaiveDate, index: u64) -> Option<Row> {
+    /// One row.
+    pub(crate) fn row(&self, api: Api, day: NaiveDate, index: u64) -> Option<Row> {
         match self {
             Self::World(world) => Some(world.row(api, day, index)),
             Self::Files(tables) => tables.get(&api)?.row(day, index),
