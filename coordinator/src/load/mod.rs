@@ -1,1 +1,198 @@
 //! Committed CSVs -> tables, exactly once.
+//!
+//! One transaction per chunk: the run's lock, the target's lock, a look at the cancel mark, the ledger row,
+//! the COPY (counted and hashed on the way), COMMIT. The ledger's key decides what is loaded, so any call may
+//! be repeated after any failure, by any number of loaders at once.
+//!
+//! - `preflight`, `fit`: will it fit, before anything is extracted
+//! - `register`: tables made, days claimed; `claims`: whose days are whose
+//! - `chunk`, `replace`: the transactions; `enter`: what both begin with; `stop`: how they end early
+//! - `copy`, `csv`: bytes from storage to the server, counted
+//! - `upkeep`: cancel, forget, what the ledger says
+
+use chrono::{DateTime, Utc};
+use nstore_shared::{
+    chunk::{ChunkRange, Generation, RunId, SourceId},
+    storage::{Storage, marker::VoidReason},
+};
+
+use crate::db::{Db, ident::Target};
+
+mod chunk;
+mod claims;
+mod copy;
+mod csv;
+mod enter;
+pub mod error;
+mod fit;
+mod preflight;
+mod register;
+mod replace;
+mod spans;
+mod stop;
+mod upkeep;
+
+pub use error::LoadError;
+
+/// Loads what markers prove. Cheap to clone; calls may run side by side.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    db: Db,
+    storage: Storage,
+}
+
+/// What one source's load will meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preflight {
+    /// The source.
+    pub source: SourceId,
+    /// Its target table, with the schema.
+    pub table: String,
+    /// It stands already; otherwise it will be made from the mapping.
+    pub exists: bool,
+    /// What is no problem but worth a word.
+    pub notes: Vec<String>,
+}
+
+/// What became of one chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChunkLoad {
+    /// Its rows are in.
+    Loaded {
+        /// Rows that went in.
+        rows: u64,
+        /// Rows that were there already, by the key.
+        skipped: u64,
+    },
+    /// The ledger had it.
+    Already,
+    /// Newer extractions cover it: recorded, not loaded.
+    Superseded,
+    /// Another loader is in the way: come back later.
+    Busy,
+    /// Its outcome was voided: the next generation is to be extracted.
+    Void {
+        /// The voided generation.
+        generation: Generation,
+        /// Why.
+        reason: VoidReason,
+        /// What was found.
+        detail: String,
+    },
+    /// The run is cancelled.
+    Cancelled,
+    /// The table does not take its rows; recorded as a load failure.
+    Refused {
+        /// What the server said.
+        error: String,
+        /// The offending line, where the server named one.
+        row: Option<String>,
+    },
+}
+
+/// What became of a whole-table load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplaceLoad {
+    /// The table holds the run's rows and no others.
+    Loaded {
+        /// Rows that went in.
+        rows: u64,
+    },
+    /// The ledger had it.
+    Already,
+    /// A run that was asked for later has replaced the table: recorded, not loaded.
+    Superseded,
+    /// Another loader is in the way: come back later.
+    Busy,
+    /// One chunk's outcome was voided: its next generation is to be extracted. The table is as it was.
+    Void {
+        /// The chunk.
+        range: ChunkRange,
+        /// The voided generation.
+        generation: Generation,
+        /// Why.
+        reason: VoidReason,
+        /// What was found.
+        detail: String,
+    },
+    /// The run is cancelled.
+    Cancelled,
+    /// The table does not take a chunk's rows; recorded as a load failure. The table is as it was.
+    Refused {
+        /// The chunk.
+        range: ChunkRange,
+        /// What the server said.
+        error: String,
+        /// The offending line, where the server named one.
+        row: Option<String>,
+    },
+}
+
+/// One decided chunk of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// The source.
+    pub source: SourceId,
+    /// The chunk.
+    pub range: ChunkRange,
+    /// What was decided.
+    pub state: LedgerState,
+    /// Rows that went in.
+    pub rows: u64,
+    /// Rows that were there already.
+    pub skipped: u64,
+    /// Which outcome of the chunk.
+    pub generation: Generation,
+    /// When.
+    pub loaded_at: DateTime<Utc>,
+}
+
+/// What was decided about a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LedgerState {
+    /// Its rows went in.
+    Loaded,
+    /// Newer rows were there already.
+    Superseded,
+    /// Its rows went in and were replaced by a later load.
+    Replaced,
+}
+
+/// A chunk whose rows a table refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadFailure {
+    /// The source.
+    pub source: SourceId,
+    /// The chunk.
+    pub range: ChunkRange,
+    /// What the server said.
+    pub error: String,
+    /// The offending line, where the server named one.
+    pub row: Option<String>,
+}
+
+/// What `nstore forget` took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgetReport {
+    /// The table was known.
+    pub known: bool,
+    /// Ledger rows that went.
+    pub ledger_rows: u64,
+    /// Claimed days that went.
+    pub days: u64,
+}
+
+impl Loader {
+    /// A loader from this store into this database.
+    pub fn new(db: Db, storage: Storage) -> Self {
+        Self { db, storage }
+    }
+
+    fn target(&self, table: &str) -> Result<Target, LoadError> {
+        Ok(self.db.target(table)?)
+    }
+
+    async fn is_cancelled(&self, run: &RunId) -> Result<bool, LoadError> {
+        Ok(self.storage.cancelled(run).await?.is_some())
+    }
+}

@@ -1,0 +1,88 @@
+//! `nstore.days`: days that belong to one run of an append without a key, and days that a target holds.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use chrono::NaiveDate;
+use deadpool_postgres::GenericClient;
+use nstore_shared::chunk::{RunId, SourceId};
+use tokio_postgres::{Error as PgError, Row};
+
+use super::ident::Target;
+
+/// Days by what run holds them.
+pub(crate) type Held = BTreeMap<NaiveDate, String>;
+
+fn held(rows: &[Row]) -> Held {
+    rows.iter().map(|row| (row.get(1), row.get(0))).collect()
+}
+
+/// Days whose rows the target holds by the hands of other runs.
+pub(crate) async fn loaded(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<Held, PgError> {
+    let sql = include_str!("sql/days_loaded.sql");
+    client.query(sql, &[&target.name(), &run.as_str()]).await.map(|rows| held(&rows))
+}
+
+/// Days that other runs have claimed, loaded or not.
+pub(crate) async fn claimed(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<Held, PgError> {
+    let sql = include_str!("sql/days_claimed.sql");
+    client.query(sql, &[&target.name(), &run.as_str()]).await.map(|rows| held(&rows))
+}
+
+/// Claims what is free of some days.
+pub(crate) async fn claim(
+    client: &impl GenericClient,
+    target: &Target,
+    source: &SourceId,
+    run: &RunId,
+    days: &Range<NaiveDate>,
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/days_claim.sql");
+    let (source, run) = (source.as_str(), run.as_str());
+    client.execute(sql, &[&target.name(), &source, &run, &days.start, &days.end]).await.map(drop)
+}
+
+/// Whether a run holds all of some days.
+pub(crate) async fn owns(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+    days: &Range<NaiveDate>,
+) -> Result<bool, PgError> {
+    let owned = client.prepare_cached(include_str!("sql/days_owned.sql")).await?;
+    let row = client.query_one(&owned, &[&target.name(), &run.as_str(), &days.start, &days.end]).await?;
+    Ok(row.get::<_, i64>(0) == (days.end - days.start).num_days())
+}
+
+/// Takes days from other runs.
+pub(crate) async fn release(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+    days: &Range<NaiveDate>,
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/days_release.sql");
+    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
+}
+
+/// Takes the days from other runs whose rows are about to go with the whole table.
+pub(crate) async fn release_loaded(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/days_release_loaded.sql");
+    client.execute(sql, &[&target.name(), &run.as_str()]).await.map(drop)
+}
+
+/// Gives back the claims of a run that led to no load; answers how many.
+pub(crate) async fn give_back(client: &impl GenericClient, run: &RunId) -> Result<u64, PgError> {
+    client.execute(include_str!("sql/days_give_back.sql"), &[&run.as_str()]).await
+}

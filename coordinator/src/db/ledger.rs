@@ -1,0 +1,148 @@
+//! `nstore.ledger`: which chunk's rows are where. Its primary key is what makes a load happen once.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use nstore_shared::{
+    chunk::{RunId, UploadMode},
+    storage::{
+        manifest::{Manifest, SourcePlan},
+        marker::Marker,
+    },
+};
+use tokio_postgres::{Error as PgError, Row};
+
+use super::ident::Target;
+
+/// A chunk that is about to be loaded, as the ledger keeps it.
+pub(crate) struct Entry<'a> {
+    pub(crate) target: &'a Target,
+    pub(crate) plan: &'a SourcePlan,
+    pub(crate) marker: &'a Marker,
+    pub(crate) rows: u64,
+}
+
+impl Entry<'_> {
+    /// The chunk's resolved instants.
+    pub(crate) fn instants(&self) -> Range<DateTime<Utc>> {
+        let (start, end) = self.marker.chunk.range.instants(self.plan.zone());
+        start..end
+    }
+
+    /// Inserts the row; false when one stands already.
+    pub(crate) async fn insert(&self, client: &impl GenericClient) -> Result<bool, PgError> {
+        let insert = client.prepare_cached(include_str!("sql/ledger_insert.sql")).await?;
+        let chunk = &self.marker.chunk;
+        let (first_day, end_day) = chunk.range.touched_days(self.plan.zone());
+        let instants = self.instants();
+        let inserted = client
+            .execute(
+                &insert,
+                &[
+                    &self.target.name(),
+                    &chunk.source.as_str(),
+                    &chunk.run.as_str(),
+                    &chunk.range.to_string(),
+                    &self.plan.upload_mode.to_string(),
+                    &i32::try_from(self.marker.generation).unwrap_or(i32::MAX),
+                    &count(self.rows),
+                    &instants.start,
+                    &instants.end,
+                    &first_day,
+                    &end_day,
+                    &self.marker.started_at,
+                ],
+            )
+            .await?;
+        Ok(inserted == 1)
+    }
+
+    /// Corrects the row that [`Entry::insert`] made in this transaction.
+    pub(crate) async fn settle(
+        &self,
+        client: &impl GenericClient,
+        state: &str,
+        rows: u64,
+        skipped: u64,
+    ) -> Result<(), PgError> {
+        let chunk = &self.marker.chunk;
+        let key = (chunk.source.as_str(), chunk.run.as_str(), chunk.range.to_string());
+        let settle = include_str!("sql/ledger_settle.sql");
+        client
+            .execute(
+                settle,
+                &[&self.target.name(), &key.0, &key.1, &key.2, &state, &count(rows), &count(skipped)],
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Loaded ranges of newer extractions that overlap the chunk, by start.
+    pub(crate) async fn newer(
+        &self,
+        client: &impl GenericClient,
+    ) -> Result<Vec<Range<DateTime<Utc>>>, PgError> {
+        let newer = client.prepare_cached(include_str!("sql/ledger_newer.sql")).await?;
+        let instants = self.instants();
+        let rows = client
+            .query(
+                &newer,
+                &[
+                    &self.target.name(),
+                    &self.marker.chunk.source.as_str(),
+                    &instants.start,
+                    &instants.end,
+                    &self.marker.started_at,
+                ],
+            )
+            .await?;
+        Ok(rows.iter().map(|row| row.get(0)..row.get(1)).collect())
+    }
+}
+
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A run that was asked for later and has replaced the whole table already.
+pub(crate) async fn newer_replace(
+    client: &impl GenericClient,
+    target: &Target,
+    manifest: &Manifest,
+) -> Result<Option<String>, PgError> {
+    let sql = include_str!("sql/ledger_newer_replace.sql");
+    let row = client.query_opt(sql, &[&target.name(), &manifest.created_at, &manifest.run.as_str()]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// Marks all other loads of a target as replaced.
+pub(crate) async fn replace_others(
+    client: &impl GenericClient,
+    target: &Target,
+    marker_of: (&RunId, &str),
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/ledger_replace_others.sql");
+    client.execute(sql, &[&target.name(), &marker_of.0.as_str(), &marker_of.1]).await.map(drop)
+}
+
+/// Marks the loads of other runs that touch some days as replaced.
+pub(crate) async fn replace_days(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+    days: &Range<chrono::NaiveDate>,
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/ledger_replace_days.sql");
+    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
+}
+
+/// All rows of a run: source, chunk, state, rows, skipped, generation, loaded at.
+pub(crate) async fn of_run(client: &impl GenericClient, run: &RunId) -> Result<Vec<Row>, PgError> {
+    client.query(include_str!("sql/ledger_of_run.sql"), &[&run.as_str()]).await
+}
+
+/// Whether a mode keeps older extractions from overwriting newer ones chunk by chunk.
+pub(crate) fn minds_age(mode: UploadMode) -> bool {
+    mode == UploadMode::ReplaceRange
+}

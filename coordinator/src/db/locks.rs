@@ -1,0 +1,45 @@
+//! Advisory locks, held to the end of a transaction: on a run (loads against cancel) and on a target.
+
+use deadpool_postgres::GenericClient;
+use nstore_shared::chunk::RunId;
+use tokio_postgres::Error as PgError;
+
+use super::ident::Target;
+
+/// What is locked.
+pub(crate) enum Lock<'a> {
+    /// Loads of a run hold it shared; cancel takes it alone, once.
+    Run(&'a RunId),
+    /// Appends hold it shared; what deletes rows takes it alone.
+    Target(&'a Target),
+    /// Making a table and claiming days: one run at a time.
+    Register(&'a Target),
+}
+
+impl Lock<'_> {
+    fn key(&self) -> String {
+        match self {
+            Self::Run(run) => format!("nstore run {run}"),
+            Self::Target(target) => format!("nstore target {}", target.name()),
+            Self::Register(target) => format!("nstore register {}", target.name()),
+        }
+    }
+
+    /// Beside others.
+    pub(crate) async fn shared(&self, client: &impl GenericClient) -> Result<(), PgError> {
+        let lock = client.prepare_cached(include_str!("sql/lock_shared.sql")).await?;
+        client.execute(&lock, &[&self.key()]).await.map(drop)
+    }
+
+    /// Alone.
+    pub(crate) async fn exclusive(&self, client: &impl GenericClient) -> Result<(), PgError> {
+        let lock = client.prepare_cached(include_str!("sql/lock_exclusive.sql")).await?;
+        client.execute(&lock, &[&self.key()]).await.map(drop)
+    }
+
+    /// Ends the sessions of our role that hold it; answers how many.
+    pub(crate) async fn end_holders(&self, client: &impl GenericClient) -> Result<i64, PgError> {
+        let ended = client.query_one(include_str!("sql/end_holders.sql"), &[&self.key()]).await?;
+        Ok(ended.get(0))
+    }
+}

@@ -1,0 +1,14 @@
+//! How a transaction of ours begins.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Transaction};
+use tokio_postgres::Error as PgError;
+
+/// Begins a transaction that waits at most so long for each lock.
+pub(crate) async fn begin(client: &mut Client, lock_timeout: Duration) -> Result<Transaction<'_>, PgError> {
+    let tx = client.transaction().await?;
+    let limit = format!("SET LOCAL lock_timeout = {};", lock_timeout.as_millis());
+    tx.batch_execute(&(limit + include_str!("sql/session.sql"))).await?;
+    Ok(tx)
+}

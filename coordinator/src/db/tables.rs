@@ -1,0 +1,88 @@
+//! What a table is like: columns, unique keys, our rights on it.
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Error as PgError;
+
+use super::ident::{Ident, Target};
+
+/// A table as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// `r` and `p` take rows.
+    pub(crate) kind: String,
+    pub(crate) may_insert: bool,
+    pub(crate) may_select: bool,
+    pub(crate) may_delete: bool,
+    pub(crate) columns: Vec<TableColumn>,
+    /// Columns of each unique index that ON CONFLICT can name, sorted.
+    pub(crate) uniques: Vec<Vec<String>>,
+}
+
+/// One column of a table as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableColumn {
+    pub(crate) name: String,
+    /// `character varying(20)`.
+    pub(crate) shown: String,
+    /// The type below a domain: `varchar`.
+    pub(crate) base: String,
+    /// `e` for an enum.
+    pub(crate) kind: String,
+    /// The type's modifier, -1 for none.
+    pub(crate) modifier: i32,
+    pub(crate) not_null: bool,
+    pub(crate) has_default: bool,
+    pub(crate) generated: bool,
+    pub(crate) always_identity: bool,
+}
+
+/// What we may do in the schema of the targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schema {
+    pub(crate) role: String,
+    /// `None` when there is no such schema.
+    pub(crate) may_create_table: Option<bool>,
+    pub(crate) may_create_schema: bool,
+}
+
+/// Looks at a schema.
+pub(crate) async fn schema(client: &impl GenericClient, schema: &Ident) -> Result<Schema, PgError> {
+    let row = client.query_one(include_str!("sql/schema_facts.sql"), &[&schema.as_str()]).await?;
+    Ok(Schema { role: row.get(0), may_create_table: row.get(1), may_create_schema: row.get(2) })
+}
+
+/// Whether a table or anything else of that name stands.
+pub(crate) async fn exists(client: &impl GenericClient, target: &Target) -> Result<bool, PgError> {
+    let (schema, table) = (target.schema.as_str(), target.table.as_str());
+    let found = client.query_opt(include_str!("sql/table_facts.sql"), &[&schema, &table]).await?;
+    Ok(found.is_some())
+}
+
+/// Looks at a table; `None` when there is none.
+pub(crate) async fn table(client: &impl GenericClient, target: &Target) -> Result<Option<Table>, PgError> {
+    let (schema, table) = (target.schema.as_str(), target.table.as_str());
+    let found = client.query_opt(include_str!("sql/table_facts.sql"), &[&schema, &table]).await?;
+    let Some(facts) = found else { return Ok(None) };
+    let oid: u32 = facts.get(0);
+    let columns = client.query(include_str!("sql/table_columns.sql"), &[&oid]).await?;
+    let columns = columns.iter().map(|row| TableColumn {
+        name: row.get(0),
+        shown: row.get(1),
+        base: row.get(2),
+        kind: row.get(3),
+        modifier: row.get(4),
+        not_null: row.get(5),
+        has_default: row.get(6),
+        generated: row.get(7),
+        always_identity: row.get(8),
+    });
+    let uniques = client.query(include_str!("sql/table_uniques.sql"), &[&oid]).await?;
+    Ok(Some(Table {
+        kind: facts.get(1),
+        may_insert: facts.get(2),
+        may_select: facts.get(3),
+        may_delete: facts.get(4),
+        columns: columns.collect(),
+        uniques: uniques.iter().map(|row| row.get(0)).collect(),
+    }))
+}

@@ -1,0 +1,55 @@
+//! `nstore.runs` and `nstore.targets`: who loads, and which table was meant.
+
+use deadpool_postgres::GenericClient;
+use nstore_shared::storage::manifest::Manifest;
+use tokio_postgres::Error as PgError;
+
+use super::ident::Target;
+
+/// What stands for a table name now, against what was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// Never recorded.
+    Unknown,
+    /// The same table.
+    Same,
+    /// Dropped, or another table of that name.
+    Changed,
+}
+
+/// Compares a table's oid with the recorded one.
+pub(crate) async fn identity(client: &impl GenericClient, target: &Target) -> Result<Identity, PgError> {
+    let oids = client.prepare_cached(include_str!("sql/target_oids.sql")).await?;
+    Ok(match client.query_opt(&oids, &[&target.name()]).await? {
+        None => Identity::Unknown,
+        Some(row) if row.get::<_, Option<u32>>(1) == Some(row.get::<_, u32>(0)) => Identity::Same,
+        Some(_) => Identity::Changed,
+    })
+}
+
+/// Records a table that stands.
+pub(crate) async fn record(client: &impl GenericClient, target: &Target, made: bool) -> Result<(), PgError> {
+    let (schema, table) = (target.schema.as_str(), target.table.as_str());
+    let insert = include_str!("sql/target_insert.sql");
+    client.execute(insert, &[&target.name(), &schema, &table, &made]).await.map(drop)
+}
+
+/// What went with a forgotten target: whether it was known, ledger rows, days.
+pub(crate) async fn forget(
+    client: &impl GenericClient,
+    target: &Target,
+) -> Result<(bool, i64, i64), PgError> {
+    let row = client.query_one(include_str!("sql/target_forget.sql"), &[&target.name()]).await?;
+    Ok((row.get(0), row.get(1), row.get(2)))
+}
+
+/// Records a run.
+pub(crate) async fn record_run(client: &impl GenericClient, manifest: &Manifest) -> Result<(), PgError> {
+    let sources: Vec<&str> = manifest.sources.iter().map(|plan| plan.source.as_str()).collect();
+    let run = manifest.run.as_str();
+    let insert = include_str!("sql/run_insert.sql");
+    client
+        .execute(insert, &[&run, &manifest.created_at, &manifest.start_date, &manifest.end_date, &sources])
+        .await
+        .map(drop)
+}

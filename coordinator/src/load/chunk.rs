@@ -1,0 +1,197 @@
+//! One chunk, one transaction: append and replace_range.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use nstore_shared::{
+    chunk::{ChunkRange, UploadMode},
+    contract::ColumnType,
+    storage::{
+        manifest::{Manifest, SourcePlan},
+        marker::{Committed, Marker},
+    },
+};
+
+use super::{
+    ChunkLoad, LoadError, Loader, copy,
+    enter::committed_of,
+    fit::keyless_append,
+    spans::{self, Cover},
+    stop::{Stop, Verdict},
+};
+use crate::db::{
+    days,
+    error::{Failure, text_of},
+    failures,
+    ident::{Ident, Target},
+    ledger::{self, Entry},
+    session,
+};
+
+/// Longer than a short statement of another loader, shorter than its COPY: there is other work to do.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a COMMIT without an answer is followed by the same transaction again.
+const COMMITS: u32 = 3;
+
+/// How rows reach the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// By COPY: fast, and a key that is there already refuses it.
+    Straight,
+    /// Beside it first: rows whose key is there already are skipped.
+    Staged,
+}
+
+impl Loader {
+    /// Loads one committed chunk of an append or replace_range, unless the ledger has it.
+    ///
+    /// # Errors
+    /// When Postgres or storage fails (see [`LoadError::may_pass`]), the table is gone or no longer fits, or
+    /// the run holds no claim on it.
+    pub async fn load_chunk(
+        &self,
+        manifest: &Manifest,
+        plan: &SourcePlan,
+        marker: &Marker,
+    ) -> Result<ChunkLoad, LoadError> {
+        let committed = committed_of(manifest, plan, marker)?;
+        if plan.upload_mode == UploadMode::Replace {
+            let reason = "its source replaces the whole table at once";
+            return Err(LoadError::Marker { chunk: marker.chunk.to_string(), reason });
+        }
+        let target = self.target(&plan.contract.table)?;
+        let entry = Entry { target: &target, plan, marker, rows: committed.rows };
+        let (mut how, mut commits) = (How::Straight, 0);
+        let stop = loop {
+            match self.attempt(&entry, committed, how).await {
+                Ok(done) => return Ok(done),
+                Err(stop) if stop.is_duplicate() && how == How::Straight && skips(plan) => how = How::Staged,
+                // it may have happened: the ledger knows
+                Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
+                Err(stop) => break stop,
+            }
+        };
+        Ok(match self.judge(&target, marker, committed, stop).await? {
+            Verdict::Busy => ChunkLoad::Busy,
+            Verdict::Cancelled => ChunkLoad::Cancelled,
+            Verdict::Void { reason, detail } => {
+                ChunkLoad::Void { generation: marker.generation, reason, detail }
+            }
+            Verdict::Refused { error, row } => ChunkLoad::Refused { error, row },
+        })
+    }
+
+    async fn attempt(&self, entry: &Entry<'_>, committed: &Committed, how: How) -> Result<ChunkLoad, Stop> {
+        let (plan, chunk) = (entry.plan, &entry.marker.chunk);
+        let mut client = self.db.client().await?;
+        let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
+        let alone = plan.upload_mode == UploadMode::ReplaceRange;
+        self.enter(&tx, &chunk.run, entry.target, alone).await?;
+        if !entry.insert(&tx).await? {
+            return Ok(ChunkLoad::Already);
+        }
+        if keyless_append(plan) {
+            check_claim(&tx, entry).await?;
+        }
+        if ledger::minds_age(plan.upload_mode) {
+            if is_superseded(&tx, entry).await? {
+                entry.settle(&tx, "superseded", 0, 0).await?;
+                tx.commit().await.map_err(Stop::at_commit)?;
+                return Ok(ChunkLoad::Superseded);
+            }
+            delete_range(&tx, entry, committed).await?;
+        }
+        let rows = match how {
+            How::Straight => {
+                copy::straight(&self.storage, &tx, entry.target, entry.marker, committed).await?
+            }
+            How::Staged => copy::staged(&self.storage, &tx, entry, committed).await?,
+        };
+        let skipped = committed.rows - rows;
+        if skipped > 0 {
+            entry.settle(&tx, "loaded", rows, skipped).await?;
+        }
+        failures::clear(&tx, chunk).await?;
+        tx.commit().await.map_err(Stop::at_commit)?;
+        Ok(ChunkLoad::Loaded { rows, skipped })
+    }
+}
+
+/// Whether rows that are there already are skipped by their key.
+fn skips(plan: &SourcePlan) -> bool {
+    plan.upload_mode == UploadMode::Append && !plan.contract.key.is_empty()
+}
+
+/// Without a key, only the claim on its days keeps a chunk from doubling rows.
+async fn check_claim(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
+    let chunk = &entry.marker.chunk;
+    let (first, end) = chunk.range.touched_days(entry.plan.zone());
+    if days::owns(tx, entry.target, &chunk.run, &(first..end)).await? {
+        return Ok(());
+    }
+    Err(LoadError::Unregistered { run: chunk.run.clone(), table: entry.target.name() }.into())
+}
+
+/// Older data never overwrites newer: covered as a whole it is set aside, covered in part extracted anew.
+async fn is_superseded(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<bool, Stop> {
+    let newer = entry.newer(tx).await?;
+    match spans::cover(&entry.instants(), &newer) {
+        Cover::None => Ok(false),
+        Cover::Whole => Ok(true),
+        Cover::Part => {
+            let first = newer.first().map(|range| range.start.to_string()).unwrap_or_default();
+            Err(Stop::Outdated(format!("newer extractions cover a part of it, from {first}")))
+        }
+    }
+}
+
+/// Deletes the chunk's own half-open range.
+async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>, committed: &Committed) -> Result<(), Stop> {
+    let contract = &entry.plan.contract;
+    let unfit =
+        |problem: &str| LoadError::Target { table: entry.target.name(), problems: vec![problem.into()] };
+    let column = contract.range_column.as_deref().and_then(|name| contract.column(name));
+    let Some(column) = column else { return Err(unfit("replace_range needs a range_column").into()) };
+    if let Some(nulls) = committed.quality.nulls.get(&column.name).filter(|nulls| **nulls > 0) {
+        // no later load of the range would find these rows again
+        let name = &column.name;
+        return Err(Stop::Refused(format!("{nulls} rows have no value in the range_column `{name}`")));
+    }
+    let deleted = match (column.kind, entry.marker.chunk.range) {
+        (ColumnType::Date, ChunkRange::Days { start, end }) => {
+            delete_between(tx, entry.target, &column.name, "date", &start, &end).await
+        }
+        (ColumnType::Timestamptz, _) => {
+            let instants = entry.instants();
+            delete_between(tx, entry.target, &column.name, "timestamptz", &instants.start, &instants.end)
+                .await
+        }
+        _ => return Err(unfit("its range_column cannot hold the chunk's range").into()),
+    };
+    deleted?.map_err(|e| undeletable(entry.target, e))
+}
+
+type Bound = dyn tokio_postgres::types::ToSql + Sync;
+
+/// Deletes rows whose value lies in `[start, end)`.
+pub(super) async fn delete_between(
+    tx: &Transaction<'_>,
+    target: &Target,
+    column: &str,
+    kind: &str,
+    start: &Bound,
+    end: &Bound,
+) -> Result<Result<(), tokio_postgres::Error>, Stop> {
+    let column = Ident::new(column)?;
+    let delete = format!("DELETE FROM {target} WHERE {column} >= $1::{kind} AND {column} < $2::{kind}");
+    Ok(tx.execute(&delete, &[start, end]).await.map(drop))
+}
+
+/// Old rows that cannot go (a foreign key of others points at them) are no fault of the chunk.
+pub(super) fn undeletable(target: &Target, e: tokio_postgres::Error) -> Stop {
+    if Failure::of(&e) != Failure::Data {
+        return Stop::Pg(e);
+    }
+    let problem = format!("its old rows cannot be deleted: {}", text_of(&e));
+    LoadError::Target { table: target.name(), problems: vec![problem] }.into()
+}

@@ -1,0 +1,73 @@
+//! Whose days are whose: what keeps an append without a key from doubling, and a replace from erasing.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use deadpool_postgres::GenericClient;
+use nstore_shared::{
+    chunk::{RunId, UploadMode},
+    storage::manifest::{Manifest, SourcePlan},
+};
+use tokio_postgres::Error as PgError;
+
+use super::{LoadError, spans};
+use crate::db::{
+    days::{self, Held},
+    ident::Target,
+};
+
+/// The days that a replace would erase without bringing them, as an error; `None` when there are none, or the
+/// run may lose them.
+pub(super) async fn shrink(
+    client: &impl GenericClient,
+    manifest: &Manifest,
+    plan: &SourcePlan,
+    target: &Target,
+) -> Result<Option<LoadError>, PgError> {
+    if plan.upload_mode != UploadMode::Replace || manifest.upload.allow_shrink {
+        return Ok(None);
+    }
+    let brought = spans::days_of(plan);
+    let mut held = days::loaded(client, target, &manifest.run).await?;
+    held.retain(|day, _| !brought.as_ref().is_some_and(|brought| brought.contains(day)));
+    Ok((!held.is_empty()).then(|| LoadError::Shrink {
+        table: target.name(),
+        count: held.len(),
+        missing: spans::text_of(held.into_keys()),
+    }))
+}
+
+/// The days of a plan that other runs hold, claimed or loaded.
+pub(super) async fn held_by_others(
+    client: &impl GenericClient,
+    plan: &SourcePlan,
+    target: &Target,
+    run: &RunId,
+) -> Result<Held, PgError> {
+    let Some(wanted) = spans::days_of(plan) else { return Ok(Held::new()) };
+    let mut held = days::claimed(client, target, run).await?;
+    held.extend(days::loaded(client, target, run).await?);
+    held.retain(|day, _| wanted.contains(day));
+    Ok(held)
+}
+
+/// Days by the run that holds them.
+pub(super) fn by_run(held: Held) -> BTreeMap<String, Vec<NaiveDate>> {
+    let mut runs: BTreeMap<String, Vec<NaiveDate>> = BTreeMap::new();
+    for (day, run) in held {
+        runs.entry(run).or_default().push(day);
+    }
+    runs
+}
+
+/// The refusal to load days that another run holds; names the holder of the first one.
+pub(super) fn days_held(plan: &SourcePlan, target: &Target, held: Held) -> Option<LoadError> {
+    let run = held.values().next()?.clone();
+    let days = by_run(held).remove(&run).unwrap_or_default();
+    Some(LoadError::DaysHeld {
+        table: target.name(),
+        run,
+        days: spans::text_of(days),
+        reloadable: plan.contract.range_column.is_some(),
+    })
+}

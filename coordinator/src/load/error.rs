@@ -1,0 +1,141 @@
+//! What keeps rows from being loaded, told apart by what can be done about it.
+
+use nstore_shared::{chunk::RunId, storage::StorageError};
+
+use crate::db::DbError;
+
+/// What keeps rows from being loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Postgres failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// Storage failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The table does not fit what would be loaded into it.
+    #[error("table {table} does not fit: {}", .problems.join("; "))]
+    Target {
+        /// The table, with its schema.
+        table: String,
+        /// All that does not fit.
+        problems: Vec<String>,
+    },
+    /// The table is gone, or another one stands in its place.
+    #[error(
+        "table {table} is not the one that nstore loaded before: it was dropped or made anew by other hands"
+    )]
+    Recreated {
+        /// The table, with its schema.
+        table: String,
+        /// The table alone, as `nstore forget` takes it.
+        name: String,
+    },
+    /// A replace would erase days that it does not bring.
+    #[error("replacing table {table} would erase {count} days that this run lacks: {missing}")]
+    Shrink {
+        /// The table, with its schema.
+        table: String,
+        /// How many days.
+        count: usize,
+        /// Which days.
+        missing: String,
+    },
+    /// Another run has loaded or claimed days of an append without a key.
+    #[error(
+        "table {table} has no key, and run {run} holds {days} of it: loading them again would double rows"
+    )]
+    DaysHeld {
+        /// The table, with its schema.
+        table: String,
+        /// Who holds them; the first, when there are several.
+        run: String,
+        /// Which days.
+        days: String,
+        /// Whether `--reload` can delete them, by a range column.
+        reloadable: bool,
+    },
+    /// A replace without all of its chunks.
+    #[error("table {table} is not replaced: {missing}")]
+    Incomplete {
+        /// The table, with its schema.
+        table: String,
+        /// What is missing.
+        missing: String,
+    },
+    /// Loaded before it was registered, or its days were given away.
+    #[error("run {run} holds no claim on table {table}")]
+    Unregistered {
+        /// The run.
+        run: RunId,
+        /// The table, with its schema.
+        table: String,
+    },
+    /// The run is cancelled: nothing of it is loaded.
+    #[error("run {run} is cancelled")]
+    Cancelled {
+        /// The run.
+        run: RunId,
+    },
+    /// Another loader is in the way.
+    #[error("{what} is busy: another loader has it")]
+    Busy {
+        /// A table or a run.
+        what: String,
+    },
+    /// A marker that is not about what was asked for.
+    #[error("chunk {chunk} cannot be loaded: {reason}")]
+    Marker {
+        /// The chunk.
+        chunk: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Several tables have problems.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(
+        /// One per table.
+        Vec<LoadError>,
+    ),
+}
+
+impl LoadError {
+    /// Whether another try can end otherwise.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Db(e) => e.may_pass(),
+            Self::Storage(e) => matches!(e, StorageError::Store { .. } | StorageError::Io { .. }),
+            Self::Busy { .. } => true,
+            Self::Several(all) => all.iter().all(Self::may_pass),
+            _ => false,
+        }
+    }
+
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Db(e) => return e.hint(),
+            Self::Target { .. } => "change the table or the mapping; nothing was changed".to_owned(),
+            Self::Recreated { name, .. } => format!(
+                "if that was meant: nstore forget {name}, and what was loaded into the old table counts no more"
+            ),
+            Self::Shrink { .. } => {
+                "load just these dates with upload mode replace_range, or allow the loss with --allow-shrink"
+                    .into()
+            }
+            Self::DaysHeld { reloadable: true, .. } => {
+                "--reload deletes these days by the range column and loads them anew".into()
+            }
+            Self::DaysHeld { reloadable: false, run, .. } => {
+                format!("choose other dates; nstore cancel {run} gives back days that were never loaded")
+            }
+            Self::Unregistered { run, .. } => format!("nstore load {run} claims what is free and loads it"),
+            Self::Several(all) => {
+                let hints: Vec<String> = all.iter().filter_map(Self::hint).collect();
+                return (!hints.is_empty()).then(|| hints.join("\n"));
+            }
+            _ => return None,
+        };
+        Some(text)
+    }
+}

@@ -1,0 +1,135 @@
+//! Will it fit: everything that can be said before anything is extracted.
+
+use deadpool_postgres::Client;
+use nstore_shared::{
+    chunk::UploadMode,
+    storage::manifest::{Manifest, SourcePlan},
+};
+
+use super::{
+    LoadError, Loader, Preflight, claims,
+    fit::{self, Findings, keyless_append},
+    spans,
+    stop::recreated,
+};
+use crate::db::{
+    DbError,
+    ident::{Ident, Target},
+    tables,
+    targets::{self, Identity},
+};
+
+impl Loader {
+    /// Looks at the target of every source, changes nothing, and names all problems at once.
+    ///
+    /// # Errors
+    /// When a table does not fit, is another one than before, would lose days, or belongs to another run for
+    /// these days; several of these as [`LoadError::Several`]; or when Postgres fails.
+    pub async fn preflight(&self, manifest: &Manifest) -> Result<Vec<Preflight>, LoadError> {
+        let client = self.db.client().await?;
+        let (mut fine, mut errors) = (Vec::new(), Vec::new());
+        for plan in &manifest.sources {
+            match self.look_at(&client, manifest, plan).await {
+                Ok(preflight) => fine.push(preflight),
+                Err(e @ (LoadError::Storage(_) | LoadError::Db(DbError::Query { .. }))) => return Err(e),
+                Err(e) => errors.push(e),
+            }
+        }
+        match errors.len() {
+            0 => Ok(fine),
+            1 => Err(errors.swap_remove(0)),
+            _ => Err(LoadError::Several(errors)),
+        }
+    }
+
+    async fn look_at(
+        &self,
+        client: &Client,
+        manifest: &Manifest,
+        plan: &SourcePlan,
+    ) -> Result<Preflight, LoadError> {
+        let target = self.target(&plan.contract.table)?;
+        let failed = |e| DbError::query(format!("looking at table {}", target.name()), &e);
+        let mut found = Findings::default();
+        fit::check_plan(plan, &manifest.upload, &mut found);
+        check_names(plan, &mut found);
+        check_neighbours(manifest, plan, &mut found);
+        if targets::identity(client, &target).await.map_err(failed)? == Identity::Changed {
+            return Err(recreated(&target));
+        }
+        let table = tables::table(client, &target).await.map_err(failed)?;
+        match &table {
+            Some(table) => fit::check_table(plan, &manifest.upload, table, &mut found),
+            None => check_schema(client, &target, &mut found).await.map_err(failed)?,
+        }
+        if !found.problems.is_empty() {
+            return Err(LoadError::Target { table: target.name(), problems: found.problems });
+        }
+        check_days(client, manifest, plan, &target, &mut found).await?;
+        let (source, table_name) = (plan.source.clone(), target.name());
+        Ok(Preflight { source, table: table_name, exists: table.is_some(), notes: found.notes })
+    }
+}
+
+/// Days that would be lost or doubled.
+async fn check_days(
+    client: &Client,
+    manifest: &Manifest,
+    plan: &SourcePlan,
+    target: &Target,
+    found: &mut Findings,
+) -> Result<(), LoadError> {
+    let failed = |e| DbError::query(format!("looking at the days of {}", target.name()), &e);
+    if let Some(shrink) = claims::shrink(client, manifest, plan, target).await.map_err(failed)? {
+        return Err(shrink);
+    }
+    if !keyless_append(plan) {
+        return Ok(());
+    }
+    let held = claims::held_by_others(client, plan, target, &manifest.run).await.map_err(failed)?;
+    if !manifest.upload.reload {
+        return claims::days_held(plan, target, held).map_or(Ok(()), Err);
+    }
+    for (run, days) in claims::by_run(held) {
+        found.notes.push(format!("{} of run {run} will be deleted and loaded anew", spans::text_of(days)));
+    }
+    Ok(())
+}
+
+/// Names that Postgres would cut or refuse.
+fn check_names(plan: &SourcePlan, found: &mut Findings) {
+    let names = plan.contract.columns.iter().filter_map(|column| Ident::new(&column.name).err());
+    found.problems.extend(names.map(|e| e.to_string()));
+}
+
+/// Two sources of a run that would delete each other's rows.
+fn check_neighbours(manifest: &Manifest, plan: &SourcePlan, found: &mut Findings) {
+    let others = manifest.sources.iter().filter(|other| other.source != plan.source);
+    for other in others.filter(|other| other.contract.table == plan.contract.table) {
+        if plan.upload_mode != UploadMode::Append {
+            let (mode, other) = (plan.upload_mode, &other.source);
+            found.problems.push(format!("{mode} would delete the rows of {other}, which has the same table"));
+        }
+    }
+}
+
+/// Whether the table can be made.
+async fn check_schema(
+    client: &Client,
+    target: &Target,
+    found: &mut Findings,
+) -> Result<(), tokio_postgres::Error> {
+    let schema = tables::schema(client, &target.schema).await?;
+    let (name, role) = (target.schema.as_str(), &schema.role);
+    match schema.may_create_table {
+        Some(true) => found.notes.push("it will be made from the mapping".into()),
+        Some(false) => {
+            found.problems.push(format!("it is not there, and role {role} may not make tables in {name}"));
+        }
+        None if schema.may_create_schema => {
+            found.notes.push(format!("it will be made from the mapping, and the schema {name} with it"));
+        }
+        None => found.problems.push(format!("there is no schema {name}, and role {role} may not make one")),
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Before the first chunk: tables made, their identity recorded, days claimed.
+
+use std::{ops::Range, time::Duration};
+
+use chrono::NaiveDate;
+use deadpool_postgres::Transaction;
+use nstore_shared::{
+    chunk::start_of_day,
+    contract::{ColumnType, Contract},
+    storage::manifest::{Manifest, SourcePlan},
+};
+use tokio_postgres::Error as PgError;
+
+use super::{
+    LoadError, Loader,
+    chunk::{delete_between, undeletable},
+    claims,
+    fit::keyless_append,
+    spans,
+    stop::{Stop, recreated},
+};
+use crate::db::{
+    DbError, days,
+    error::Failure,
+    ident::{self, Ident, Target},
+    ledger,
+    locks::Lock,
+    session, tables,
+    targets::{self, Identity},
+};
+
+/// A reload waits for the appends of others that hold its target.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Loader {
+    /// Records the run, makes absent tables, claims the days of appends without a key. May be repeated.
+    ///
+    /// # Errors
+    /// When the run is cancelled, a table is another one than before, another run holds days, or Postgres or
+    /// storage fails; then nothing of it happened.
+    pub async fn register(&self, manifest: &Manifest) -> Result<(), LoadError> {
+        self.register_once(manifest).await.map_err(|stop| {
+            let doing = || format!("registering run {}", manifest.run);
+            match stop {
+                Stop::Load(e) => e,
+                Stop::Cancelled => LoadError::Cancelled { run: manifest.run.clone() },
+                Stop::Pg(e) if Failure::of(&e) == Failure::Busy => {
+                    LoadError::Busy { what: format!("a table of run {}", manifest.run) }
+                }
+                Stop::Pg(e) | Stop::Unknown(e) => DbError::query(doing(), &e).into(),
+                Stop::Damaged(reason) | Stop::Outdated(reason) | Stop::Refused(reason) => {
+                    DbError::Query { doing: doing(), reason, code: None, may_pass: false }.into()
+                }
+            }
+        })
+    }
+
+    async fn register_once(&self, manifest: &Manifest) -> Result<(), Stop> {
+        let mut plans = Vec::new();
+        for plan in &manifest.sources {
+            plans.push((self.target(&plan.contract.table)?, plan));
+        }
+        // one order for all runs, so that two of them never wait for each other
+        plans.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut client = self.db.client().await?;
+        let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
+        Lock::Run(&manifest.run).shared(&tx).await?;
+        if self.is_cancelled(&manifest.run).await? {
+            return Err(Stop::Cancelled);
+        }
+        targets::record_run(&tx, manifest).await?;
+        for (target, plan) in plans {
+            Lock::Register(&target).exclusive(&tx).await?;
+            stand(&tx, &target, &plan.contract).await?;
+            if keyless_append(plan) {
+                claim(&tx, manifest, plan, &target).await?;
+            }
+        }
+        // an unknown outcome is an error: whoever called does it again, and meets its own rows
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Makes the table stand, and records which one it is.
+async fn stand(tx: &Transaction<'_>, target: &Target, contract: &Contract) -> Result<(), Stop> {
+    match targets::identity(tx, target).await? {
+        Identity::Same => return Ok(()),
+        Identity::Changed => return Err(recreated(target).into()),
+        Identity::Unknown => {}
+    }
+    let made = !tables::exists(tx, target).await?;
+    if made {
+        make(tx, target, contract).await?;
+    }
+    Ok(targets::record(tx, target, made).await?)
+}
+
+async fn make(tx: &Transaction<'_>, target: &Target, contract: &Contract) -> Result<(), Stop> {
+    if tables::schema(tx, &target.schema).await?.may_create_table.is_none() {
+        tx.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", target.schema)).await?;
+    }
+    let statements = create_statements(target, contract)?;
+    tx.batch_execute(&statements).await?;
+    tracing::info!(table = target.name(), "made");
+    Ok(())
+}
+
+/// The table as the mapping describes it.
+fn create_statements(target: &Target, contract: &Contract) -> Result<String, DbError> {
+    let mut lines = Vec::new();
+    for column in &contract.columns {
+        let required = if column.required { " NOT NULL" } else { "" };
+        lines.push(format!("{} {}{required}", Ident::new(&column.name)?, column.kind));
+    }
+    if !contract.key.is_empty() {
+        lines.push(format!("PRIMARY KEY ({})", ident::columns(&contract.key)?));
+    }
+    let mut statements = format!("CREATE TABLE {target} (\n    {}\n);\n", lines.join(",\n    "));
+    // a chunk's rows lie together, so a block range index finds them at next to no cost for the load
+    if let Some(column) = contract.range_column.as_ref().filter(|name| contract.key.first() != Some(*name)) {
+        statements += &format!(
+            "CREATE INDEX ON {target} USING brin ({}) WITH (pages_per_range = 32, autosummarize = on);\n",
+            Ident::new(column)?
+        );
+    }
+    Ok(statements)
+}
+
+/// Claims the plan's days; with `--reload` takes them from other runs, rows and all.
+async fn claim(
+    tx: &Transaction<'_>,
+    manifest: &Manifest,
+    plan: &SourcePlan,
+    target: &Target,
+) -> Result<(), Stop> {
+    let Some(wanted) = spans::days_of(plan) else { return Ok(()) };
+    let run = &manifest.run;
+    let mut held = claims::held_by_others(tx, plan, target, run).await?;
+    if manifest.upload.reload && !held.is_empty() {
+        // loads of the other runs hold it shared: none of them is in the middle of these days
+        Lock::Target(target).exclusive(tx).await?;
+        held = claims::held_by_others(tx, plan, target, run).await?;
+        for day in held.into_keys() {
+            let after = day.succ_opt().unwrap_or(day);
+            delete_days(tx, plan, target, &(day..after)).await?;
+        }
+        days::release(tx, target, run, &wanted).await?;
+        ledger::replace_days(tx, target, run, &wanted).await?;
+        held = claims::held_by_others(tx, plan, target, run).await?;
+    }
+    if let Some(refusal) = claims::days_held(plan, target, held) {
+        return Err(refusal.into());
+    }
+    days::claim(tx, target, &plan.source, run, &wanted).await?;
+    if days::owns(tx, target, run, &wanted).await? {
+        return Ok(());
+    }
+    // taken between the look and the claim
+    let held = claims::held_by_others(tx, plan, target, run).await?;
+    Err(claims::days_held(plan, target, held)
+        .unwrap_or_else(|| LoadError::Unregistered { run: run.clone(), table: target.name() })
+        .into())
+}
+
+/// Deletes the rows of some days by the range column.
+async fn delete_days(
+    tx: &Transaction<'_>,
+    plan: &SourcePlan,
+    target: &Target,
+    days: &Range<NaiveDate>,
+) -> Result<(), Stop> {
+    let contract = &plan.contract;
+    let column = contract.range_column.as_deref().and_then(|name| contract.column(name));
+    let deleted: Result<(), PgError> = match column.map(|column| (&column.name, column.kind)) {
+        Some((name, ColumnType::Date)) => {
+            delete_between(tx, target, name, "date", &days.start, &days.end).await?
+        }
+        Some((name, ColumnType::Timestamptz)) => {
+            let (start, end) = (start_of_day(days.start, plan.zone()), start_of_day(days.end, plan.zone()));
+            delete_between(tx, target, name, "timestamptz", &start, &end).await?
+        }
+        _ => {
+            let problem = "--reload needs a range_column of type date or timestamptz".to_owned();
+            return Err(LoadError::Target { table: target.name(), problems: vec![problem] }.into());
+        }
+    };
+    deleted.map_err(|e| undeletable(target, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use nstore_shared::contract::{Column, NulPolicy, RejectLimit};
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_made_as_the_mapping_says() {
+        let column = |name: &str, kind, required| Column {
+            name: name.into(),
+            from: vec![name.into()],
+            kind,
+            format: None,
+            required,
+        };
+        let mut contract = Contract {
+            table: "odd \"table\"".into(),
+            key: vec!["id".into()],
+            range_column: Some("at".into()),
+            rejects: RejectLimit::Rows(0),
+            nul: NulPolicy::Reject,
+            columns: vec![
+                column("id", ColumnType::Text, true),
+                column("at", ColumnType::Timestamptz, true),
+                column("amount", ColumnType::Numeric { precision: 12, scale: 2 }, false),
+            ],
+        };
+        let target = Target::new(Ident::new("public").unwrap(), Ident::new(&contract.table).unwrap());
+        insta::assert_snapshot!(create_statements(&target, &contract).unwrap(), @r#"
+        CREATE TABLE "public"."odd ""table""" (
+            "id" text NOT NULL,
+            "at" timestamptz NOT NULL,
+            "amount" numeric(12,2),
+            PRIMARY KEY ("id")
+        );
+        CREATE INDEX ON "public"."odd ""table""" USING brin ("at") WITH (pages_per_range = 32, autosummarize = on);
+        "#);
+        contract.key = vec!["at".into()];
+        assert!(!create_statements(&target, &contract).unwrap().contains("INDEX"));
+    }
+}

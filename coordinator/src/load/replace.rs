@@ -1,0 +1,152 @@
+//! The whole table, one transaction: readers see the old rows until COMMIT, views and grants stay.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use nstore_shared::{
+    chunk::ChunkRange,
+    storage::{
+        manifest::{Manifest, SourcePlan},
+        marker::{Committed, Marker, Outcome},
+    },
+};
+
+use super::{
+    LoadError, Loader, ReplaceLoad,
+    chunk::undeletable,
+    claims, copy,
+    enter::committed_of,
+    spans,
+    stop::{Stop, Verdict},
+};
+use crate::db::{
+    days, failures,
+    ident::Target,
+    ledger::{self, Entry},
+    session,
+};
+
+/// A replace has nothing else to do meanwhile.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a COMMIT without an answer is followed by the same transaction again.
+const COMMITS: u32 = 3;
+
+/// One whole-table load.
+struct Job<'a> {
+    manifest: &'a Manifest,
+    plan: &'a SourcePlan,
+    target: Target,
+    chunks: Vec<(&'a Marker, &'a Committed)>,
+}
+
+impl Job<'_> {
+    fn entry(&self, at: usize) -> Entry<'_> {
+        let (marker, committed) = self.chunks[at];
+        Entry { target: &self.target, plan: self.plan, marker, rows: committed.rows }
+    }
+}
+
+impl Loader {
+    /// Replaces the whole table by the committed chunks of one source, once they are all there.
+    ///
+    /// # Errors
+    /// When chunks are missing, the replace would erase days that the run lacks, Postgres or storage fails
+    /// (see [`LoadError::may_pass`]), or the table is gone or no longer fits. The table is as it was.
+    pub async fn replace(
+        &self,
+        manifest: &Manifest,
+        plan: &SourcePlan,
+        markers: &[Marker],
+    ) -> Result<ReplaceLoad, LoadError> {
+        let target = self.target(&plan.contract.table)?;
+        let incomplete = |missing| LoadError::Incomplete { table: target.name(), missing };
+        let whole = markers.iter().filter(|marker| !matches!(marker.outcome, Outcome::Split { .. }));
+        let mut chunks = Vec::new();
+        for marker in whole {
+            if let Outcome::Discarded { error, .. } = &marker.outcome {
+                return Err(incomplete(format!("chunk {} failed: {error}", marker.chunk)));
+            }
+            chunks.push((marker, committed_of(manifest, plan, marker)?));
+        }
+        chunks.sort_by_key(|(marker, _)| marker.chunk.range.order());
+        let ranges: Vec<ChunkRange> = chunks.iter().map(|(marker, _)| marker.chunk.range).collect();
+        if let Some(missing) = spans::mismatch(plan, &ranges) {
+            return Err(incomplete(missing));
+        }
+        if chunks.is_empty() {
+            return Err(incomplete("its plan has no chunk".into()));
+        }
+        self.run_job(&Job { manifest, plan, target, chunks }).await
+    }
+
+    async fn run_job(&self, job: &Job<'_>) -> Result<ReplaceLoad, LoadError> {
+        let (mut at, mut commits) = (0, 0);
+        let stop = loop {
+            match self.replace_once(job, &mut at).await {
+                Ok(done) => return Ok(done),
+                Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
+                Err(stop) => break stop,
+            }
+        };
+        let (marker, committed) = job.chunks[at];
+        let range = marker.chunk.range;
+        Ok(match self.judge(&job.target, marker, committed, stop).await? {
+            Verdict::Busy => ReplaceLoad::Busy,
+            Verdict::Cancelled => ReplaceLoad::Cancelled,
+            Verdict::Void { reason, detail } => {
+                ReplaceLoad::Void { range, generation: marker.generation, reason, detail }
+            }
+            Verdict::Refused { error, row } => ReplaceLoad::Refused { range, error, row },
+        })
+    }
+
+    /// `at` tells which chunk was being loaded when it stopped.
+    async fn replace_once(&self, job: &Job<'_>, at: &mut usize) -> Result<ReplaceLoad, Stop> {
+        let (run, target) = (&job.manifest.run, &job.target);
+        let mut client = self.db.client().await?;
+        let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
+        self.enter(&tx, run, target, true).await?;
+        if !record(&tx, job).await? {
+            return Ok(ReplaceLoad::Already);
+        }
+        if ledger::newer_replace(&tx, target, job.manifest).await?.is_some() {
+            for at in 0..job.chunks.len() {
+                job.entry(at).settle(&tx, "superseded", 0, 0).await?;
+            }
+            tx.commit().await.map_err(Stop::at_commit)?;
+            return Ok(ReplaceLoad::Superseded);
+        }
+        if let Some(shrink) = claims::shrink(&tx, job.manifest, job.plan, target).await? {
+            return Err(shrink.into());
+        }
+        empty(&tx, target).await?;
+        let mut rows = 0;
+        for (place, (marker, committed)) in job.chunks.iter().enumerate() {
+            *at = place;
+            rows += copy::straight(&self.storage, &tx, target, marker, committed).await?;
+            failures::clear(&tx, &marker.chunk).await?;
+        }
+        days::release_loaded(&tx, target, run).await?;
+        ledger::replace_others(&tx, target, (run, job.plan.source.as_str())).await?;
+        tx.commit().await.map_err(Stop::at_commit)?;
+        Ok(ReplaceLoad::Loaded { rows })
+    }
+}
+
+/// Inserts the ledger rows of all chunks; false when they stand already.
+async fn record(tx: &Transaction<'_>, job: &Job<'_>) -> Result<bool, Stop> {
+    let mut fresh = false;
+    for at in 0..job.chunks.len() {
+        fresh |= job.entry(at).insert(tx).await?;
+    }
+    Ok(fresh)
+}
+
+/// Deletes all rows. An empty table is left alone: a DELETE would still scan what dead rows it has.
+async fn empty(tx: &Transaction<'_>, target: &Target) -> Result<(), Stop> {
+    let any = tx.query_one(&format!("SELECT EXISTS (SELECT FROM {target})"), &[]).await?;
+    if any.get(0) {
+        tx.execute(&format!("DELETE FROM {target}"), &[]).await.map_err(|e| undeletable(target, e))?;
+    }
+    Ok(())
+}
