@@ -143,7 +143,7 @@ impl Failure {
 }
 
 fn is_io(e: &PgError) -> bool {
-    e.source().is_some_and(|cause| cause.is::<std::io::Error>())
+    e.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
 }
 
 /// Message and detail as the server said them, or the whole chain of causes.

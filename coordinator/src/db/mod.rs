@@ -104,11 +104,6 @@ impl Db {
         })
     }
 
-    /// The schema of the target tables.
-    pub(crate) fn schema(&self) -> &Ident {
-        &self.schema
-    }
-
     /// A target table in the schema.
     pub(crate) fn target(&self, table: &str) -> Result<Target, DbError> {
         Ok(Target::new(self.schema.clone(), Ident::new(table)?))
