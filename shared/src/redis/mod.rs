@@ -1,12 +1,25 @@
-//! The Redis house: the only user of `redis` and `deadpool_redis`.
+//! The Redis house: the only user of the `redis` crate.
 //!
-//! - [`queue`]: chunks, leases, facts
+//! - [`queue`]: chunks, leases, facts; its calls in `transitions` (what workers and submitters do) and `runs` (what
+//!   a coordinator asks and ends)
 //! - [`fleet`]: live workers
+//! - `nstore.lua`: the function library that makes every transition one step; `keys`: all key names
+//! - `connection`, `wire`: how calls and answers travel
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+mod connection;
 pub mod fleet;
+mod keys;
 pub mod queue;
+mod runs;
+mod transitions;
+mod wire;
+
+use connection::Connection;
 
 /// What goes wrong with Redis. Texts hold no password.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +77,13 @@ pub struct ServerFacts {
     pub latency: Duration,
 }
 
+/// The oldest server that has functions.
+const OLDEST_MAJOR: u32 = 7;
+
 /// A connection to one Redis under one key prefix. Cheap to clone; reconnects by itself.
 #[derive(Clone)]
 pub struct Redis {
-    _private: (),
+    connection: Arc<Connection>,
 }
 
 impl Redis {
@@ -76,8 +92,9 @@ impl Redis {
     /// # Errors
     /// When it is away, refuses or is unfit.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, RedisError> {
-        let _ = (url, prefix);
-        unimplemented!()
+        let redis = Self { connection: Arc::new(Connection::open(url, prefix).await?) };
+        redis.check().await?;
+        Ok(redis)
     }
 
     /// Asks the server who it is.
@@ -85,7 +102,13 @@ impl Redis {
     /// # Errors
     /// When it is away, refuses or is unfit.
     pub async fn check(&self) -> Result<ServerFacts, RedisError> {
-        unimplemented!()
+        let asked = Instant::now();
+        self.connection.call(&redis::cmd("PING")).await?;
+        let latency = asked.elapsed();
+        let info = wire::text(self.connection.call(&redis::cmd("INFO")).await?)?;
+        let version = fit_version(&info)
+            .map_err(|reason| RedisError::Unfit { url: self.connection.url.clone(), reason })?;
+        Ok(ServerFacts { version, latency })
     }
 
     /// The door to chunks.
@@ -96,5 +119,40 @@ impl Redis {
     /// The door to live workers.
     pub fn fleet(&self) -> fleet::Fleet {
         fleet::Fleet { redis: self.clone() }
+    }
+}
+
+/// The version in the answer to INFO, or why the server cannot be used.
+fn fit_version(info: &str) -> Result<String, String> {
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let version = field("redis_version").ok_or("it does not tell its version; is it a redis server")?;
+    let major: u32 = version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    if major < OLDEST_MAJOR {
+        return Err(format!("its version is {version}; install redis {OLDEST_MAJOR}.0 or newer"));
+    }
+    match field("maxmemory_policy") {
+        None | Some("noeviction") => Ok(version.to_owned()),
+        Some(policy) => Err(format!(
+            "its maxmemory-policy is {policy}, which drops chunks when memory is full; \
+             run `redis-cli config set maxmemory-policy noeviction` and write the same to redis.conf"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit_version;
+
+    #[test]
+    fn old_and_evicting_servers_are_refused() {
+        let info = |version: &str, policy: &str| {
+            fit_version(&format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n"))
+        };
+        assert_eq!(info("7.0.15", "noeviction").unwrap(), "7.0.15");
+        assert_eq!(info("10.1.0", "noeviction").unwrap(), "10.1.0");
+        assert!(info("6.2.14", "noeviction").unwrap_err().contains("6.2.14"));
+        assert!(info("7.2.1", "allkeys-lru").unwrap_err().contains("allkeys-lru"));
+        assert!(fit_version("").is_err());
     }
 }

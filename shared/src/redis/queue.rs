@@ -1,10 +1,11 @@
 //! Chunks in the queue: enqueue, claim, heartbeat, facts, failures.
 //!
-//! Every transition is one call of the function library beside this file and may be repeated.
+//! Every transition is one call of the function library beside this file and may be repeated. The calls stand in
+//! `transitions` and `runs`, what they speak of here.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Redis, RedisError};
+use super::Redis;
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, Generation, Kind, RunId, SourceId, WorkerId},
     storage::marker::GrantRef,
@@ -202,143 +203,4 @@ pub struct Known {
 #[derive(Clone)]
 pub struct Queue {
     pub(super) redis: Redis,
-}
-
-#[expect(clippy::unused_async, reason = "skeleton")]
-impl Queue {
-    /// Puts chunks in, in batches; repeating it changes nothing.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn enqueue(&self, run: &RunEntry, chunks: &[ChunkEntry]) -> Result<Enqueued, RedisError> {
-        let _ = (run, chunks, &self.redis);
-        unimplemented!()
-    }
-
-    /// The sources of a kind that may have work.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn sources(&self, kind: Kind) -> Result<Vec<SourceId>, RedisError> {
-        let _ = kind;
-        unimplemented!()
-    }
-
-    /// Asks for a chunk of a source, after reporting what the last one came to, in one call.
-    ///
-    /// # Errors
-    /// When Redis is away; the same call may then be repeated.
-    pub async fn claim(
-        &self,
-        source: &SourceId,
-        who: &Claimant,
-        done: Option<&Fact>,
-    ) -> Result<Claim, RedisError> {
-        let _ = (source, who, done);
-        unimplemented!()
-    }
-
-    /// Reports an outcome; true when it changed the chunk's state.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn report(&self, fact: &Fact) -> Result<bool, RedisError> {
-        let _ = fact;
-        unimplemented!()
-    }
-
-    /// Gives a grant back; false when the giver does not hold it any more.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn give_back(&self, held: &Held, how: &GiveBack) -> Result<bool, RedisError> {
-        let _ = (held, how);
-        unimplemented!()
-    }
-
-    /// Grants nothing of the source for the wait: some request met a 429.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn hold(&self, source: &SourceId, wait: Duration) -> Result<(), RedisError> {
-        let _ = (source, wait);
-        unimplemented!()
-    }
-
-    /// Renews leases and shows progress; one answer per lease, in order.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn heartbeat(
-        &self,
-        beats: &[(Held, Tally)],
-        lease: Duration,
-    ) -> Result<Vec<Pulse>, RedisError> {
-        let _ = (beats, lease);
-        unimplemented!()
-    }
-
-    /// Cancels what has not ended of a source's part of a run. `cancelled.json` stands already.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn cancel(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
-        let _ = (source, run);
-        unimplemented!()
-    }
-
-    /// How far a source's part of a run is; `None` when Redis does not know it.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn progress(&self, source: &SourceId, run: &RunId) -> Result<Option<Progress>, RedisError> {
-        let _ = (source, run);
-        unimplemented!()
-    }
-
-    /// Every chunk of a source's part of a run, as Redis knows it.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn known(
-        &self,
-        source: &SourceId,
-        run: &RunId,
-    ) -> Result<BTreeMap<ChunkRange, Known>, RedisError> {
-        let _ = (source, run);
-        unimplemented!()
-    }
-
-    /// Completions from the `from`-th on, in the order they came: hints where the loader looks first.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn hints(
-        &self,
-        source: &SourceId,
-        run: &RunId,
-        from: u64,
-    ) -> Result<Vec<ChunkRange>, RedisError> {
-        let _ = (source, run, from);
-        unimplemented!()
-    }
-
-    /// For one who knows that no worker lives: ends all leases of a source without counting a loss,
-    /// and the quiet time after a boot.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn adopt(&self, source: &SourceId) -> Result<(), RedisError> {
-        let _ = source;
-        unimplemented!()
-    }
-
-    /// Drops everything that Redis holds of a source's part of a run.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn forget(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
-        let _ = (source, run);
-        unimplemented!()
-    }
 }

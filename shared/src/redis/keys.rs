@@ -1,0 +1,79 @@
+//! Every key that nstore uses in Redis, and the name of its function library.
+//!
+//! All keys begin with the prefix, so a Redis user needs `~<prefix>:*` only. The keys of one source share a
+//! hash tag; those that the library derives are listed at the top of `nstore.lua`.
+
+use std::sync::LazyLock;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::chunk::{Kind, RunId, SourceId};
+
+/// Builds keys under one prefix.
+#[derive(Debug)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// What the library derives all keys of a source from.
+    pub(super) fn source(&self, source: &SourceId) -> String {
+        format!("{}:{{{source}}}", self.prefix)
+    }
+
+    /// The source's boot id and times.
+    pub(super) fn meta(&self, source: &SourceId) -> String {
+        format!("{}:meta", self.source(source))
+    }
+
+    /// Completed ranges of a run, in the order they came.
+    pub(super) fn hints(&self, source: &SourceId, run: &RunId) -> String {
+        format!("{}:hints:{run}", self.source(source))
+    }
+
+    /// The set of sources that may have work for a kind of worker.
+    pub(super) fn open(&self, kind: Kind) -> String {
+        format!("{}:open:{kind}", self.prefix)
+    }
+
+    /// The set of workers that were announced.
+    pub(super) fn workers(&self) -> String {
+        format!("{}:{{fleet}}:workers", self.prefix)
+    }
+
+    /// What a worker says of itself; expires with it.
+    pub(super) fn card(&self, worker: &str) -> String {
+        format!("{}:{{fleet}}:card:{worker}", self.prefix)
+    }
+}
+
+/// The function library, as this build loads it.
+#[derive(Debug)]
+pub(super) struct Library {
+    name: String,
+    /// Its Lua text.
+    pub(super) text: String,
+}
+
+const TEXT: &str = include_str!("nstore.lua");
+
+/// The name in the text; `nstore_2` comes with the first change to what a stored field means.
+const VERSION: &str = "nstore_1";
+
+/// The library under a name that holds a piece of its hash: two builds with different text work side by side on
+/// one server, and a corrected text is never hidden by an old one that the server kept.
+pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
+    let name = format!("{VERSION}_{}", hex::encode(&Sha256::digest(TEXT)[..4]));
+    Library { text: TEXT.replace(VERSION, &name), name }
+});
+
+impl Library {
+    /// The full name of one of its functions.
+    pub(super) fn function(&self, door: &str) -> String {
+        format!("{}_{door}", self.name)
+    }
+}

@@ -1,0 +1,764 @@
+#!lua name=nstore_1
+-- The queue's transitions. Each runs in one step and may be repeated.
+--
+-- KEYS[1] of every function is `<prefix>:{<source>}`; all other keys of a source begin with it, so one
+-- transition stays in one slot. `id` is `<run>/<range>`, `slot` is `<worker>|<nonce>|<id>`.
+--   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms),
+--                       lease (of that call, ms), turn (counter), seq (slots of sequential runs)
+--   :slots        zset  slot -> end of its lease (ms). Width and order count these, not running chunks: a chunk
+--                       that ended by another's word leaves its holder's slot until the holder lets go
+--   :extended     set   slots whose lease was prolonged after a stall
+--   :turns        zset  open parallel run, or `*` for all open sequential ones -> turn it was last served
+--   :seqs         set   open sequential runs
+--   :n:<worker>   hash  n (last nonce), id (what it was granted, or nothing)
+--   :run:<run>    hash  mode (p|s), workers, width, stop, attempts, total, open, cancelled, slots,
+--                       one count per state, pages, rows, bytes, error
+--   :all:<run>    zset  range -> order; the same for what is available in :a:<run>
+--   :later:<run>  zset  range of a retryable chunk -> when it may run (ms)
+--   :hints:<run>  list  ranges in the order of their completion
+--   :c:<id>       hash  g (generation), s (state), a (failed tries), l (counted losses), m (all losses), w (worker),
+--                       o (nonce), r (last renewal, ms), nb (not before, ms), pg, rw, by (progress), e (error)
+-- States: a available, r running, t retryable, c completed, s split, d discarded, x cancelled.
+-- A function that fails keeps what it has written, so each reads and checks its arguments before it writes.
+
+local LOST_LIMIT = 3
+local LOSSES_LIMIT = 10
+local KEEP_ENDED = 7 * 24 * 3600
+local KEEP_CLAIMANT = 24 * 3600
+local REAP_AT_ONCE = 100
+local ASK_SOONEST, ASK_LATEST = 20, 1000
+local LARGEST = 9007199254740991
+local ENDED = { c = true, s = true, d = true, x = true }
+local STATES = { 'a', 'r', 't', 'c', 's', 'd', 'x' }
+
+-- The boot id of each source as this server process saw it: a restart empties it, a FLUSHALL does not.
+local boots = {}
+
+-- `redis.call` does not exist yet while a library loads.
+local function call(...)
+  return redis.call(...)
+end
+
+-- ---- arguments ----------------------------------------------------------------------------------
+
+local function refuse(what, text)
+  error({ err = 'ERR nstore: ' .. what .. ' expected, not ' .. string.sub(tostring(text), 1, 40) })
+end
+
+local function int(text)
+  local n = tonumber(text)
+  if not n or n ~= math.floor(n) or math.abs(n) > LARGEST then refuse('whole number', text) end
+  return n
+end
+
+local function count(text)
+  local n = int(text)
+  if n < 0 then refuse('count', text) end
+  return n
+end
+
+-- A nonce stays the text that it came as: it is a part of keys.
+local function nonce_of(text)
+  if count(text) and not string.match(text, '^%d+$') then refuse('nonce', text) end
+  return text
+end
+
+local function name(text)
+  if not text or #text > 100 or not string.match(text, '^[a-z0-9_%-]+$') then refuse('id', text) end
+  return text
+end
+
+local function range_of(text)
+  if not text or #text > 100 or not string.match(text, '^[0-9tz_%-]+$') then refuse('range', text) end
+  return text
+end
+
+local function one_of(letters, text)
+  if not text or #text ~= 1 or not string.find(letters, text, 1, true) then refuse('one of ' .. letters, text) end
+  return text
+end
+
+local function num(value)
+  return tonumber(value or 0) or 0
+end
+
+-- ---- a source -----------------------------------------------------------------------------------
+
+local function enter(keys)
+  if #keys ~= 1 then refuse('one key', #keys) end
+  local time = call('TIME')
+  local base = keys[1]
+  local s = {
+    base = base,
+    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000),
+    meta = base .. ':meta',
+    slots = base .. ':slots',
+    extended = base .. ':extended',
+    turns = base .. ':turns',
+    seqs = base .. ':seqs',
+  }
+  local m = call('HMGET', s.meta, 'boot', 'booted', 'hold', 'called', 'lease')
+  s.booted, s.hold, s.called, s.lease = num(m[2]), num(m[3]), num(m[4]), num(m[5])
+  local boot = m[1]
+  if not boot then
+    boot = time[1] .. '.' .. time[2]
+    s.booted = s.now
+    call('HSET', s.meta, 'boot', boot, 'booted', s.now)
+  elseif not boots[base] then
+    s.booted = s.now
+    call('HSET', s.meta, 'booted', s.now)
+  end
+  boots[base] = boot
+  return s
+end
+
+-- Living workers have one lease after a boot to say what they hold.
+local function is_quiet(s, lease)
+  return s.booted > 0 and s.now < s.booted + lease
+end
+
+-- Notes that a worker called. When nobody's call came through for long, leases that ended meanwhile say
+-- nothing about their holders: each gets more time, once until its holder is heard again.
+local function worker_called(s, lease)
+  lease = lease or s.lease
+  local gap = s.now - s.called
+  if s.called > 0 and lease > 0 and gap > lease / 2 then
+    for _, slot in ipairs(call('ZRANGEBYSCORE', s.slots, '(' .. s.called, s.now)) do
+      if call('SADD', s.extended, slot) == 1 then
+        call('ZADD', s.slots, 'XX', s.now + math.min(gap, lease), slot)
+      end
+    end
+  end
+  call('HSET', s.meta, 'called', s.now, 'lease', lease)
+end
+
+-- ---- runs and chunks ----------------------------------------------------------------------------
+
+local function key(s, kind, run)
+  return s.base .. ':' .. kind .. ':' .. run
+end
+
+local function read_run(s, run)
+  local r = call('HMGET', key(s, 'run', run), 'mode', 'workers', 'width', 'stop', 'attempts', 'total', 'cancelled',
+    'slots', 'd')
+  return {
+    mode = r[1],
+    workers = num(r[2]),
+    width = num(r[3]),
+    stop = r[4] == '1',
+    attempts = num(r[5]),
+    total = num(r[6]),
+    cancelled = r[7] == '1',
+    slots = num(r[8]),
+    discarded = num(r[9]),
+  }
+end
+
+local function new_chunk(s, run, range)
+  local id = run .. '/' .. range
+  return {
+    run = run, range = range, id = id, key = s.base .. ':c:' .. id,
+    g = 0, failed = 0, lost = 0, losses = 0, renewed = 0, not_before = 0, pages = 0, rows = 0, bytes = 0,
+  }
+end
+
+-- Nothing for a chunk that was never in. One that ended so long ago that its hash is gone was counted,
+-- and counts as completed at a generation that everything outranks.
+local function read_chunk(s, run, range)
+  local c = new_chunk(s, run, range)
+  local h = call('HMGET', c.key, 'g', 's', 'a', 'l', 'm', 'w', 'o', 'r', 'nb', 'pg', 'rw', 'by')
+  if h[1] and h[2] then
+    c.g, c.s, c.failed, c.lost, c.losses = num(h[1]), h[2], num(h[3]), num(h[4]), num(h[5])
+    c.worker, c.nonce, c.renewed, c.not_before = h[6], h[7], num(h[8]), num(h[9])
+    c.pages, c.rows, c.bytes = num(h[10]), num(h[11]), num(h[12])
+  elseif call('ZSCORE', key(s, 'all', run), range) then
+    c.s = 'c'
+  else
+    return nil
+  end
+  return c
+end
+
+local function add_tally(s, run, sign, t)
+  local run_key = key(s, 'run', run)
+  if t.pages ~= 0 then call('HINCRBY', run_key, 'pages', sign * t.pages) end
+  if t.rows ~= 0 then call('HINCRBY', run_key, 'rows', sign * t.rows) end
+  if t.bytes ~= 0 then call('HINCRBY', run_key, 'bytes', sign * t.bytes) end
+end
+
+local function leave_state(s, c)
+  if c.s == 'a' then
+    call('ZREM', key(s, 'a', c.run), c.range)
+  elseif c.s == 't' then
+    call('ZREM', key(s, 'later', c.run), c.range)
+    call('HDEL', c.key, 'nb')
+  elseif c.s == 'r' then
+    call('HDEL', c.key, 'w', 'o', 'r', 'pg', 'rw', 'by')
+  else
+    add_tally(s, c.run, -1, c)
+    call('HDEL', c.key, 'pg', 'rw', 'by', 'e')
+    call('PERSIST', c.key)
+  end
+  call('HINCRBY', key(s, 'run', c.run), c.s, -1)
+end
+
+-- The one place where a chunk changes its state: its hash, its run's counts and indexes together.
+-- `fields` are further pairs for the hash.
+local function move(s, c, to, fields)
+  if c.s then leave_state(s, c) end
+  call('HSET', c.key, 's', to, unpack(fields))
+  call('HINCRBY', key(s, 'run', c.run), to, 1)
+  if to == 'a' then
+    local order = c.order or num(call('ZSCORE', key(s, 'all', c.run), c.range))
+    call('ZADD', key(s, 'a', c.run), order, c.range)
+  elseif ENDED[to] then
+    call('EXPIRE', c.key, KEEP_ENDED)
+  end
+  c.s = to
+end
+
+-- Lists a run among the open ones while any of its chunks is; what is closed goes by itself in the end.
+local function settle(s, run)
+  local run_key = key(s, 'run', run)
+  local n = call('HMGET', run_key, 'a', 'r', 't', 'mode', 'open')
+  if num(n[1]) + num(n[2]) + num(n[3]) == 0 then
+    call('ZREM', s.turns, run)
+    if call('SREM', s.seqs, run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
+    call('HDEL', run_key, 'open')
+    for _, kind in ipairs({ 'run', 'all', 'hints' }) do call('EXPIRE', key(s, kind, run), KEEP_ENDED) end
+  elseif n[4] and not n[5] then
+    call('HSET', run_key, 'open', 1)
+    for _, kind in ipairs({ 'run', 'all', 'hints' }) do call('PERSIST', key(s, kind, run)) end
+    if n[4] == 's' then call('SADD', s.seqs, run) end
+    call('ZADD', s.turns, 'NX', 0, n[4] == 's' and '*' or run)
+  end
+end
+
+-- ---- slots --------------------------------------------------------------------------------------
+
+local function slot_of(worker, nonce, c)
+  return worker .. '|' .. nonce .. '|' .. c.id
+end
+
+local function parse_slot(slot)
+  return string.match(slot, '^([^|]+)|([^|]+)|([^/]+)/(.+)$')
+end
+
+local function count_slot(s, run, change)
+  call('HINCRBY', key(s, 'run', run), 'slots', change)
+  if call('HGET', key(s, 'run', run), 'mode') == 's' then call('HINCRBY', s.meta, 'seq', change) end
+end
+
+local function take_slot(s, slot, run, lease)
+  if call('ZADD', s.slots, s.now + lease, slot) == 1 then count_slot(s, run, 1) end
+end
+
+local function free_slot(s, slot, run)
+  if call('ZREM', s.slots, slot) == 1 then
+    call('SREM', s.extended, slot)
+    count_slot(s, run, -1)
+  end
+end
+
+local function holds(c, worker, nonce)
+  return c and c.s == 'r' and c.worker == worker and c.nonce == nonce
+end
+
+-- A worker's part in a chunk ends without an outcome.
+local function put_back(s, c, to, fields)
+  if read_run(s, c.run).cancelled then
+    move(s, c, 'x', {})
+    settle(s, c.run)
+  else
+    move(s, c, to, fields)
+  end
+end
+
+-- Ends the leases that ran out. A loss counts against its chunk when it was renewed since the last boot
+-- and a worker's call came through later than half way to its end: so neither Redis nor all workers were away.
+local function reap(s)
+  local due = call('ZRANGEBYSCORE', s.slots, '-inf', s.now, 'WITHSCORES', 'LIMIT', 0, REAP_AT_ONCE)
+  for i = 1, #due, 2 do
+    local worker, nonce, run, range = parse_slot(due[i])
+    if worker then
+      free_slot(s, due[i], run)
+      local c = read_chunk(s, run, range)
+      if holds(c, worker, nonce) then
+        local counts = c.renewed >= s.booted and s.called > (c.renewed + tonumber(due[i + 1])) / 2
+        put_back(s, c, 'a', { 'm', c.losses + 1, 'l', c.lost + (counts and 1 or 0) })
+      end
+    else
+      call('ZREM', s.slots, due[i])
+    end
+  end
+end
+
+-- ---- facts --------------------------------------------------------------------------------------
+
+-- From ARGV[at]: run, range, order, generation, state (c|s|d), worker and nonce (or nothing), pages, rows,
+-- bytes, error (or nothing).
+local function read_fact(args, at)
+  local f = {
+    run = name(args[at]), range = range_of(args[at + 1]), order = int(args[at + 2]),
+    g = count(args[at + 3]), s = one_of('csd', args[at + 4]),
+    pages = count(args[at + 7]), rows = count(args[at + 8]), bytes = count(args[at + 9]), error = args[at + 10],
+  }
+  if args[at + 5] ~= '' then
+    f.worker, f.nonce = name(args[at + 5]), nonce_of(args[at + 6])
+  end
+  return f
+end
+
+local function apply_fact(s, f)
+  local c = read_chunk(s, f.run, f.range) or new_chunk(s, f.run, f.range)
+  if f.worker then free_slot(s, slot_of(f.worker, f.nonce, c), f.run) end
+  if f.g < c.g or (f.g == c.g and f.s == c.s) then return 0 end
+  if not c.s then call('ZADD', key(s, 'all', f.run), f.order, f.range) end
+  local fields = { 'g', f.g, 'pg', f.pages, 'rw', f.rows, 'by', f.bytes }
+  if f.s == 'd' then
+    fields[9], fields[10] = 'e', f.error
+    call('HSET', key(s, 'run', f.run), 'error', f.error)
+  end
+  move(s, c, f.s, fields)
+  add_tally(s, f.run, 1, f)
+  if f.s == 'c' then call('RPUSH', key(s, 'hints', f.run), f.range) end
+  settle(s, f.run)
+  return 1
+end
+
+-- ARGV: a fact. Returns 1 when it changed the chunk, else 0.
+local function report(keys, args)
+  local f = read_fact(args, 1)
+  local s = enter(keys)
+  if f.worker then worker_called(s) end
+  return apply_fact(s, f)
+end
+
+-- ---- enqueue ------------------------------------------------------------------------------------
+
+local function read_entries(args)
+  local e = {
+    run = name(args[1]), mode = one_of('ps', args[2]), workers = count(args[3]), width = count(args[4]),
+    stop = one_of('01', args[5]), attempts = count(args[6]), total = count(args[7]), chunks = {},
+  }
+  for i = 8, #args, 4 do
+    e.chunks[#e.chunks + 1] = {
+      range = range_of(args[i]), order = int(args[i + 1]), g = count(args[i + 2]),
+      unproven = one_of('01', args[i + 3]) == '1',
+    }
+  end
+  return e
+end
+
+-- The run's settings are those of its last enqueue. Its slots may be known before its mode is.
+local function set_run(s, e)
+  local run_key = key(s, 'run', e.run)
+  local before = read_run(s, e.run)
+  if before.mode ~= e.mode then
+    if e.mode == 's' then call('HINCRBY', s.meta, 'seq', before.slots) end
+    if before.mode == 's' then call('HINCRBY', s.meta, 'seq', -before.slots) end
+    call('ZREM', s.turns, e.run)
+    if call('SREM', s.seqs, e.run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
+    call('HDEL', run_key, 'open')
+  end
+  call('HSET', run_key, 'mode', e.mode, 'workers', e.workers, 'width', e.width, 'stop', e.stop,
+    'attempts', e.attempts, 'total', e.total)
+  return before.cancelled
+end
+
+-- Returns which of Enqueued's numbers grows, if any.
+local function put(s, run, n, cancelled)
+  local c = read_chunk(s, run, n.range)
+  if not c then
+    c = new_chunk(s, run, n.range)
+    c.order = n.order
+    call('ZADD', key(s, 'all', run), n.order, n.range)
+    move(s, c, cancelled and 'x' or 'a', { 'g', n.g })
+    return 'added'
+  end
+  local ended = ENDED[c.s]
+  if n.g < c.g or (n.g == c.g and not (n.unproven and ended)) then return nil end
+  if cancelled and c.s == 'x' then
+    call('HSET', c.key, 'g', n.g)
+    return nil
+  end
+  move(s, c, cancelled and 'x' or 'a', { 'g', n.g })
+  call('HDEL', c.key, 'a', 'l', 'm')
+  return ended and not cancelled and 'reopened' or nil
+end
+
+-- ARGV: run, mode (p|s), parallel workers, width (0: none), stop on discard (0|1), attempts, total, then for each
+-- chunk: range, order, generation, unproven (0|1). Returns how many were added and how many reopened.
+local function enqueue(keys, args)
+  local e = read_entries(args)
+  local s = enter(keys)
+  local cancelled = set_run(s, e)
+  local changed = { added = 0, reopened = 0 }
+  for _, n in ipairs(e.chunks) do
+    local which = put(s, e.run, n, cancelled)
+    if which then changed[which] = changed[which] + 1 end
+  end
+  settle(s, e.run)
+  return { changed.added, changed.reopened }
+end
+
+-- ---- claim --------------------------------------------------------------------------------------
+
+local function wake(s, at)
+  if at < s.wake then s.wake = at end
+end
+
+-- An index that names a chunk which is not so: other hands. The chunk's own hash is right.
+local function drop_stray(s, c)
+  call('ZREM', key(s, 'a', c.run), c.range)
+  call('ZREM', key(s, 'later', c.run), c.range)
+end
+
+local function next_parallel(s, run, used)
+  local r = read_run(s, run)
+  if r.cancelled or r.slots >= r.workers or (r.width > 0 and used >= r.width) then return nil end
+  local later = key(s, 'later', run)
+  for _, range in ipairs(call('ZRANGEBYSCORE', later, '-inf', s.now, 'LIMIT', 0, REAP_AT_ONCE)) do
+    local c = read_chunk(s, run, range)
+    if c and c.s == 't' then move(s, c, 'a', {}) else call('ZREM', later, range) end
+  end
+  local first = call('ZRANGE', key(s, 'a', run), 0, 0)[1]
+  if first then
+    local c = read_chunk(s, run, first) or new_chunk(s, run, first)
+    if c.s == 'a' then return c end
+    drop_stray(s, c)
+  end
+  local soonest = call('ZRANGE', later, 0, 0, 'WITHSCORES')[2]
+  if soonest then wake(s, tonumber(soonest)) end
+  return nil
+end
+
+-- The lower of `best` and a run's lowest chunk that is available or waits.
+local function lowest_of_run(s, run, best)
+  local function offer(range, order)
+    local lower = not best or order < best.order
+      or (order == best.order and (run .. '/' .. range) < (best.run .. '/' .. best.range))
+    if lower then best = { run = run, range = range, order = order } end
+  end
+  local first = call('ZRANGE', key(s, 'a', run), 0, 0, 'WITHSCORES')
+  if first[1] then offer(first[1], tonumber(first[2])) end
+  -- one at a time and in order: no more than a few wait
+  for _, range in ipairs(call('ZRANGE', key(s, 'later', run), 0, -1)) do
+    offer(range, num(call('ZSCORE', key(s, 'all', run), range)))
+  end
+  return best
+end
+
+local function next_sequential(s)
+  local best
+  for _, run in ipairs(call('SMEMBERS', s.seqs)) do
+    local r = read_run(s, run)
+    local stopped = r.stop and r.discarded > 0
+    if not r.cancelled and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
+      best = lowest_of_run(s, run, best)
+    end
+  end
+  if not best then return nil end
+  local c = read_chunk(s, best.run, best.range) or new_chunk(s, best.run, best.range)
+  if c.s == 'a' or (c.s == 't' and c.not_before <= s.now) then return c end
+  if c.s == 't' then wake(s, c.not_before) else drop_stray(s, c) end
+  return nil
+end
+
+-- The chunk to grant, and whose turn that was.
+local function pick(s, lease)
+  if is_quiet(s, lease) then
+    wake(s, s.booted + lease)
+    return nil
+  end
+  if s.hold > s.now then
+    wake(s, s.hold)
+    return nil
+  end
+  local used = call('ZCARD', s.slots)
+  local sequential_in_flight = num(call('HGET', s.meta, 'seq')) > 0
+  local c
+  for _, turn in ipairs(call('ZRANGE', s.turns, 0, -1)) do
+    if turn == '*' then
+      c = next_sequential(s)
+      -- its turn has come and others are in flight: nobody overtakes it any more
+      if c and used > 0 then
+        c = nil
+        break
+      end
+    elseif not sequential_in_flight then
+      c = next_parallel(s, turn, used)
+    end
+    if c then return c, turn end
+  end
+  local soonest = call('ZRANGE', s.slots, 0, 0, 'WITHSCORES')[2]
+  if soonest then wake(s, tonumber(soonest)) end
+  return nil
+end
+
+local function grant(s, c)
+  local r = read_run(s, c.run)
+  local discard = ''
+  if c.lost >= LOST_LIMIT or c.losses >= LOSSES_LIMIT then
+    discard = 'lost its worker ' .. c.losses .. ' times'
+  end
+  return { 'grant', c.run, c.range, c.g, c.failed + 1, r.attempts, discard }
+end
+
+local function empty(s, lease)
+  local wait = math.min(s.wake - s.now, ASK_LATEST, math.floor(lease / 4))
+  return { 'empty', math.max(wait, ASK_SOONEST) }
+end
+
+-- The answer to a nonce that was seen before: its grant, if that is held still.
+local function same_again(s, worker, nonce, id, lease)
+  local run, range = string.match(id or '', '^([^/]+)/(.+)$')
+  local c = run and read_chunk(s, run, range)
+  if not holds(c, worker, nonce) then return nil end
+  call('HSET', c.key, 'r', s.now)
+  take_slot(s, slot_of(worker, nonce, c), run, lease)
+  return grant(s, c)
+end
+
+-- ARGV: worker, nonce, lease (ms), 0 or 1 and a fact that is reported first.
+-- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing)} or {empty, ms until to ask again}.
+local function claim(keys, args)
+  local worker, nonce, lease = name(args[1]), nonce_of(args[2]), count(args[3])
+  local number = tonumber(nonce)
+  local fact = one_of('01', args[4]) == '1' and read_fact(args, 5)
+  local s = enter(keys)
+  s.wake = s.now + ASK_LATEST
+  worker_called(s, lease)
+  if fact then apply_fact(s, fact) end
+  local claimant = key(s, 'n', worker)
+  local last = call('HMGET', claimant, 'n', 'id')
+  if number == num(last[1]) then
+    local again = same_again(s, worker, nonce, last[2], lease)
+    if again then return again end
+  end
+  if not is_quiet(s, lease) then reap(s) end
+  if number <= num(last[1]) then return empty(s, lease) end
+  local c, turn = pick(s, lease)
+  call('HSET', claimant, 'n', nonce, 'id', c and c.id or '')
+  call('EXPIRE', claimant, KEEP_CLAIMANT)
+  if not c then return empty(s, lease) end
+  move(s, c, 'r', { 'w', worker, 'o', nonce, 'r', s.now })
+  take_slot(s, slot_of(worker, nonce, c), c.run, lease)
+  call('ZADD', s.turns, call('HINCRBY', s.meta, 'turn', 1), turn)
+  return grant(s, c)
+end
+
+-- ---- while a chunk is held ------------------------------------------------------------------------
+
+local function read_beats(args)
+  local beats = {}
+  for i = 2, #args, 10 do
+    beats[#beats + 1] = {
+      worker = name(args[i]), nonce = nonce_of(args[i + 1]), attempt = count(args[i + 2]),
+      run = name(args[i + 3]), range = range_of(args[i + 4]), order = int(args[i + 5]), g = count(args[i + 6]),
+      pages = count(args[i + 7]), rows = count(args[i + 8]), bytes = count(args[i + 9]),
+    }
+  end
+  return beats
+end
+
+-- After a loss of Redis the one who works on a chunk tells that it does.
+local function reassert(s, c, b, lease)
+  local fields = { 'g', b.g, 'w', b.worker, 'o', b.nonce, 'r', s.now, 'pg', b.pages, 'rw', b.rows, 'by', b.bytes }
+  if not c then
+    c = new_chunk(s, b.run, b.range)
+    call('ZADD', key(s, 'all', b.run), b.order, b.range)
+    fields[#fields + 1] = 'a'
+    fields[#fields + 1] = math.max(b.attempt - 1, 0)
+  end
+  move(s, c, 'r', fields)
+  take_slot(s, slot_of(b.worker, b.nonce, c), b.run, lease)
+  local claimant = key(s, 'n', b.worker)
+  if num(call('HGET', claimant, 'n')) <= tonumber(b.nonce) then
+    call('HSET', claimant, 'n', b.nonce, 'id', c.id)
+    call('EXPIRE', claimant, KEEP_CLAIMANT)
+  end
+  settle(s, b.run)
+end
+
+local function beat(s, b, lease)
+  local c = read_chunk(s, b.run, b.range)
+  local mine = holds(c, b.worker, b.nonce) and c.g == b.g
+  local adrift = is_quiet(s, lease) and (not c or (c.g == b.g and (c.s == 'a' or c.s == 't')))
+  if not mine and not adrift then return 'lost' end
+  if call('HGET', key(s, 'run', b.run), 'cancelled') == '1' then return 'cancel' end
+  if not mine then
+    reassert(s, c, b, lease)
+    return 'ok'
+  end
+  local slot = slot_of(b.worker, b.nonce, c)
+  call('HSET', c.key, 'r', s.now, 'pg', b.pages, 'rw', b.rows, 'by', b.bytes)
+  take_slot(s, slot, b.run, lease)
+  call('SREM', s.extended, slot)
+  return 'ok'
+end
+
+-- ARGV: lease (ms), then for each chunk held: worker, nonce, attempt, run, range, order, generation, pages, rows,
+-- bytes. Returns ok, cancel or lost for each.
+local function heartbeat(keys, args)
+  local lease = count(args[1])
+  local beats = read_beats(args)
+  local s = enter(keys)
+  worker_called(s, lease)
+  local answers = {}
+  for i, b in ipairs(beats) do answers[i] = beat(s, b, lease) end
+  return answers
+end
+
+local function hold_until(s, at)
+  if at > s.hold then call('HSET', s.meta, 'hold', at) end
+end
+
+-- ARGV: worker, nonce, run, range, generation, retry|release|defer, wait (ms), error (or nothing).
+-- Returns 1, or 0 when the giver does not hold the chunk.
+local function give_back(keys, args)
+  local worker, nonce, how = name(args[1]), nonce_of(args[2]), args[6]
+  local run, range, g = name(args[3]), range_of(args[4]), count(args[5])
+  local wait, why = count(args[7]), args[8]
+  if how ~= 'retry' and how ~= 'release' and how ~= 'defer' then refuse('retry, release or defer', how) end
+  local s = enter(keys)
+  worker_called(s)
+  if how == 'defer' then hold_until(s, s.now + wait) end
+  local c = read_chunk(s, run, range)
+  free_slot(s, slot_of(worker, nonce, c or new_chunk(s, run, range)), run)
+  if not holds(c, worker, nonce) or c.g ~= g then return 0 end
+  if how ~= 'retry' then
+    put_back(s, c, 'a', {})
+    return 1
+  end
+  local at = s.now + wait
+  call('HSET', key(s, 'run', run), 'error', why)
+  put_back(s, c, 't', { 'a', c.failed + 1, 'nb', at, 'e', why })
+  if c.s == 't' then call('ZADD', key(s, 'later', run), at, range) end
+  return 1
+end
+
+-- ARGV: wait (ms). Nothing of the source is granted for so long.
+local function hold(keys, args)
+  local wait = count(args[1])
+  local s = enter(keys)
+  worker_called(s)
+  hold_until(s, s.now + wait)
+  return 1
+end
+
+-- ---- runs as a whole -----------------------------------------------------------------------------
+
+-- ARGV: run, how many chunks at once. Returns how many became cancelled; call again until none. What runs
+-- hears of it by its heartbeat.
+local function cancel(keys, args)
+  local run, limit = name(args[1]), count(args[2])
+  local s = enter(keys)
+  call('HSET', key(s, 'run', run), 'cancelled', 1)
+  local moved = 0
+  for _, index in ipairs({ 'a', 'later' }) do
+    for _, range in ipairs(call('ZRANGE', key(s, index, run), 0, limit - 1)) do
+      local c = read_chunk(s, run, range)
+      if c and (c.s == 'a' or c.s == 't') then move(s, c, 'x', {}) else drop_stray(s, new_chunk(s, run, range)) end
+      moved = moved + 1
+    end
+  end
+  settle(s, run)
+  return moved
+end
+
+-- No ARGV. Ends every lease of the source without counting a loss, and the quiet time after a boot.
+local function adopt(keys)
+  local s = enter(keys)
+  for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
+    local worker, nonce, run, range = parse_slot(slot)
+    if worker then
+      free_slot(s, slot, run)
+      local c = read_chunk(s, run, range)
+      if holds(c, worker, nonce) then put_back(s, c, 'a', {}) end
+    else
+      call('ZREM', s.slots, slot)
+    end
+  end
+  call('HSET', s.meta, 'booted', 0)
+  return 1
+end
+
+-- ARGV: run, how many chunks at once. Returns how many chunks are left; call again until none.
+local function forget(keys, args)
+  local run, limit = name(args[1]), count(args[2])
+  local s = enter(keys)
+  for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
+    local _, _, of = parse_slot(slot)
+    if of == run then free_slot(s, slot, run) end
+  end
+  call('ZREM', s.turns, run)
+  if call('SREM', s.seqs, run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
+  local all = key(s, 'all', run)
+  for _, range in ipairs(call('ZRANGE', all, 0, limit - 1)) do
+    call('UNLINK', s.base .. ':c:' .. run .. '/' .. range)
+    call('ZREM', all, range)
+  end
+  for _, kind in ipairs({ 'run', 'a', 'later', 'hints' }) do call('UNLINK', key(s, kind, run)) end
+  return call('ZCARD', all)
+end
+
+-- ---- reading -------------------------------------------------------------------------------------
+
+-- ARGV: run. Returns nothing for an unknown run, else {{state, count, ...}, pages, rows, bytes, stopped (0|1),
+-- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}}.
+local function progress(keys, args)
+  local run = name(args[1])
+  local s = { base = keys[1], slots = keys[1] .. ':slots' }
+  local run_key = key(s, 'run', run)
+  local r = call('HMGET', run_key, 'mode', 'stop', 'pages', 'rows', 'bytes', 'error')
+  if not r[1] and call('EXISTS', key(s, 'all', run)) == 0 then return false end
+  local counts, running = {}, {}
+  for i, n in ipairs(call('HMGET', run_key, unpack(STATES))) do
+    counts[#counts + 1] = STATES[i]
+    counts[#counts + 1] = num(n)
+  end
+  for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
+    local worker, nonce, of, range = parse_slot(slot)
+    local c = of == run and read_chunk(s, run, range)
+    if holds(c, worker, nonce) then
+      for _, v in ipairs({ range, worker, c.failed + 1, c.pages, c.rows, c.bytes }) do running[#running + 1] = v end
+    end
+  end
+  local stopped = r[1] == 's' and r[2] == '1' and num(call('HGET', run_key, 'd')) > 0
+  return { counts, num(r[3]), num(r[4]), num(r[5]), stopped and 1 or 0, r[6] or '', running }
+end
+
+-- ARGV: run, offset, how many. Returns {how many were looked at, {range, generation, state, ...}}.
+local function known(keys, args)
+  local run, offset, limit = name(args[1]), count(args[2]), count(args[3])
+  local s = { base = keys[1] }
+  local ranges = call('ZRANGE', key(s, 'all', run), offset, offset + limit - 1)
+  local found = {}
+  for _, range in ipairs(ranges) do
+    local h = call('HMGET', s.base .. ':c:' .. run .. '/' .. range, 'g', 's')
+    if h[1] and h[2] then
+      for _, v in ipairs({ range, h[1], h[2] }) do found[#found + 1] = v end
+    end
+  end
+  return { #ranges, found }
+end
+
+-- ---- the doors -----------------------------------------------------------------------------------
+
+local function door(of, callback, ...)
+  redis.register_function({ function_name = 'nstore_1_' .. of, callback = callback, flags = { ... } })
+end
+
+door('enqueue', enqueue)
+door('claim', claim)
+-- what ends work or keeps it going must not fail when memory is full
+door('report', report, 'allow-oom')
+door('heartbeat', heartbeat, 'allow-oom')
+door('give_back', give_back, 'allow-oom')
+door('hold', hold, 'allow-oom')
+door('cancel', cancel, 'allow-oom')
+door('adopt', adopt, 'allow-oom')
+door('forget', forget, 'allow-oom')
+door('progress', progress, 'no-writes')
+door('known', known, 'no-writes')

@@ -1,0 +1,162 @@
+//! The queue's calls about whole runs and sources: what there is, how far it is, ending it.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+
+use super::{
+    RedisError,
+    queue::{Known, Progress, Queue, Running, Tally},
+    wire::{self, Push as _},
+};
+use crate::chunk::{ChunkRange, Kind, RunId, SourceId};
+
+/// Chunks that one call cancels, forgets or lists.
+const BATCH: usize = 500;
+
+/// Hints that one call brings.
+const HINTS: u64 = 10_000;
+
+impl Queue {
+    /// The sources of a kind that may have work.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn sources(&self, kind: Kind) -> Result<Vec<SourceId>, RedisError> {
+        let open = self.redis.connection.keys.open(kind);
+        let answer = self.redis.connection.call(redis::cmd("SMEMBERS").arg(open)).await?;
+        let mut sources: Vec<SourceId> =
+            wire::array(answer)?.into_iter().map(wire::parse).collect::<Result<_, _>>()?;
+        sources.sort();
+        Ok(sources)
+    }
+
+    /// True when Redis has seen no call for the source since it was new or emptied. One who knows from storage
+    /// that no worker holds a lease then calls [`Queue::adopt`] after the first enqueue.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn is_fresh(&self, source: &SourceId) -> Result<bool, RedisError> {
+        let meta = self.redis.connection.keys.meta(source);
+        let answer = self.redis.connection.call(redis::cmd("HEXISTS").arg(meta).arg("boot")).await?;
+        Ok(wire::number::<u64>(&answer)? == 0)
+    }
+
+    /// Cancels what has not ended of a source's part of a run. `cancelled.json` stands already.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn cancel(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        self.until_done("cancel", source, run).await
+    }
+
+    /// Drops everything that Redis holds of a source's part of a run.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn forget(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        self.until_done("forget", source, run).await
+    }
+
+    /// Calls a function that works in batches until it says 0.
+    async fn until_done(&self, door: &str, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        let mut cmd = self.function(door, source);
+        cmd.push(run).push(BATCH);
+        while wire::number::<u64>(&self.redis.connection.transition(&cmd).await?)? > 0 {}
+        Ok(())
+    }
+
+    /// For one who knows that no worker lives: ends all leases of a source without counting a loss,
+    /// and the quiet time after a boot.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn adopt(&self, source: &SourceId) -> Result<(), RedisError> {
+        self.redis.connection.transition(&self.function("adopt", source)).await.map(drop)
+    }
+
+    /// How far a source's part of a run is; `None` when Redis does not know it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn progress(&self, source: &SourceId, run: &RunId) -> Result<Option<Progress>, RedisError> {
+        let mut cmd = self.function("progress", source);
+        match self.redis.connection.transition(cmd.push(run)).await? {
+            Value::Nil => Ok(None),
+            answer => read_progress(answer).map(Some),
+        }
+    }
+
+    /// Every chunk of a source's part of a run, as Redis knows it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn known(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+    ) -> Result<BTreeMap<ChunkRange, Known>, RedisError> {
+        let mut known = BTreeMap::new();
+        let mut offset = 0;
+        loop {
+            let mut cmd = self.function("known", source);
+            cmd.push(run).push(offset).push(BATCH);
+            let [seen, found] = wire::items(self.redis.connection.transition(&cmd).await?)?;
+            for [range, generation, state] in wire::groups(found)? {
+                let entry = Known { state: wire::state(&state)?, generation: wire::number(&generation)? };
+                known.insert(wire::parse(range)?, entry);
+            }
+            let seen: usize = wire::number(&seen)?;
+            if seen < BATCH {
+                return Ok(known);
+            }
+            offset += seen;
+        }
+    }
+
+    /// Completions from the `from`-th on, in the order they came, at most 10,000 a call: hints where the loader
+    /// looks first.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn hints(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+        from: u64,
+    ) -> Result<Vec<ChunkRange>, RedisError> {
+        let mut cmd = redis::cmd("LRANGE");
+        cmd.arg(self.redis.connection.keys.hints(source, run)).arg(from).arg(from.saturating_add(HINTS - 1));
+        wire::array(self.redis.connection.call(&cmd).await?)?.into_iter().map(wire::parse).collect()
+    }
+}
+
+fn read_progress(answer: Value) -> Result<Progress, RedisError> {
+    let [counts, pages, rows, bytes, stopped, error, running] = wire::items(answer)?;
+    let mut progress = Progress {
+        done: read_tally(pages, rows, bytes)?,
+        stopped: wire::number::<u64>(&stopped)? == 1,
+        last_error: Some(wire::text(error)?).filter(|text| !text.is_empty()),
+        ..Progress::default()
+    };
+    for [state, count] in wire::groups(counts)? {
+        let (state, count) = (wire::state(&state)?, wire::number::<u64>(&count)?);
+        if count > 0 {
+            progress.chunks.insert(state, count);
+        }
+    }
+    for [range, worker, attempt, pages, rows, bytes] in wire::groups(running)? {
+        progress.running.push(Running {
+            range: wire::parse(range)?,
+            worker: wire::parse(worker)?,
+            attempt: wire::number(&attempt)?,
+            tally: read_tally(pages, rows, bytes)?,
+        });
+    }
+    progress.running.sort_by_key(|running| running.range);
+    Ok(progress)
+}
+
+fn read_tally(pages: Value, rows: Value, bytes: Value) -> Result<Tally, RedisError> {
+    Ok(Tally { pages: wire::number(&pages)?, rows: wire::number(&rows)?, bytes: wire::number(&bytes)? })
+}
