@@ -1,8 +1,8 @@
 //! Compares tables with the truth of a running simulator: one line per source.
 
-use std::process::Stdio;
+use std::{collections::BTreeMap, process::Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use chrono::NaiveDate;
 use tokio::process::Command;
 
@@ -17,9 +17,9 @@ pub struct Comparison {
     /// The simulator, `http://127.0.0.1:PORT`
     #[arg(long)]
     pub simulator: String,
-    /// The database, `postgresql://…`; asked through psql
-    #[arg(long)]
-    pub postgres: String,
+    /// How psql is called, its own arguments come behind: `psql postgresql://…`, `nstore local psql --`
+    #[arg(long, default_value = "psql")]
+    pub psql: String,
     /// The schema of the tables
     #[arg(long, default_value = "public")]
     pub schema: String,
@@ -34,36 +34,42 @@ pub struct Comparison {
     pub sources: Vec<String>,
 }
 
+/// What the tables hold, by source.
+type Found = BTreeMap<String, Vec<DayTruth>>;
+
 /// Compares and prints; true when all tables are equal to the truth.
 ///
 /// # Errors
 /// When the simulator or the database does not answer.
 pub async fn compare(asked: &Comparison) -> anyhow::Result<bool> {
-    let all: Vec<String> = Api::ALL.map(|api| api.name().to_owned()).to_vec();
+    let all = Api::ALL.map(|api| api.name().to_owned()).to_vec();
     let sources = if asked.sources.is_empty() { &all } else { &asked.sources };
+    let tables = found(asked, sources).await?;
     let mut equal = true;
     for source in sources {
         let truth = truth(asked, source).await?;
-        let found = found(asked, source).await?;
-        let differences = truth.differences(&found);
-        let rows: u64 = found.iter().map(|day| day.rows).sum();
-        let verdict = if differences.is_empty() { "equal" } else { "DIFFERENT" };
-        println!(
-            "{source:<16} {rows:>9} rows of {:>9}, {:>3} days, checksum {:>26}  {verdict}",
-            truth.rows,
-            found.len(),
-            checksum(&found)
-        );
-        for line in differences.iter().take(5) {
-            eprintln!("  {line}");
+        let found = tables.get(source).map_or(&[][..], Vec::as_slice);
+        let differences = truth.differences(found);
+        println!("{}", line(&truth, found, differences.is_empty()));
+        for difference in differences.iter().take(5) {
+            eprintln!("  {difference}");
         }
         equal &= differences.is_empty();
     }
     Ok(equal)
 }
 
-fn checksum(days: &[DayTruth]) -> u128 {
-    days.iter().filter_map(|day| day.checksum.parse::<u128>().ok()).sum()
+fn line(truth: &Truth, found: &[DayTruth], equal: bool) -> String {
+    let rows: u64 = found.iter().map(|day| day.rows).sum();
+    let checksum: u128 = found.iter().filter_map(|day| day.checksum.parse::<u128>().ok()).sum();
+    format!(
+        "{:<16} {:>9} rows of {:>9}  checksum {checksum:>26} of {:>26}  {}",
+        truth.source,
+        rows,
+        truth.rows,
+        truth.checksum,
+        if equal { "equal" } else { "DIFFERENT" }
+    )
 }
 
 async fn get(asked: &Comparison, path: &str, query: &[(&str, &str)]) -> anyhow::Result<reqwest::Response> {
@@ -77,23 +83,32 @@ async fn truth(asked: &Comparison, source: &str) -> anyhow::Result<Truth> {
     Ok(get(asked, "/truth", &[("source", source), ("start", &start), ("end", &end)]).await?.json().await?)
 }
 
-/// The days of a table, asked through psql.
-async fn found(asked: &Comparison, source: &str) -> anyhow::Result<Vec<DayTruth>> {
-    let sql = get(asked, "/sql", &[("source", source), ("schema", &asked.schema)]).await?.text().await?;
-    let output = Command::new("psql")
-        .args(["-X", "-q", "-A", "-t", "-F", "|", "-v", "ON_ERROR_STOP=1", "-c", &sql, &asked.postgres])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("cannot run psql; install it with: apt install postgresql-client")?;
-    if !output.status.success() {
-        bail!("cannot read the table of {source}: {}", String::from_utf8_lossy(&output.stderr).trim());
+/// All tables in one call of psql, a query each: a table that is not there spoils its own line only.
+async fn found(asked: &Comparison, sources: &[String]) -> anyhow::Result<Found> {
+    let mut words = asked.psql.split_whitespace();
+    let program = words.next().context("--psql names no program")?;
+    let mut command = Command::new(program);
+    command.args(words).args(["-X", "-q", "-A", "-t", "-F", "|"]);
+    for source in sources {
+        let sql = get(asked, "/sql", &[("source", source), ("schema", &asked.schema)]).await?.text().await?;
+        command.arg("-c").arg(format!("SELECT '{source}', t.* FROM (\n{sql}\n) AS t"));
     }
-    String::from_utf8(output.stdout)?.lines().map(day).collect()
+    let output = command.stdin(Stdio::null()).output().await;
+    let output = output.with_context(|| format!("cannot run {program}; apt install postgresql-client"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() || !output.stdout.is_empty(), "cannot read the tables: {}", said.trim());
+    eprint!("{said}");
+    let mut found = Found::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let (source, day) = day(line)?;
+        found.entry(source).or_default().push(day);
+    }
+    Ok(found)
 }
 
-fn day(line: &str) -> anyhow::Result<DayTruth> {
+fn day(line: &str) -> anyhow::Result<(String, DayTruth)> {
     let fields: Vec<&str> = line.split('|').collect();
-    let [day, rows, checksum] = fields[..] else { bail!("psql answered `{line}`") };
-    Ok(DayTruth { day: day.parse()?, rows: rows.parse()?, checksum: checksum.to_owned() })
+    let [source, day, rows, checksum] = fields[..] else { bail!("psql answered `{line}`") };
+    let day = DayTruth { day: day.parse()?, rows: rows.parse()?, checksum: checksum.to_owned() };
+    Ok((source.to_owned(), day))
 }
