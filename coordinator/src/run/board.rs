@@ -1,0 +1,258 @@
+//! What is known of one source's part of a run. Pure: others bring the facts, the board draws the conclusions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nstore_shared::{
+    chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, RunId, SourceId, UploadMode},
+    redis::queue::Progress,
+    retry::FailureClass,
+    storage::{
+        manifest::{Manifest, SourcePlan},
+        marker::{Marker, Outcome},
+    },
+};
+
+use crate::load::{LedgerState, LoadFailure};
+
+/// How far one source's part of a run is: what people see.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct SourceStatus {
+    /// The source.
+    pub source: SourceId,
+    /// How its chunks are run.
+    pub mode: ExecutionMode,
+    /// What its loads do.
+    pub upload_mode: UploadMode,
+    /// Chunks in all; the halves of a split one count, it does not.
+    pub chunks_total: u64,
+    /// Chunks whose rows are stored.
+    pub done: u64,
+    /// Chunks in flight, by Redis's word.
+    pub running: u64,
+    /// Chunks that wait out a back-off, by Redis's word.
+    pub retryable: u64,
+    /// Chunks that failed for good.
+    pub discarded: u64,
+    /// Chunks that will not run: the run is cancelled.
+    pub cancelled: u64,
+    /// Rows stored, and those of chunks in flight.
+    pub rows: u64,
+    /// Bytes stored, and those of chunks in flight.
+    pub bytes: u64,
+    /// Rows that did not fit their mapping, in stored chunks.
+    pub rejected: u64,
+    /// Chunks that the ledger holds.
+    pub loaded_chunks: u64,
+    /// Rows that loads added.
+    pub loaded_rows: u64,
+    /// Rows that were there already.
+    pub skipped_rows: u64,
+    /// Chunks whose load the table refused.
+    pub refused: u64,
+    /// A discarded chunk stopped the later ones.
+    pub stopped: bool,
+    /// The most recent failure of a try, for people.
+    pub last_error: Option<String>,
+}
+
+/// A chunk that has no rows to show, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct FailedChunk {
+    /// The chunk.
+    pub range: ChunkRange,
+    /// What kind of failure; `None` for one of the load.
+    pub class: Option<FailureClass>,
+    /// What went wrong.
+    pub error: String,
+    /// The row that the table refused, as it lies in the artifact.
+    pub row: Option<String>,
+}
+
+/// One source's part of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Board {
+    pub(super) plan: SourcePlan,
+    run: RunId,
+    /// Standing markers by range, as last listed or hinted.
+    pub(super) markers: BTreeMap<ChunkRange, Marker>,
+    /// Redis's word; `None` while it is away or knows nothing.
+    pub(super) progress: Option<Progress>,
+    /// What the ledger holds.
+    pub(super) loaded: BTreeMap<ChunkRange, LoadedChunk>,
+    /// What the table refused.
+    pub(super) refused: BTreeMap<ChunkRange, LoadFailure>,
+    /// Why nothing of this source can be loaded.
+    pub(super) blocked: Option<String>,
+    pub(super) cancelled: bool,
+    /// Hints read so far.
+    pub(super) hints: u64,
+}
+
+/// What the ledger says of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LoadedChunk {
+    pub(super) state: LedgerState,
+    pub(super) rows: u64,
+    pub(super) skipped: u64,
+}
+
+impl Board {
+    pub(super) fn all(manifest: &Manifest) -> Vec<Self> {
+        manifest.sources.iter().map(|plan| Self::new(manifest, plan)).collect()
+    }
+
+    fn new(manifest: &Manifest, plan: &SourcePlan) -> Self {
+        Self {
+            plan: plan.clone(),
+            run: manifest.run.clone(),
+            markers: BTreeMap::new(),
+            progress: None,
+            loaded: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            blocked: None,
+            cancelled: false,
+            hints: 0,
+        }
+    }
+
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    pub(super) fn chunk(&self, range: ChunkRange) -> Chunk {
+        Chunk { source: self.plan.source.clone(), run: self.run.clone(), range }
+    }
+
+    /// The planned chunks, the halves of split ones in their place, whatever their outcome.
+    pub(super) fn leaves(&self) -> BTreeSet<ChunkRange> {
+        leaves(&self.plan.chunks, &self.markers)
+    }
+
+    /// The markers of stored chunks.
+    pub(super) fn committed(&self) -> impl Iterator<Item = &Marker> {
+        let leaves = self.leaves();
+        self.markers.values().filter(move |marker| {
+            leaves.contains(&marker.chunk.range) && matches!(marker.outcome, Outcome::Committed(_))
+        })
+    }
+
+    /// Every chunk has an outcome in storage, or none will come: stopped or cancelled.
+    pub(super) fn extraction_ended(&self) -> bool {
+        self.cancelled || self.stopped() || self.leaves().iter().all(|range| self.markers.contains_key(range))
+    }
+
+    /// All chunks are stored: what a replace of the whole table needs.
+    pub(super) fn complete(&self) -> bool {
+        !self.cancelled && self.committed().count() == self.leaves().len()
+    }
+
+    /// A discarded chunk of a sequential source stops those after it, where the source says so.
+    pub(super) fn stopped(&self) -> bool {
+        self.plan.spec.stop_on_discard
+            && self.plan.execution == ExecutionMode::Sequential
+            && self.discarded().next().is_some()
+    }
+
+    /// The markers of stored chunks that the ledger does not hold and the table did not refuse.
+    pub(super) fn to_load(&self) -> Vec<Marker> {
+        if self.blocked.is_some() || self.cancelled {
+            return vec![];
+        }
+        let open = |marker: &&Marker| {
+            let range = &marker.chunk.range;
+            !self.loaded.contains_key(range) && !self.refused.contains_key(range)
+        };
+        self.committed().filter(open).cloned().collect()
+    }
+
+    /// Nothing is left to load, or nothing can be.
+    pub(super) fn load_ended(&self) -> bool {
+        match self.plan.upload_mode {
+            UploadMode::Replace => !self.complete() || !self.refused.is_empty() || self.to_load().is_empty(),
+            UploadMode::Append | UploadMode::ReplaceRange => self.to_load().is_empty(),
+        }
+    }
+
+    /// Every chunk is stored, and loaded where that was asked for.
+    pub(super) fn good(&self, load: bool) -> bool {
+        let loaded =
+            || self.blocked.is_none() && self.leaves().iter().all(|range| self.loaded.contains_key(range));
+        self.complete() && (!load || loaded())
+    }
+
+    fn discarded(&self) -> impl Iterator<Item = FailedChunk> {
+        self.markers.values().filter_map(|marker| match &marker.outcome {
+            Outcome::Discarded { class, error, .. } => Some(FailedChunk {
+                range: marker.chunk.range,
+                class: Some(*class),
+                error: error.clone(),
+                row: None,
+            }),
+            Outcome::Committed(_) | Outcome::Split { .. } => None,
+        })
+    }
+
+    /// Chunks that failed for good, in extraction or in load.
+    pub(super) fn failed(&self) -> Vec<FailedChunk> {
+        let refused = self.refused.iter().map(|(range, failure)| FailedChunk {
+            range: *range,
+            class: None,
+            error: failure.error.clone(),
+            row: failure.row.clone(),
+        });
+        self.discarded().chain(refused).collect()
+    }
+
+    pub(super) fn status(&self) -> SourceStatus {
+        let leaves = self.leaves();
+        let told = self.progress.clone().unwrap_or_default();
+        let count = |state| told.chunks.get(&state).copied().unwrap_or(0);
+        let stored: Vec<_> = self.committed().filter_map(committed).collect();
+        let done = stored.len() as u64;
+        let discarded = self.discarded().count() as u64;
+        let flying = || told.running.iter().filter(|chunk| !self.markers.contains_key(&chunk.range));
+        let total = leaves.len() as u64;
+        SourceStatus {
+            source: self.plan.source.clone(),
+            mode: self.plan.execution,
+            upload_mode: self.plan.upload_mode,
+            chunks_total: total,
+            done,
+            running: flying().count() as u64,
+            retryable: count(ChunkState::Retryable),
+            discarded,
+            cancelled: if self.cancelled { total.saturating_sub(done + discarded) } else { 0 },
+            rows: stored.iter().map(|c| c.rows).sum::<u64>() + flying().map(|c| c.tally.rows).sum::<u64>(),
+            bytes: stored.iter().map(|c| c.artifact.bytes).sum::<u64>()
+                + flying().map(|c| c.tally.bytes).sum::<u64>(),
+            rejected: stored.iter().map(|c| c.quality.rejected).sum(),
+            loaded_chunks: self.loaded.len() as u64,
+            loaded_rows: self.loaded.values().map(|c| c.rows).sum(),
+            skipped_rows: self.loaded.values().map(|c| c.skipped).sum(),
+            refused: self.refused.len() as u64,
+            stopped: self.stopped(),
+            last_error: told.last_error,
+        }
+    }
+}
+
+/// What a committed marker says.
+pub(super) fn committed(marker: &Marker) -> Option<&nstore_shared::storage::marker::Committed> {
+    match &marker.outcome {
+        Outcome::Committed(committed) => Some(committed),
+        Outcome::Split { .. } | Outcome::Discarded { .. } => None,
+    }
+}
+
+/// The planned ranges, with the halves of split ones in their place.
+pub(super) fn leaves(planned: &[ChunkRange], markers: &BTreeMap<ChunkRange, Marker>) -> BTreeSet<ChunkRange> {
+    let mut open = planned.to_vec();
+    let mut leaves = BTreeSet::new();
+    while let Some(range) = open.pop() {
+        match markers.get(&range).map(|marker| &marker.outcome) {
+            Some(Outcome::Split { halves }) => open.extend(halves),
+            _ => drop(leaves.insert(range)),
+        }
+    }
+    leaves
+}

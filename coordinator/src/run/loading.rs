@@ -1,0 +1,154 @@
+//! Which loads are on their way: a few at once, each chunk once, patient with a Postgres that is away.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use nstore_shared::{
+    chunk::{ChunkRange, UploadMode},
+    retry::Backoff,
+    storage::{manifest::Manifest, marker::Marker},
+};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::board::Board;
+use crate::load::{ChunkLoad, LoadError, Loader, ReplaceLoad};
+
+/// Loads at once: CSV COPY is bound by one backend's CPU each, and more than two gain little.
+const AT_ONCE: usize = 2;
+
+/// How long a Postgres that is away, or a table that others hold, is left alone.
+const PATIENCE: Backoff = Backoff { base: Duration::from_millis(500), ceiling: Duration::from_secs(15) };
+
+/// What one load came to.
+pub(super) struct Landed {
+    /// Which board.
+    pub(super) board: usize,
+    /// What was loaded.
+    pub(super) what: Cargo,
+    /// How it went.
+    pub(super) result: Result<ChunkLoad, LoadError>,
+}
+
+/// What one load is about.
+pub(super) enum Cargo {
+    /// One chunk.
+    Chunk(Box<Marker>),
+    /// All chunks of a source, for its whole table.
+    Table(Vec<Marker>),
+}
+
+/// The loads of one run.
+pub(super) struct Desk {
+    loader: Loader,
+    manifest: Arc<Manifest>,
+    tasks: JoinSet<Landed>,
+    busy: HashSet<(usize, Option<ChunkRange>)>,
+    rests_until: Instant,
+    setbacks: u32,
+}
+
+impl Desk {
+    pub(super) fn new(loader: Loader, manifest: Arc<Manifest>) -> Self {
+        Self {
+            loader,
+            manifest,
+            tasks: JoinSet::new(),
+            busy: HashSet::new(),
+            rests_until: Instant::now(),
+            setbacks: 0,
+        }
+    }
+
+    /// No load is on its way.
+    pub(super) fn idle(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Starts what may be loaded now.
+    pub(super) fn start(&mut self, boards: &[Board]) {
+        if Instant::now() < self.rests_until {
+            return;
+        }
+        for (index, board) in boards.iter().enumerate() {
+            match board.plan.upload_mode {
+                UploadMode::Replace => self.start_table(index, board),
+                UploadMode::Append | UploadMode::ReplaceRange => self.start_chunks(index, board),
+            }
+        }
+    }
+
+    fn start_chunks(&mut self, index: usize, board: &Board) {
+        for marker in board.to_load() {
+            if self.tasks.len() >= AT_ONCE {
+                return;
+            }
+            if self.busy.insert((index, Some(marker.chunk.range))) {
+                let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
+                let plan = board.plan.clone();
+                self.tasks.spawn(async move {
+                    let result = loader.load_chunk(&manifest, &plan, &marker).await;
+                    Landed { board: index, what: Cargo::Chunk(Box::new(marker)), result }
+                });
+            }
+        }
+    }
+
+    fn start_table(&mut self, index: usize, board: &Board) {
+        let ready = board.complete() && board.refused.is_empty() && !board.to_load().is_empty();
+        if self.tasks.len() >= AT_ONCE || !ready || !self.busy.insert((index, None)) {
+            return;
+        }
+        let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
+        let plan = board.plan.clone();
+        let markers: Vec<Marker> = board.committed().cloned().collect();
+        self.tasks.spawn(async move {
+            let result = loader.replace(&manifest, &plan, &markers).await.map(as_chunk_load);
+            Landed { board: index, what: Cargo::Table(markers), result }
+        });
+    }
+
+    /// Waits for one load to end; for ever when none is on its way.
+    pub(super) async fn landed(&mut self) -> Landed {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(landed)) => {
+                    self.clear(&landed);
+                    return landed;
+                }
+                // a load that panics is a bug: it is shown where it happened, and the chunk stays unloaded
+                Some(Err(broken)) => std::panic::resume_unwind(broken.into_panic()),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn clear(&mut self, landed: &Landed) {
+        let range = match &landed.what {
+            Cargo::Chunk(marker) => Some(marker.chunk.range),
+            Cargo::Table(_) => None,
+        };
+        self.busy.remove(&(landed.board, range));
+        let setback = match &landed.result {
+            Ok(outcome) => matches!(outcome, ChunkLoad::Busy),
+            Err(error) => error.may_pass(),
+        };
+        self.setbacks = if setback { self.setbacks + 1 } else { 0 };
+        if setback {
+            self.rests_until = Instant::now() + PATIENCE.wait(self.setbacks, 0.5 + fastrand::f64() / 2.0);
+        }
+    }
+}
+
+/// A table's load ends like a chunk's: the same outcomes, for all its chunks.
+fn as_chunk_load(load: ReplaceLoad) -> ChunkLoad {
+    match load {
+        ReplaceLoad::Loaded { rows } => ChunkLoad::Loaded { rows, skipped: 0 },
+        ReplaceLoad::Already => ChunkLoad::Already,
+        ReplaceLoad::Superseded => ChunkLoad::Superseded,
+        ReplaceLoad::Busy => ChunkLoad::Busy,
+        ReplaceLoad::Cancelled => ChunkLoad::Cancelled,
+        ReplaceLoad::Void { generation, reason, detail, .. } => {
+            ChunkLoad::Void { generation, reason, detail }
+        }
+        ReplaceLoad::Refused { error, row, .. } => ChunkLoad::Refused { error, row },
+    }
+}

@@ -1,0 +1,166 @@
+//! Storage against Redis: what is missing, voided, ended or cancelled is reported anew.
+//!
+//! Redis is read before storage is: a marker stands before its fact is reported, so what Redis calls ended
+//! must have its marker in a listing that began later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nstore_shared::{
+    chunk::{ChunkRange, ChunkState, RunId},
+    redis::queue::{ChunkEntry, Fact, Known, RunEntry, Tally},
+    storage::{
+        manifest::SourcePlan,
+        marker::{Marker, Outcome},
+        outcomes::Generations,
+    },
+};
+
+use super::{
+    House, RunError,
+    board::{self, Board},
+};
+
+/// A source's part of a run, as the queue needs it.
+pub(super) fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
+    RunEntry {
+        run: run.clone(),
+        source: plan.source.clone(),
+        kind: plan.spec.kind(),
+        mode: plan.execution,
+        parallel_workers: plan.parallel_workers,
+        width: plan.spec.width,
+        stop_on_discard: plan.spec.stop_on_discard,
+        attempts: plan.spec.chunk_attempts,
+        total: plan.chunks.len() as u64,
+    }
+}
+
+/// The fact that a standing marker proves, reported by one who holds no lease.
+pub(super) fn fact(marker: &Marker) -> Fact {
+    let tally = board::committed(marker)
+        .map(|c| Tally { pages: c.pages, rows: c.rows, bytes: c.artifact.bytes })
+        .unwrap_or_default();
+    let error = match &marker.outcome {
+        Outcome::Discarded { error, .. } => Some(error.clone()),
+        Outcome::Committed(_) | Outcome::Split { .. } => None,
+    };
+    Fact {
+        chunk: marker.chunk.clone(),
+        generation: marker.generation,
+        state: marker.outcome.state(),
+        by: None,
+        tally,
+        error,
+    }
+}
+
+/// What Redis must be told of one chunk.
+#[derive(Debug, PartialEq)]
+enum Repair {
+    Nothing,
+    Report,
+    Enqueue(ChunkEntry),
+}
+
+/// Pure: compares what Redis knows of a chunk with what storage shows.
+fn repair(range: ChunkRange, known: Option<Known>, stored: &Generations) -> Repair {
+    let wanted = stored.wanted();
+    let current = known.filter(|known| known.generation >= wanted);
+    let ended = |known: &Known| {
+        matches!(known.state, ChunkState::Completed | ChunkState::Split | ChunkState::Discarded)
+    };
+    match (stored.standing(), current) {
+        (Some(_), Some(known)) if ended(&known) => Repair::Nothing,
+        (Some(_), _) => Repair::Report,
+        (None, Some(known)) if !ended(&known) => Repair::Nothing,
+        (None, known) => Repair::Enqueue(ChunkEntry { range, generation: wanted, unproven: known.is_some() }),
+    }
+}
+
+impl House {
+    /// Brings a source's board up to storage, and Redis up to both.
+    pub(super) async fn reconcile(&self, board: &mut Board) -> Result<(), RunError> {
+        let (source, run) = (board.plan.source.clone(), board.run().clone());
+        let known = self.redis.queue().known(&source, &run).await?;
+        board.cancelled = self.storage.cancelled(&run).await?.is_some();
+        let stored = self.refresh_markers(board).await?;
+        if board.cancelled {
+            return Ok(self.redis.queue().cancel(&source, &run).await?);
+        }
+        let mut missing = Vec::new();
+        for range in board.worked_ranges() {
+            let none = Generations::default();
+            match repair(range, known.get(&range).copied(), stored.get(&range).unwrap_or(&none)) {
+                Repair::Nothing => {}
+                Repair::Enqueue(entry) => missing.push(entry),
+                Repair::Report => {
+                    if let Some(marker) = board.markers.get(&range) {
+                        self.redis.queue().report(&fact(marker)).await?;
+                    }
+                }
+            }
+        }
+        if !missing.is_empty() {
+            self.redis.queue().enqueue(&run_entry(&run, &board.plan), &missing).await?;
+        }
+        Ok(())
+    }
+
+    /// Lists a source's outcomes; reads the markers that the board has not seen.
+    pub(super) async fn refresh_markers(
+        &self,
+        board: &mut Board,
+    ) -> Result<BTreeMap<ChunkRange, Generations>, RunError> {
+        let stored = self.storage.generations(&board.plan.source, board.run()).await?;
+        board.markers.retain(|range, marker| {
+            stored.get(range).and_then(Generations::standing) == Some(marker.generation)
+        });
+        for (range, generations) in &stored {
+            if let Some(generation) = generations.standing().filter(|_| !board.markers.contains_key(range)) {
+                let marker = self.storage.marker(&board.chunk(*range), generation).await?;
+                board.markers.extend(marker.map(|marker| (*range, marker)));
+            }
+        }
+        Ok(stored)
+    }
+}
+
+impl Board {
+    /// The planned chunks and all halves below them: everything that the queue should know.
+    fn worked_ranges(&self) -> BTreeSet<ChunkRange> {
+        let split = self.markers.values().filter(|marker| matches!(marker.outcome, Outcome::Split { .. }));
+        let mut ranges = self.leaves();
+        ranges.extend(split.map(|marker| marker.chunk.range));
+        ranges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(marked: &[u32], voided: &[u32]) -> Generations {
+        Generations { marked: marked.iter().copied().collect(), voided: voided.iter().copied().collect() }
+    }
+
+    #[test]
+    fn redis_is_told_what_storage_shows_and_nothing_else() {
+        let range: ChunkRange = "2025-08-01_2025-08-02".parse().unwrap();
+        let entry = |generation, unproven| Repair::Enqueue(ChunkEntry { range, generation, unproven });
+        let known = |state, generation| Some(Known { state, generation });
+        use ChunkState::{Available, Completed, Discarded, Running};
+        for (told, shown, wants) in [
+            (None, stored(&[], &[]), entry(1, false)),
+            (None, stored(&[1], &[]), Repair::Report),
+            (known(Available, 1), stored(&[], &[]), Repair::Nothing),
+            (known(Running, 1), stored(&[1], &[]), Repair::Report),
+            (known(Completed, 1), stored(&[1], &[]), Repair::Nothing),
+            (known(Completed, 1), stored(&[], &[]), entry(1, true)),
+            (known(Discarded, 1), stored(&[1], &[1]), entry(2, false)),
+            (known(Running, 2), stored(&[1], &[1]), Repair::Nothing),
+            (known(Running, 1), stored(&[1, 2], &[1]), Repair::Report),
+        ] {
+            assert_eq!(repair(range, told, &shown), wants, "{told:?} {shown:?}");
+        }
+    }
+}

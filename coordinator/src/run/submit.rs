@@ -1,0 +1,190 @@
+//! From a manifest to chunks in the queue.
+
+use std::collections::BTreeMap;
+
+use nstore_shared::{
+    chunk::{RunId, SourceId},
+    redis::queue::ChunkEntry,
+    storage::{Created, manifest::Manifest},
+};
+
+use super::{
+    House, RunError,
+    board::{self, Board},
+    reconcile::run_entry,
+};
+
+/// Another run that still works on some of the days asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlap {
+    /// The other run.
+    pub run: RunId,
+    /// The source that both extract.
+    pub source: SourceId,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The run's manifest: the one that stands, if the same was submitted before.
+    pub manifest: Manifest,
+    /// It stood already (same idempotency key, same plan).
+    pub again: bool,
+    /// Runs that work on some of the same days.
+    pub overlaps: Vec<Overlap>,
+}
+
+/// Submits a run: checks the tables, writes the manifest, claims days, enqueues. Repeating it is safe.
+///
+/// `fresh_fleet` says that no worker can hold a lease: the caller has just started all there are.
+///
+/// # Errors
+/// When a table does not fit, days are held by another run, the key is taken, or a service is away.
+pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Result<Submitted, RunError> {
+    if manifest.upload.enabled {
+        house.loader_of(&manifest)?.preflight(&manifest).await?;
+    }
+    let others = open_runs(house).await?;
+    let (manifest, again) = match house.storage.create_manifest(&manifest).await? {
+        Created::Mine => (manifest, false),
+        Created::Other(stands) if stands.fingerprint() == manifest.fingerprint() => (stands, true),
+        Created::Other(stands) => return Err(RunError::KeyTaken(stands.run)),
+    };
+    refuse_cancelled(house, &manifest.run).await?;
+    if manifest.upload.enabled
+        && let Err(refused) = house.loader_of(&manifest)?.register(&manifest).await
+    {
+        // the run exists by now; it must not wait for ever for days that it does not get
+        if !refused.may_pass() {
+            house.storage.cancel(&manifest.run, &refused.to_string()).await?;
+        }
+        return Err(refused.into());
+    }
+    let overlaps = overlaps(&manifest, &others);
+    enqueue_all(house, &manifest, &others, fresh_fleet).await?;
+    Ok(Submitted { manifest, again, overlaps })
+}
+
+/// Fails for a cancelled run.
+pub(super) async fn refuse_cancelled(house: &House, run: &RunId) -> Result<(), RunError> {
+    match house.storage.cancelled(run).await? {
+        Some(cancelled) => Err(RunError::Cancelled { run: run.clone(), reason: cancelled.reason }),
+        None => Ok(()),
+    }
+}
+
+/// Enqueues what has no outcome yet.
+async fn enqueue_all(
+    house: &House,
+    manifest: &Manifest,
+    others: &[Manifest],
+    fresh_fleet: bool,
+) -> Result<(), RunError> {
+    let queue = house.redis.queue();
+    for plan in &manifest.sources {
+        let shared =
+            || others.iter().any(|other| other.run != manifest.run && other.source(&plan.source).is_some());
+        // Redis that never heard of the source waits one lease for workers of an earlier life; there are none
+        // when no other run is open
+        if fresh_fleet || (queue.is_fresh(&plan.source).await? && !shared()) {
+            queue.adopt(&plan.source).await?;
+        }
+        let stored = house.storage.generations(&plan.source, &manifest.run).await?;
+        let missing: Vec<ChunkEntry> = plan
+            .chunks
+            .iter()
+            .filter(|range| stored.get(range).is_none_or(|generations| generations.standing().is_none()))
+            .map(|range| ChunkEntry {
+                range: *range,
+                generation: stored
+                    .get(range)
+                    .map_or(1, nstore_shared::storage::outcomes::Generations::wanted),
+                unproven: false,
+            })
+            .collect();
+        let entry = run_entry(&manifest.run, plan);
+        queue.enqueue(&entry, &missing).await?;
+    }
+    Ok(())
+}
+
+/// Runs of which some chunk has no outcome yet, newest first.
+///
+/// # Errors
+/// When storage fails.
+pub async fn open_runs(house: &House) -> Result<Vec<Manifest>, RunError> {
+    let mut open = Vec::new();
+    for run in house.storage.runs().await?.into_iter().rev() {
+        if house.storage.cancelled(&run).await?.is_some() {
+            continue;
+        }
+        if let Some(manifest) = house.storage.manifest(&run).await?
+            && has_open_chunk(house, &manifest).await?
+        {
+            open.push(manifest);
+        }
+    }
+    Ok(open)
+}
+
+async fn has_open_chunk(house: &House, manifest: &Manifest) -> Result<bool, RunError> {
+    for plan in &manifest.sources {
+        let stored = house.storage.generations(&plan.source, &manifest.run).await?;
+        let ended = |range| stored.get(range).is_some_and(|generations| generations.standing().is_some());
+        if !plan.chunks.iter().all(ended) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The open runs that share a day of a source with this one.
+fn overlaps(manifest: &Manifest, others: &[Manifest]) -> Vec<Overlap> {
+    let days = |m: &Manifest| (m.start_date, m.end_date);
+    let (start, end) = days(manifest);
+    let mut found = Vec::new();
+    for other in others.iter().filter(|other| other.run != manifest.run) {
+        let (first, last) = days(other);
+        if first > end || last < start {
+            continue;
+        }
+        let shared = manifest.sources.iter().filter(|plan| other.source(&plan.source).is_some());
+        found.extend(shared.map(|plan| Overlap { run: other.run.clone(), source: plan.source.clone() }));
+    }
+    found
+}
+
+/// The boards of a run, filled from storage, and from the ledger where there is one.
+pub(super) async fn boards(house: &House, manifest: &Manifest) -> Result<Vec<Board>, RunError> {
+    let mut boards = Board::all(manifest);
+    let cancelled = house.storage.cancelled(&manifest.run).await?.is_some();
+    for board in &mut boards {
+        board.cancelled = cancelled;
+        house.refresh_markers(board).await?;
+    }
+    refresh_ledger(house, manifest, &mut boards).await?;
+    Ok(boards)
+}
+
+/// Reads what the ledger and the load failures say.
+pub(super) async fn refresh_ledger(
+    house: &House,
+    manifest: &Manifest,
+    boards: &mut [Board],
+) -> Result<(), RunError> {
+    let Some(loader) = &house.loader else { return Ok(()) };
+    let mut by_source: BTreeMap<SourceId, &mut Board> =
+        boards.iter_mut().map(|board| (board.plan.source.clone(), board)).collect();
+    for row in loader.ledger(&manifest.run).await? {
+        if let Some(board) = by_source.get_mut(&row.source) {
+            let loaded = board::LoadedChunk { state: row.state, rows: row.rows, skipped: row.skipped };
+            board.loaded.insert(row.range, loaded);
+        }
+    }
+    for failure in loader.failures(&manifest.run).await? {
+        if let Some(board) = by_source.get_mut(&failure.source) {
+            board.refused.insert(failure.range, failure);
+        }
+    }
+    Ok(())
+}

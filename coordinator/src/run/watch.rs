@@ -1,0 +1,292 @@
+//! Follows a run to its end: progress from Redis, truth from storage, loads beside extraction.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::Utc;
+use nstore_shared::{
+    chunk::ChunkState,
+    retry::FailureClass,
+    storage::{
+        manifest::Manifest,
+        marker::{GrantRef, MARKER_VERSION, Marker, Outcome, VoidReason},
+    },
+};
+use tokio::time::Instant;
+
+use super::{
+    House, RunError, RunReport, SourceStatus,
+    board::Board,
+    change, loading, report,
+    submit::{self, refuse_cancelled},
+};
+use crate::load::ChunkLoad;
+
+/// How often Redis is asked for progress.
+const TICK: Duration = Duration::from_millis(250);
+/// How often storage is compared with Redis, whatever Redis says.
+const RECONCILE: Duration = Duration::from_secs(60);
+/// The shortest time between two comparisons.
+const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
+/// Damaged artifacts of one chunk before it is discarded.
+const DAMAGES: usize = 3;
+
+/// What a watch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// Chunks without an outcome are enqueued and waited for; otherwise only what is stored counts.
+    pub extract: bool,
+    /// Stored chunks are loaded.
+    pub load: bool,
+    /// The first chunk that fails for good cancels the run.
+    pub fail_fast: bool,
+}
+
+/// Who looks on.
+pub trait View: Send {
+    /// How far the sources are; called several times a second.
+    fn update(&mut self, sources: &[SourceStatus]);
+    /// Something worth a line: a service that went away, and came back.
+    fn note(&mut self, line: &str);
+}
+
+/// Follows a run to its end, or until `stop`; what it answers is then open.
+///
+/// # Errors
+/// When the run is cancelled, or a service fails in a way that waiting cannot mend.
+pub async fn watch(
+    house: &House,
+    manifest: &Manifest,
+    options: WatchOptions,
+    view: &mut dyn View,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<RunReport, RunError> {
+    refuse_cancelled(house, &manifest.run).await?;
+    let mut watch = Watch::open(house, manifest, options, view).await?;
+    tokio::pin!(stop);
+    tokio::select! {
+        () = &mut stop => {}
+        ended = watch.follow() => ended?,
+    }
+    Ok(report::of_boards(&manifest.run, &watch.boards, options.load))
+}
+
+struct Watch<'a> {
+    house: &'a House,
+    manifest: Arc<Manifest>,
+    options: WatchOptions,
+    view: &'a mut dyn View,
+    boards: Vec<Board>,
+    desk: Option<loading::Desk>,
+    reconciled: Option<Instant>,
+    /// Services that are away and were said to be.
+    redis_away: bool,
+    postgres_away: bool,
+}
+
+impl<'a> Watch<'a> {
+    async fn open(
+        house: &'a House,
+        manifest: &Manifest,
+        options: WatchOptions,
+        view: &'a mut dyn View,
+    ) -> Result<Self, RunError> {
+        let shared = Arc::new(manifest.clone());
+        let desk = if options.load {
+            Some(loading::Desk::new(house.loader_of(manifest)?.clone(), Arc::clone(&shared)))
+        } else {
+            None
+        };
+        let boards = submit::boards(house, manifest).await?;
+        let manifest = shared;
+        Ok(Self {
+            house,
+            manifest,
+            options,
+            view,
+            boards,
+            desk,
+            reconciled: None,
+            redis_away: false,
+            postgres_away: false,
+        })
+    }
+
+    async fn follow(&mut self) -> Result<(), RunError> {
+        loop {
+            if self.options.extract {
+                let asked = self.ask_redis().await;
+                self.bear(asked)?;
+                if self.options.fail_fast && self.boards.iter().any(|board| !board.failed().is_empty()) {
+                    change::cancel(
+                        self.house,
+                        &self.manifest.run,
+                        "a chunk failed, and --fail-fast was given",
+                    )
+                    .await?;
+                    self.boards.iter_mut().for_each(|board| board.cancelled = true);
+                }
+            }
+            self.show();
+            if self.ended() {
+                return Ok(());
+            }
+            self.turn().await?;
+        }
+    }
+
+    /// One tick: loads are started, and those that land are taken in.
+    async fn turn(&mut self) -> Result<(), RunError> {
+        let Some(desk) = &mut self.desk else {
+            tokio::time::sleep(TICK).await;
+            return Ok(());
+        };
+        desk.start(&self.boards);
+        let landed = tokio::time::timeout(TICK, desk.landed()).await;
+        match landed {
+            Ok(landed) => self.take_in(landed).await,
+            Err(_elapsed) => Ok(()),
+        }
+    }
+
+    /// A Redis that is away is waited for: extraction goes on without us, loading too.
+    fn bear(&mut self, asked: Result<(), RunError>) -> Result<(), RunError> {
+        match asked {
+            Ok(()) => {
+                if std::mem::take(&mut self.redis_away) {
+                    self.view.note("redis is back");
+                }
+                Ok(())
+            }
+            Err(RunError::Redis(error)) if error.may_pass() => {
+                if !std::mem::replace(&mut self.redis_away, true) {
+                    self.view.note(&format!("{error}; waiting for it, nothing is lost"));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask_redis(&mut self) -> Result<(), RunError> {
+        let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
+        let may = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_AGAIN);
+        for board in &mut self.boards {
+            let queue = self.house.redis.queue();
+            let (source, run) = (board.plan.source.clone(), self.manifest.run.clone());
+            for range in queue.hints(&source, &run, board.hints).await? {
+                board.hints += 1;
+                if let Some(marker) = self.house.storage.standing_of(&board.chunk(range)).await? {
+                    board.markers.insert(range, marker);
+                }
+            }
+            board.progress = queue.progress(&source, &run).await?;
+            let over = redis_says_over(board) && !board.extraction_ended();
+            if due || (may && over) {
+                self.house.reconcile(board).await?;
+                self.reconciled = Some(Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_in(&mut self, landed: loading::Landed) -> Result<(), RunError> {
+        let away = matches!(&landed.result, Err(error) if error.may_pass());
+        if away != self.postgres_away {
+            self.postgres_away = away;
+            match &landed.result {
+                Err(error) => self.view.note(&format!("{error}; trying again, nothing is lost")),
+                Ok(_) => self.view.note("postgres is back"),
+            }
+        }
+        let board = &mut self.boards[landed.board];
+        match landed.result {
+            Ok(ChunkLoad::Busy) => Ok(()),
+            Ok(ChunkLoad::Cancelled) => {
+                board.cancelled = true;
+                Ok(())
+            }
+            Ok(ChunkLoad::Void { reason, detail, .. }) => {
+                self.view.note(&format!("{}: {detail}; extracted again", board.plan.source));
+                self.voided(landed.board, &landed.what, reason).await
+            }
+            Ok(
+                ChunkLoad::Loaded { .. }
+                | ChunkLoad::Already
+                | ChunkLoad::Superseded
+                | ChunkLoad::Refused { .. },
+            ) => submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await,
+            Err(error) if error.may_pass() => Ok(()),
+            Err(error) => {
+                board.blocked = Some(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// An outcome counts no more: its next generation runs, or, damaged too often, the chunk is discarded.
+    async fn voided(
+        &mut self,
+        board: usize,
+        what: &loading::Cargo,
+        reason: VoidReason,
+    ) -> Result<(), RunError> {
+        let board = &mut self.boards[board];
+        let chunks: Vec<_> = match what {
+            loading::Cargo::Chunk(marker) => vec![marker.chunk.clone()],
+            loading::Cargo::Table(markers) => markers.iter().map(|marker| marker.chunk.clone()).collect(),
+        };
+        for chunk in chunks.iter().filter(|_| reason == VoidReason::Damaged) {
+            let voids = self.house.storage.voids(chunk).await?;
+            let damages = voids.iter().filter(|void| void.reason == VoidReason::Damaged).count();
+            let generations = self.house.storage.generations_of(chunk).await?;
+            if damages >= DAMAGES && generations.standing().is_none() {
+                let detail = voids.last().map_or_else(String::new, |void| void.detail.clone());
+                let marker = damaged_for_good(chunk.clone(), generations.wanted(), &detail);
+                self.house.storage.create_marker(&marker).await?;
+            }
+        }
+        let reconciled = self.house.reconcile(board).await;
+        self.bear(reconciled)
+    }
+
+    fn show(&mut self) {
+        let sources: Vec<SourceStatus> = self.boards.iter().map(Board::status).collect();
+        self.view.update(&sources);
+    }
+
+    fn ended(&self) -> bool {
+        let extracted = !self.options.extract || self.boards.iter().all(Board::extraction_ended);
+        let loaded =
+            self.desk.as_ref().is_none_or(|desk| desk.idle() && self.boards.iter().all(Board::load_ended));
+        extracted && loaded
+    }
+}
+
+/// Redis knows the run, and knows of no chunk that may still run.
+fn redis_says_over(board: &Board) -> bool {
+    let open = [ChunkState::Available, ChunkState::Running, ChunkState::Retryable];
+    board
+        .progress
+        .as_ref()
+        .is_none_or(|progress| open.iter().all(|state| !progress.chunks.contains_key(state)))
+}
+
+fn damaged_for_good(chunk: nstore_shared::chunk::Chunk, generation: u32, detail: &str) -> Marker {
+    let now = Utc::now();
+    let error =
+        format!("its stored file was damaged {DAMAGES} times, the last time: {detail}; check the disk");
+    Marker {
+        version: MARKER_VERSION,
+        chunk,
+        generation,
+        grant: GrantRef { worker: coordinator_id(), nonce: 0, attempt: 0 },
+        started_at: now,
+        finished_at: now,
+        outcome: Outcome::Discarded { class: FailureClass::Data, error, attempts: 0, rejects: None },
+    }
+}
+
+/// The name under which the coordinator writes outcomes of its own.
+fn coordinator_id() -> nstore_shared::chunk::WorkerId {
+    "coordinator".parse().unwrap_or_else(|_| unreachable!("it is a valid name"))
+}
