@@ -1,0 +1,81 @@
+//! What a measurement stands on: private servers, a simulated marketplace, the binaries built beside this one.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use nstore_tests::{
+    context::{OwnPostgres, OwnRedis, Process, Running, Storage, own_postgres, own_redis, storage},
+    simulator::{self, Options, Simulator},
+};
+
+/// No single command takes longer.
+const LIMIT: Duration = Duration::from_secs(1200);
+
+/// One measurement's world.
+pub(crate) struct Field {
+    pub(crate) postgres: OwnPostgres,
+    pub(crate) storage: Storage,
+    simulator: Simulator,
+    redis: OwnRedis,
+}
+
+impl Field {
+    pub(crate) async fn new(options: Options) -> anyhow::Result<Self> {
+        Ok(Self {
+            postgres: own_postgres(),
+            storage: storage(),
+            simulator: simulator::start(options).await?,
+            redis: own_redis(true),
+        })
+    }
+
+    fn process(&self, binary: &str) -> Process {
+        let mut process = Process::new(binary)
+            .env("NSTORE_CONFIG", Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"))
+            .env("NSTORE_REDIS_URL", self.redis.url())
+            .env("NSTORE_POSTGRES_URL", self.postgres.url())
+            .env("NSTORE_STORAGE_URL", &self.storage.url);
+        for (name, value) in self.simulator.env() {
+            process = process.env(&name, value);
+        }
+        process
+    }
+
+    /// A worker with so many slots.
+    pub(crate) fn worker(&self, slots: u32) -> Running {
+        self.process("nstore-worker").args(["--kind", "api", "--concurrency", &slots.to_string()]).start()
+    }
+
+    /// Runs `nstore` with these arguments, words separated by blanks; answers how long it took.
+    pub(crate) async fn nstore(&self, args: &str) -> anyhow::Result<Duration> {
+        timed(self.process("nstore").args(args.split_whitespace())).await
+    }
+
+    /// The newest run's name.
+    pub(crate) fn newest_run(&self) -> anyhow::Result<String> {
+        let mut runs: Vec<PathBuf> = std::fs::read_dir(self.storage.dir.join("runs"))?
+            .map(|e| e.map(|e| e.path()))
+            .collect::<Result<_, _>>()?;
+        runs.sort();
+        let newest = runs.pop().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        newest.ok_or_else(|| anyhow::anyhow!("there is no run"))
+    }
+}
+
+/// Runs a process to an end with exit code 0; answers how long it took.
+pub(crate) async fn timed(process: Process) -> anyhow::Result<Duration> {
+    let started = Instant::now();
+    let exit = process.run(LIMIT).await;
+    let took = started.elapsed();
+    ensure!(exit.code == Some(0), "ended with {:?}\n{}\n{}", exit.code, exit.stdout, exit.stderr);
+    Ok(took)
+}
+
+/// The middle one.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

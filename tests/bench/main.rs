@@ -1,0 +1,47 @@
+//! The figures, each as a ratio in one run on private servers: `make bench`, or one of them by its name.
+//!
+//! - `load`: the loader against `psql \copy` of the same files into the same kind of table
+//! - `speedup`: 32 one-day chunks at 50 ms latency, 4 in flight against one
+//! - `memory`: peak memory of a worker, a chunk of 1,000,000 rows against one of 10,000
+
+mod field;
+mod load;
+mod memory;
+mod speedup;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures nstore in ratios.
+#[derive(Debug, Parser)]
+struct Cli {
+    /// What to measure; all of it when left out
+    #[arg(value_enum)]
+    what: Vec<What>,
+    /// Counted runs of each side; medians are told
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Rows of the large set
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    Load,
+    Speedup,
+    Memory,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let all = vec![What::Load, What::Speedup, What::Memory];
+    for what in if cli.what.is_empty() { all } else { cli.what } {
+        match what {
+            What::Load => load::measure(cli.runs, cli.rows).await?,
+            What::Speedup => speedup::measure(cli.runs).await?,
+            What::Memory => memory::measure(cli.rows).await?,
+        }
+    }
+    Ok(())
+}

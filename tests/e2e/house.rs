@@ -1,0 +1,184 @@
+//! A marketplace, servers, a config of its own, and the binaries that work on them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::NaiveDate;
+use nstore_tests::{
+    context::{Exit, Process, Running, TestContext},
+    simulator::{self, Api, Options, Simulator, truth::DayTruth},
+};
+
+/// Longer than any step of a test takes.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+/// A lease that lets a test wait for its end.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// One test's whole world.
+pub(crate) struct House {
+    pub(crate) context: TestContext,
+    pub(crate) simulator: Simulator,
+    /// Variables that differ from the context's, such as another Redis.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+pub(crate) fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+impl House {
+    /// With about so many orders a day.
+    pub(crate) async fn with_rows(rows_per_day: u64) -> Self {
+        Self::with(Options { rows_per_day, ..Options::default() }).await
+    }
+
+    pub(crate) async fn with(options: Options) -> Self {
+        let context = TestContext::new().await;
+        let simulator = simulator::start(options).await.unwrap();
+        copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"), &context.dir.join("config"));
+        // tests of failing requests must not wait for real
+        let house = Self { context, simulator, env: vec![] };
+        for api in Api::ALL {
+            house.edit(&format!("sources/{}.yaml", api.name()), "base: 1s", "base: 20ms");
+        }
+        house
+    }
+
+    /// The path of a config file.
+    pub(crate) fn config(&self, file: &str) -> PathBuf {
+        self.context.dir.join("config").join(file)
+    }
+
+    /// Replaces a text in a config file, which must hold it.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.config(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} does not hold `{from}`");
+        std::fs::write(path, text.replace(from, to)).unwrap();
+    }
+
+    fn process(&self, binary: &str) -> Process {
+        let mut process = self.context.process(binary);
+        for (name, value) in self.simulator.env().into_iter().chain(self.env.clone()) {
+            process = process.env(&name, value);
+        }
+        process
+    }
+
+    /// `nstore` with these arguments, words separated by blanks.
+    pub(crate) fn nstore(&self, args: &str) -> Process {
+        self.process("nstore").args(args.split_whitespace())
+    }
+
+    /// `nstore`, to its end.
+    pub(crate) async fn run(&self, args: &str) -> Exit {
+        self.nstore(args).run(LONG).await
+    }
+
+    /// `nstore`, to an end with exit code 0.
+    pub(crate) async fn good(&self, args: &str) -> Exit {
+        let exit = self.run(args).await;
+        assert_eq!(exit.code, Some(0), "nstore {args}\n{}\n{}", exit.stdout, exit.stderr);
+        exit
+    }
+
+    /// A worker with so many slots and a short lease.
+    pub(crate) fn worker(&self, slots: u32) -> Running {
+        let lease = format!("{}ms", LEASE.as_millis());
+        let args = ["--kind", "api", "--concurrency", &slots.to_string(), "--lease", &lease];
+        self.process("nstore-worker").args(args).start()
+    }
+
+    /// The runs in storage, oldest first.
+    pub(crate) fn runs(&self) -> Vec<String> {
+        let listed = std::fs::read_dir(self.context.storage.dir.join("runs"));
+        let mut runs: Vec<String> = listed
+            .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
+            .unwrap_or_default();
+        runs.sort();
+        runs
+    }
+
+    /// The newest run; waits until there is one.
+    pub(crate) async fn newest_run(&self) -> String {
+        let found = eventually(|| async { self.runs().pop() }).await;
+        eventually(|| async {
+            self.context.storage.dir.join("runs").join(&found).join("manifest.json").exists().then_some(())
+        })
+        .await;
+        found
+    }
+
+    /// The stored files of a source's part of a run that end like this.
+    pub(crate) fn files(&self, source: &str, run: &str, ending: &str) -> Vec<PathBuf> {
+        let folder = self.context.storage.dir.join("chunks").join(source).join(run);
+        let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.to_str().unwrap().ends_with(ending));
+        files.sort();
+        files
+    }
+
+    /// One number from the database.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        self.context.postgres.client().await.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.context.postgres.client().await.batch_execute(sql).await.unwrap();
+    }
+
+    /// What a table holds, by day.
+    pub(crate) async fn found(&self, api: Api) -> Vec<DayTruth> {
+        let client = self.context.postgres.client().await;
+        let rows = client.simple_query(&self.simulator.sql(api, "public")).await.unwrap();
+        let value = |row: &tokio_postgres::SimpleQueryRow, at| row.get(at).unwrap().to_owned();
+        rows.into_iter()
+            .filter_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => Some(DayTruth {
+                    day: day(&value(&row, 0)),
+                    rows: value(&row, 1).parse().unwrap(),
+                    checksum: value(&row, 2),
+                }),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The tables hold these days exactly, and nothing else.
+    pub(crate) async fn assert_equal(&self, apis: &[Api], first: &str, last: &str) {
+        for &api in apis {
+            let truth = self.simulator.truth(api, day(first), day(last));
+            let differences = truth.differences(&self.found(api).await);
+            assert!(differences.is_empty(), "{}: {differences:#?}", api.name());
+            assert!(truth.rows > 0, "{}: an empty truth shows nothing", api.name());
+        }
+    }
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
+    let end = tokio::time::Instant::now() + LONG;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < end, "waited for nothing");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Whole jobs with the real binaries, real servers and a simulated marketplace: the tables must equal the truth.
+
+mod house;
+mod main_job;
+mod mistakes;
+mod modes;
+mod survive;
+mod verbs;
