@@ -2,13 +2,13 @@
 
 use nstore_shared::{
     config::{
-        secrets::{Secret, Secrets},
+        secrets::{Secret, Secrets, redact},
         spec::{Auth, KeyPlace, SecretRef},
     },
     retry::FailureClass,
 };
 use reqwest::{
-    Client, Url,
+    Client,
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
@@ -21,8 +21,7 @@ pub(super) struct Access {
     pub(super) header: Option<(HeaderName, HeaderValue)>,
     /// A query parameter that proves it.
     pub(super) query: Option<(String, String)>,
-    /// The values as they are and as requests encode them, the longest first.
-    hidden: Vec<String>,
+    hidden: Secrets,
 }
 
 impl Access {
@@ -33,7 +32,11 @@ impl Access {
         client: &Client,
     ) -> Result<Self, ExtractError> {
         let value = |name: &SecretRef| secrets(name).ok_or_else(|| missing(name));
-        let mut access = Self { header: None, query: None, hidden: vec![] };
+        let hidden = auth.secrets().into_iter().filter_map(|name| {
+            let value = secrets(name)?;
+            Some((name.0.clone(), value.expose().to_owned()))
+        });
+        let mut access = Self { header: None, query: None, hidden: Secrets::of(hidden) };
         match auth {
             Auth::None => {}
             Auth::Basic { username, password } => {
@@ -43,20 +46,15 @@ impl Access {
                     client.get("http://localhost").basic_auth(user.expose(), Some(word.expose())).build();
                 let header = sample.ok().and_then(|request| request.headers().get(AUTHORIZATION).cloned());
                 let header = header.ok_or_else(|| unusable(password))?;
-                access.hide(header.to_str().unwrap_or_default().trim_start_matches("Basic "));
-                access.hide(user.expose());
-                access.hide(word.expose());
                 access.header = Some((AUTHORIZATION, header));
             }
             Auth::Bearer { token } => {
                 let text = value(token)?;
-                access.hide(text.expose());
                 access.header =
                     Some((AUTHORIZATION, sensitive(&format!("Bearer {}", text.expose()), token)?));
             }
             Auth::ApiKey { place, name, prefix, key } => {
                 let text = value(key)?;
-                access.hide(text.expose());
                 let sent = format!("{prefix}{}", text.expose());
                 match place {
                     KeyPlace::Query => access.query = Some((name.clone(), sent)),
@@ -76,24 +74,9 @@ impl Access {
         Ok(access)
     }
 
-    /// Adds a value to what is never shown.
-    fn hide(&mut self, value: &str) {
-        let mut url = Url::parse("http://localhost").ok();
-        let encoded = url.as_mut().map(|url| {
-            url.query_pairs_mut().append_pair("", value);
-            url.query().unwrap_or_default().trim_start_matches('=').to_owned()
-        });
-        let spaced = encoded.as_ref().map(|text| text.replace('+', "%20"));
-        self.hidden.extend(
-            [Some(value.to_owned()), encoded, spaced].into_iter().flatten().filter(|v| !v.is_empty()),
-        );
-        self.hidden.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        self.hidden.dedup();
-    }
-
     /// A text without any of the values.
     pub(super) fn redact(&self, text: &str) -> String {
-        self.hidden.iter().fold(text.to_owned(), |text, value| text.replace(value.as_str(), "***"))
+        redact(text, &self.hidden)
     }
 }
 

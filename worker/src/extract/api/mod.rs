@@ -155,23 +155,25 @@ impl Extractor for ApiExtractor {
 
 /// Base URL, path and fixed parameters in one.
 fn address(spec: &ApiSpec) -> Result<Url, ExtractError> {
-    let config = |message| failed(FailureClass::Config, message);
-    let base = spec.base_url.trim_end_matches('/');
-    let path = spec.request.path.trim_start_matches('/');
-    let text = if path.is_empty() { base.to_owned() } else { format!("{base}/{path}") };
-    let mut url = Url::parse(&text).map_err(|e| {
-        // what cannot be taken apart may hold a password anywhere
-        let shown = if base.contains('@') { "its value" } else { base };
-        config(format!("`base_url`: `{shown}` is no url ({e})"))
-    })?;
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(config(
-            "`base_url` holds a user name or password; put them into `auth: {type: basic}`".to_owned(),
-        ));
+    let config = |message: String| failed(FailureClass::Config, message);
+    // what cannot be taken apart may hold a password anywhere
+    let given = if spec.base_url.contains('@') { "its value" } else { spec.base_url.as_str() };
+    let base =
+        Url::parse(&spec.base_url).map_err(|e| config(format!("`base_url`: `{given}` is no url ({e})")))?;
+    if !base.username().is_empty() || base.password().is_some() {
+        let message = "`base_url` holds a user name or password; put them into `auth: {type: basic}`";
+        return Err(config(message.to_owned()));
     }
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(config(format!("`base_url`: `{base}` starts with neither https:// nor http://")));
+    if !matches!(base.scheme(), "http" | "https") {
+        return Err(config(format!("`base_url`: `{given}` starts with neither https:// nor http://")));
     }
+    if base.query().is_some() || base.fragment().is_some() {
+        return Err(config("`base_url` holds a query; put it into `request.params`".to_owned()));
+    }
+    let (start, path) = (base.as_str().trim_end_matches('/'), spec.request.path.trim_start_matches('/'));
+    let joined = if path.is_empty() { base.to_string() } else { format!("{start}/{path}") };
+    let mut url =
+        Url::parse(&joined).map_err(|e| config(format!("`request.path`: `{path}` is no path ({e})")))?;
     if !spec.request.params.is_empty() {
         url.query_pairs_mut().extend_pairs(&spec.request.params);
     }
