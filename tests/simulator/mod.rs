@@ -180,4 +180,6 @@ impl Drop for Simulator {
 }
 
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
