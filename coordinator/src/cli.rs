@@ -313,3 +313,20 @@ pub enum LocalVerb {
     /// Say what is there and what runs
     Status,
 }
+
+impl Verb {
+    /// Whether the answer is one JSON document, an error's too.
+    pub fn json(&self) -> bool {
+        match self {
+            Self::Extract(args) => args.json,
+            Self::Status(args) => args.json,
+            Self::Runs(args) => args.json,
+            Self::Resume(args) | Self::Retry(args) | Self::Load(args) | Self::Export(args) => args.json,
+            Self::Config(args) => match &args.verb {
+                ConfigVerb::Show { json } | ConfigVerb::TestConnections { json, .. } => *json,
+                ConfigVerb::Validate | ConfigVerb::Schema { .. } => false,
+            },
+            Self::Cancel(_) | Self::Forget(_) | Self::Clean(_) | Self::Serve | Self::Local(_) => false,
+        }
+    }
+}

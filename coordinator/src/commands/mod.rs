@@ -1,1 +1,92 @@
-//! One file per verb.
+//! One async fn per verb, and what they share.
+//!
+//! - `settings`: the configuration that applies
+//! - `access`: the services that a verb needs, private ones with `--local`
+//! - `follow`: watches a run, shows it, says how it ended
+//! - `interrupt`: Ctrl-C
+//! - [`exit`] and `explain`: errors become an exit code, a line and a hint
+//! - `view`: all that people read
+
+use nstore_shared::telemetry::{self, LogFormat};
+
+use crate::cli::{Cli, ConfigVerb, Global, LocalVerb, Verb};
+
+mod access;
+mod cancel;
+mod clean;
+mod config;
+pub mod exit;
+mod explain;
+mod export;
+mod extract;
+mod follow;
+mod forget;
+mod interrupt;
+mod leaves;
+mod load;
+mod local;
+mod resume;
+mod retry;
+mod runs;
+mod serve;
+mod settings;
+mod status;
+mod view;
+
+use exit::Exit;
+
+/// Does what was typed; errors are said here and nowhere else.
+pub async fn run(cli: Cli) -> Exit {
+    start_logging(&cli);
+    match dispatch(&cli.global, &cli.verb).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            let said = explain::explain(&error);
+            if cli.verb.json() {
+                view::print_json(&said);
+            }
+            eprintln!("{}", said.for_people());
+            said.exit
+        }
+    }
+}
+
+async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Extract(args) => extract::extract(global, args).await,
+        Verb::Status(args) => status::status(global, args).await,
+        Verb::Runs(args) => runs::runs(global, args).await,
+        Verb::Resume(args) => resume::resume(global, args).await,
+        Verb::Cancel(args) => cancel::cancel(global, args).await,
+        Verb::Retry(args) => retry::retry(global, args).await,
+        Verb::Load(args) => load::load(global, args).await,
+        Verb::Export(args) => export::export(global, args).await,
+        Verb::Forget(args) => forget::forget(global, args).await,
+        Verb::Clean(args) => clean::clean(global, args).await,
+        Verb::Serve => serve::serve(global).await,
+        Verb::Config(args) => match &args.verb {
+            ConfigVerb::Validate => config::validate::validate(global),
+            ConfigVerb::Show { json } => config::show::show(global, *json),
+            ConfigVerb::Schema { file } => config::schema::schema(*file),
+            ConfigVerb::TestConnections { sources, json } => {
+                config::connections::test(global, sources, *json).await
+            }
+        },
+        Verb::Local(args) => match &args.verb {
+            LocalVerb::Psql { args } => local::psql(args).await,
+            LocalVerb::Stop => local::stop().await,
+            LocalVerb::Status => local::status(),
+        },
+    }
+}
+
+fn start_logging(cli: &Cli) {
+    let serves = matches!(cli.verb, Verb::Serve);
+    let default = match cli.global.verbose {
+        0 if serves => "info",
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    telemetry::init(LogFormat::Text, default);
+}

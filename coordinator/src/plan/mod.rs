@@ -206,4 +206,4 @@ fn warn(request: &PlanRequest, id: &SourceId, source: &Source, days: u32, warnin
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,0 +1,189 @@
+//! The services that a verb needs: those of the configuration, or private ones with `--local`.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use nstore_shared::{
+    chunk::{ExecutionMode, RunId},
+    config::Services,
+    redis::Redis,
+    storage::{
+        Storage,
+        manifest::{Manifest, SourcePlan},
+    },
+};
+
+use super::{
+    exit::{Exit, Refusal},
+    interrupt::Interrupt,
+    settings,
+};
+use crate::{
+    cli::Global,
+    db::Db,
+    load::Loader,
+    local::{
+        Addresses, Local, LocalError, LocalOptions,
+        site::{self, MAX_SLOTS},
+    },
+    run::House,
+};
+
+/// What a verb needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Want {
+    /// A loader.
+    pub(super) postgres: bool,
+    /// With `--local`: chunks that workers are to have in flight.
+    pub(super) slots: u32,
+    /// With `--local`: servers that another living nstore runs will do.
+    pub(super) beside: bool,
+}
+
+/// Open services; private ones end with [`Access::close`].
+pub(super) struct Access {
+    pub(super) house: House,
+    local: Option<Local>,
+    /// No worker can hold a lease: the private servers have just been started.
+    pub(super) fresh_fleet: bool,
+}
+
+impl Access {
+    /// Connects; with `--local` starts servers and workers first.
+    pub(super) async fn open(global: &Global, want: Want) -> anyhow::Result<Self> {
+        let services = settings::services(global)?;
+        if !global.local {
+            let house = house(&services, want.postgres).await?;
+            return Ok(Self { house, local: None, fresh_fleet: false });
+        }
+        if want.beside
+            && let Some(running) = site::attach(Path::new(site::DIR))
+        {
+            let services = replaced(&services, &running);
+            let house = house(&services, want.postgres && running.postgres_url.is_some()).await?;
+            return Ok(Self { house, local: None, fresh_fleet: false });
+        }
+        let started = Local::start(&local_options(global, want)).await;
+        let local = started.context("cannot start private servers")?;
+        match house(&replaced(&services, local.addresses()), want.postgres).await {
+            Ok(house) => Ok(Self { house, local: Some(local), fresh_fleet: true }),
+            Err(error) => {
+                local.stop(std::future::ready(())).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until private workers cannot go on; never ends where there are none.
+    pub(super) async fn broken(local: Option<&mut Local>) -> LocalError {
+        match local {
+            Some(local) => local.broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The house, and apart from it what may break meanwhile.
+    pub(super) fn parts(&mut self) -> (&House, Option<&mut Local>) {
+        (&self.house, self.local.as_mut())
+    }
+
+    /// Ends private servers and workers; the second Ctrl-C hurries them.
+    pub(super) async fn close(self, interrupt: Option<&Interrupt>) {
+        let Some(local) = self.local else { return };
+        match interrupt {
+            Some(interrupt) => local.stop(interrupt.wait(2)).await,
+            None => local.stop(std::future::pending()).await,
+        }
+    }
+}
+
+/// Storage alone: looking needs nothing else.
+pub(super) fn storage(global: &Global) -> anyhow::Result<Storage> {
+    let url = if global.local {
+        match settings::env("NSTORE_STORAGE_URL") {
+            Some(url) => url,
+            None => site::private_storage_url(Path::new(site::DIR))?,
+        }
+    } else {
+        settings::services(global)?.storage_url
+    };
+    Ok(Storage::open(&url)?)
+}
+
+/// A run's manifest, before any other service is asked.
+pub(super) async fn manifest(storage: &Storage, run: &RunId) -> anyhow::Result<Manifest> {
+    let unknown = || {
+        Refusal::new(
+            Exit::Usage,
+            format!("there is no run `{run}` in storage at {}", storage.url()),
+            "`nstore runs` shows those there are; runs of --local are seen with --local",
+        )
+    };
+    Ok(storage.manifest(run).await?.ok_or_else(unknown)?)
+}
+
+/// Chunks that workers of one machine should have in flight for these sources.
+pub(super) fn slots(sources: &[SourcePlan]) -> u32 {
+    let wanted = sources.iter().map(|plan| match plan.execution {
+        ExecutionMode::Sequential => 1,
+        ExecutionMode::Parallel => {
+            let width = plan.spec.width.unwrap_or(u32::MAX);
+            let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
+            plan.parallel_workers.min(width).min(chunks)
+        }
+    });
+    wanted.fold(0u32, u32::saturating_add).clamp(1, MAX_SLOTS)
+}
+
+/// The services to try: with `--local` private ones, started for it unless another nstore runs them.
+pub(super) async fn services_to_try(
+    global: &Global,
+    services: &Services,
+) -> anyhow::Result<(Services, Option<Local>)> {
+    if !global.local {
+        return Ok((services.clone(), None));
+    }
+    if let Some(running) = site::attach(Path::new(site::DIR)) {
+        return Ok((replaced(services, &running), None));
+    }
+    let local = Local::start(&local_options(global, Want { postgres: true, ..Want::default() })).await?;
+    Ok((replaced(services, local.addresses()), Some(local)))
+}
+
+/// Ends private servers, if there are any.
+pub(super) async fn end(local: Option<Local>) {
+    if let Some(local) = local {
+        local.stop(std::future::pending()).await;
+    }
+}
+
+fn local_options(global: &Global, want: Want) -> LocalOptions {
+    LocalOptions {
+        dir: site::DIR.into(),
+        postgres: want.postgres,
+        storage_url: settings::env("NSTORE_STORAGE_URL"),
+        slots: want.slots,
+        config: global.config.clone(),
+    }
+}
+
+async fn house(services: &Services, postgres: bool) -> anyhow::Result<House> {
+    let storage = Storage::open(&services.storage_url)?;
+    let redis = Redis::connect(&services.redis_url, &services.redis_prefix).await?;
+    let loader = if postgres {
+        let db = Db::connect(&services.postgres_url, &services.postgres_schema).await?;
+        Some(Loader::new(db, storage.clone()))
+    } else {
+        None
+    };
+    Ok(House { storage, redis, loader })
+}
+
+fn replaced(services: &Services, by: &Addresses) -> Services {
+    Services {
+        redis_url: by.redis_url.clone(),
+        postgres_url: by.postgres_url.clone().unwrap_or_else(|| services.postgres_url.clone()),
+        storage_url: by.storage_url.clone(),
+        ..services.clone()
+    }
+}

@@ -1,0 +1,346 @@
+//! `nstore clean`: removes stored runs that have ended, and files that nothing refers to.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use nstore_shared::{
+    chunk::{Chunk, RunId},
+    retry::FailureClass,
+    storage::{
+        Storage,
+        manifest::Manifest,
+        marker::{GrantRef, MARKER_VERSION, Marker, Outcome},
+        outcomes::Generations,
+        upkeep::StoredArtifact,
+    },
+};
+
+use super::{
+    access::{self, Access, Want},
+    exit::{Exit, Refusal},
+    leaves, runs,
+    runs::Stored,
+    view,
+};
+use crate::{
+    cli::{CleanArgs, Global},
+    run::House,
+};
+
+/// What is to be done with one run.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It goes as a whole.
+    Goes,
+    /// It stays, for this reason.
+    Stays(String),
+    /// It is younger, or of other sources: not looked at.
+    NotMeant,
+}
+
+/// What goes, for people and then for good.
+#[derive(Debug, Default)]
+struct Sweep {
+    runs: Vec<(Manifest, Stored, u64)>,
+    kept: Vec<(RunId, String)>,
+    orphans: Vec<(Chunk, StoredArtifact)>,
+}
+
+pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
+    let storage = access::storage(global)?;
+    let manifests = manifests(&storage).await?;
+    let upload = manifests.iter().any(|manifest| manifest.upload.enabled);
+    let access = Access::open(global, Want { postgres: upload, slots: 0, beside: false }).await?;
+    let swept = sweep(&access.house, args, manifests).await;
+    access.close(None).await;
+    view::print(&swept?);
+    Ok(Exit::Good)
+}
+
+async fn manifests(storage: &Storage) -> anyhow::Result<Vec<Manifest>> {
+    let mut manifests = Vec::new();
+    for run in storage.runs().await? {
+        manifests.extend(storage.manifest(&run).await?);
+    }
+    Ok(manifests)
+}
+
+async fn sweep(house: &House, args: &CleanArgs, manifests: Vec<Manifest>) -> anyhow::Result<String> {
+    let known: BTreeSet<&str> = manifests
+        .iter()
+        .flat_map(|manifest| manifest.sources.iter().map(|plan| plan.source.as_str()))
+        .collect();
+    if let Some(unknown) = args.sources.iter().find(|name| !known.contains(name.as_str())) {
+        let hint = format!("sources with runs: {}", known.into_iter().collect::<Vec<_>>().join(", "));
+        return Err(Refusal::new(Exit::Usage, format!("no run has a source `{unknown}`"), hint).into());
+    }
+    let now = Utc::now();
+    let found = look(house, args, manifests, now).await?;
+    if args.yes {
+        remove(house, &found).await?;
+    }
+    Ok(found.text(args.yes))
+}
+
+async fn look(
+    house: &House,
+    args: &CleanArgs,
+    manifests: Vec<Manifest>,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Sweep> {
+    let mut found = Sweep::default();
+    let older = now - args.older_than;
+    for manifest in manifests {
+        let stored = runs::look(&house.storage, &manifest).await?;
+        let loaded = loaded_chunks(house, &manifest).await?;
+        match fate(&stored, &args.sources, older, loaded) {
+            Fate::Goes => {
+                let mut bytes = 0;
+                for plan in &manifest.sources {
+                    bytes += house.storage.usage_of(&plan.source, &manifest.run).await?.bytes;
+                }
+                found.runs.push((manifest, stored, bytes));
+                continue;
+            }
+            Fate::Stays(reason) => found.kept.push((manifest.run.clone(), reason)),
+            Fate::NotMeant => {}
+        }
+        orphans(&house.storage, &manifest, args, now, &mut found.orphans).await?;
+    }
+    Ok(found)
+}
+
+/// Chunks of a run that the ledger holds; `None` when nothing of it was to be loaded.
+async fn loaded_chunks(house: &House, manifest: &Manifest) -> anyhow::Result<Option<u64>> {
+    match &house.loader {
+        Some(loader) if manifest.upload.enabled => Ok(Some(loader.ledger(&manifest.run).await?.len() as u64)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether a run goes. Pure.
+fn fate(stored: &Stored, sources: &[String], older: DateTime<Utc>, loaded: Option<u64>) -> Fate {
+    let named = |source: &String| sources.is_empty() || sources.contains(source);
+    if stored.created_at >= older || !stored.sources.iter().any(named) {
+        return Fate::NotMeant;
+    }
+    if let Some(other) = stored.sources.iter().find(|source| !named(source)) {
+        return Fate::Stays(format!("it holds {other} too"));
+    }
+    if stored.cancelled {
+        return Fate::Goes;
+    }
+    let open = stored.chunks - stored.committed - stored.discarded;
+    match loaded {
+        _ if open > 0 => Fate::Stays(format!("{open} of its chunks have not ended: resume or cancel it")),
+        Some(loaded) if loaded < stored.committed => {
+            let waiting = stored.committed - loaded;
+            Fate::Stays(format!("{waiting} of its chunks are not loaded: load or cancel it"))
+        }
+        _ => Fate::Goes,
+    }
+}
+
+/// Files that no standing marker names, older than the grace time.
+async fn orphans(
+    storage: &Storage,
+    manifest: &Manifest,
+    args: &CleanArgs,
+    now: DateTime<Utc>,
+    found: &mut Vec<(Chunk, StoredArtifact)>,
+) -> anyhow::Result<()> {
+    for plan in &manifest.sources {
+        if !args.sources.is_empty() && !args.sources.iter().any(|name| name == plan.source.as_str()) {
+            continue;
+        }
+        let generations = storage.generations(&plan.source, &manifest.run).await?;
+        let standing = storage.standing(&plan.source, &manifest.run).await?;
+        for artifact in storage.artifacts(&plan.source, &manifest.run).await? {
+            let (range, known) = (artifact.range, generations.get(&artifact.range));
+            let old = artifact.modified < now - args.grace;
+            if old && known.is_some_and(|known| unneeded(&artifact, known, standing.get(&range))) {
+                let (source, run) = (plan.source.clone(), manifest.run.clone());
+                found.push((Chunk { source, run, range }, artifact));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing can ever refer to a file: its generation has another outcome, or is voided and a later one stands.
+fn unneeded(artifact: &StoredArtifact, known: &Generations, standing: Option<&Marker>) -> bool {
+    let Some(standing) = standing else { return false };
+    if standing.generation > artifact.generation {
+        return known.voided.contains(&artifact.generation);
+    }
+    standing.generation == artifact.generation && !names(standing, &artifact.name)
+}
+
+fn names(marker: &Marker, file: &str) -> bool {
+    match &marker.outcome {
+        Outcome::Committed(chunk) => {
+            chunk.artifact.name == file
+                || chunk.quality.rejects.as_ref().is_some_and(|rejects| rejects.name == file)
+        }
+        Outcome::Discarded { rejects, .. } => rejects.as_deref() == Some(file),
+        Outcome::Split { .. } => false,
+    }
+}
+
+async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
+    for (manifest, stored, _) in &found.runs {
+        if stored.cancelled {
+            close_open_chunks(&house.storage, manifest).await?;
+        }
+        for plan in &manifest.sources {
+            house.redis.queue().forget(&plan.source, &manifest.run).await?;
+        }
+        // first what makes it a run: whoever reads a half-removed one finds none
+        house.storage.remove_run(&manifest.run).await?;
+        for plan in &manifest.sources {
+            house.storage.remove_source(&plan.source, &manifest.run).await?;
+        }
+    }
+    for (chunk, artifact) in &found.orphans {
+        house.storage.delete_artifact(chunk, &artifact.name).await?;
+    }
+    Ok(())
+}
+
+/// A worker that is cut off may still end a chunk of a cancelled run: an outcome that stands already refuses it.
+async fn close_open_chunks(storage: &Storage, manifest: &Manifest) -> anyhow::Result<()> {
+    for plan in &manifest.sources {
+        let standing = storage.standing(&plan.source, &manifest.run).await?;
+        for leaf in leaves::leaves(plan, &standing).iter().filter(|leaf| leaf.marker.is_none()) {
+            let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range: leaf.range };
+            storage.create_marker(&closed(storage, chunk).await?).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn closed(storage: &Storage, chunk: Chunk) -> anyhow::Result<Marker> {
+    let generation = storage.generations_of(&chunk).await?.wanted();
+    let now = Utc::now();
+    Ok(Marker {
+        version: MARKER_VERSION,
+        chunk,
+        generation,
+        grant: GrantRef { worker: "coordinator".parse()?, nonce: 0, attempt: 0 },
+        started_at: now,
+        finished_at: now,
+        outcome: Outcome::Discarded {
+            class: FailureClass::Config,
+            error: "its run was cancelled and cleaned".into(),
+            attempts: 0,
+            rejects: None,
+        },
+    })
+}
+
+impl Sweep {
+    fn text(&self, done: bool) -> String {
+        let mut lines = Vec::new();
+        for (manifest, stored, bytes) in &self.runs {
+            let days = format!("{} to {}", manifest.start_date, manifest.end_date);
+            let (state, size) = (stored.state(), view::quantity::bytes(*bytes));
+            lines.push(format!("{}  {days}  {}  {state}  {size}", stored.run, stored.sources.join(",")));
+        }
+        for (run, reason) in &self.kept {
+            lines.push(format!("{run}  stays: {reason}"));
+        }
+        let bytes: u64 = self.runs.iter().map(|(_, _, bytes)| bytes).sum::<u64>()
+            + self.orphans.iter().map(|(_, artifact)| artifact.bytes).sum::<u64>();
+        let what = format!(
+            "{} and {} that nothing refers to, {}",
+            view::quantity::count(self.runs.len() as u64, "run"),
+            view::quantity::count(self.orphans.len() as u64, "file"),
+            view::quantity::bytes(bytes)
+        );
+        lines.push(match (done, self.runs.is_empty() && self.orphans.is_empty()) {
+            (_, true) => "nothing to remove".into(),
+            (true, false) => format!("removed {what}"),
+            (false, false) => format!("would remove {what}; add --yes to do it"),
+        });
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nstore_shared::chunk::ChunkRange;
+
+    use super::*;
+
+    fn artifact(range: ChunkRange, generation: u32, nonce: u64) -> StoredArtifact {
+        StoredArtifact {
+            range,
+            generation,
+            name: format!("{range}.g{generation}.w-{nonce}.csv"),
+            bytes: 10,
+            modified: Utc::now(),
+        }
+    }
+
+    fn stored() -> Stored {
+        Stored {
+            run: "r".parse().unwrap(),
+            created_at: "2025-08-01T00:00:00Z".parse().unwrap(),
+            start_date: "2025-07-01".parse().unwrap(),
+            end_date: "2025-07-31".parse().unwrap(),
+            sources: vec!["a".into(), "b".into()],
+            upload: true,
+            cancelled: false,
+            chunks: 4,
+            committed: 3,
+            discarded: 1,
+            rows: 100,
+        }
+    }
+
+    #[test]
+    fn a_run_goes_only_when_nothing_of_it_is_needed() {
+        let older = "2025-08-02T00:00:00Z".parse().unwrap();
+        let both = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(fate(&stored(), &[], older, Some(3)), Fate::Goes);
+        assert_eq!(fate(&stored(), &both, older, None), Fate::Goes);
+        assert_eq!(fate(&stored(), &["c".into()], older, None), Fate::NotMeant);
+        assert_eq!(fate(&stored(), &[], stored().created_at, None), Fate::NotMeant);
+        assert_eq!(fate(&stored(), &["a".into()], older, None), Fate::Stays("it holds b too".into()));
+        let unloaded = "1 of its chunks are not loaded: load or cancel it";
+        assert_eq!(fate(&stored(), &[], older, Some(2)), Fate::Stays(unloaded.into()));
+        let open = Stored { discarded: 0, ..stored() };
+        let reason = "1 of its chunks have not ended: resume or cancel it";
+        assert_eq!(fate(&open, &[], older, None), Fate::Stays(reason.into()));
+        assert_eq!(fate(&Stored { cancelled: true, ..open }, &[], older, Some(0)), Fate::Goes);
+    }
+
+    #[test]
+    fn a_file_is_unneeded_only_when_a_standing_outcome_names_another() {
+        let range: ChunkRange = "2025-08-01_2025-08-02".parse().unwrap();
+        let marker = |generation| Marker {
+            version: MARKER_VERSION,
+            chunk: Chunk { source: "s".parse().unwrap(), run: "r".parse().unwrap(), range },
+            generation,
+            grant: GrantRef { worker: "w".parse().unwrap(), nonce: 1, attempt: 1 },
+            started_at: Utc::now(),
+            finished_at: Utc::now(),
+            outcome: Outcome::Discarded {
+                class: FailureClass::Data,
+                error: "e".into(),
+                attempts: 1,
+                rejects: Some("2025-08-01_2025-08-02.g1.w-1.csv".into()),
+            },
+        };
+        let first = Generations { marked: [1].into(), voided: [].into() };
+        assert!(!unneeded(&artifact(range, 1, 1), &first, Some(&marker(1))), "the outcome names it");
+        assert!(unneeded(&artifact(range, 1, 2), &first, Some(&marker(1))), "the outcome names another");
+        assert!(!unneeded(&artifact(range, 2, 1), &first, Some(&marker(1))), "someone works on the next");
+        assert!(!unneeded(&artifact(range, 1, 2), &first, None), "nothing stands");
+        let voided = Generations { marked: [1, 2].into(), voided: [1].into() };
+        assert!(
+            unneeded(&artifact(range, 1, 1), &voided, Some(&marker(2))),
+            "voided, and a later one stands"
+        );
+    }
+}

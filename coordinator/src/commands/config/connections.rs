@@ -1,0 +1,153 @@
+//! `nstore config test-connections`: one line for each service and source, with its latency or the fix.
+
+use std::time::{Duration, Instant};
+
+use nstore_shared::{
+    config::{Config, Services, Source},
+    redis::Redis,
+    storage::Storage,
+};
+use serde::Serialize;
+
+use super::probe;
+use crate::{
+    cli::Global,
+    commands::{
+        access,
+        exit::{Exit, Refusal},
+        explain, settings, view,
+    },
+    db::Db,
+};
+
+/// A service that takes longer is not usable.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// What became of one try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::commands) enum Answer {
+    /// It works.
+    Ok,
+    /// It answers, and something is wrong.
+    Failed,
+    /// It does not answer.
+    Unreachable,
+    /// It was not tried, and that is no fault: this host lacks a secret.
+    NotTried,
+}
+
+/// One line.
+#[derive(Debug, Clone, Serialize)]
+pub(in crate::commands) struct Tried {
+    pub(in crate::commands) what: String,
+    pub(in crate::commands) answer: Answer,
+    pub(in crate::commands) millis: Option<u64>,
+    pub(in crate::commands) detail: String,
+    pub(in crate::commands) hint: Option<String>,
+}
+
+pub(in crate::commands) async fn test(
+    global: &Global,
+    sources: &[String],
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let config = settings::config(global, None)?;
+    let chosen = chosen(&config, sources)?;
+    let (services, local) = access::services_to_try(global, &config.services).await?;
+    let mut tried = vec![redis(&services).await, postgres(&services).await, storage(&services).await];
+    let secrets = settings::secrets(global)?;
+    for (id, source) in chosen {
+        let missing = settings::missing(source, &secrets);
+        tried.push(if missing.is_empty() {
+            probe::probe(global, id, LIMIT * 4).await
+        } else {
+            let detail = missing.join("; ");
+            let hint = "not tried here; on a worker's host: nstore-worker probe ".to_owned() + id;
+            Tried { what: id.to_owned(), answer: Answer::NotTried, millis: None, detail, hint: Some(hint) }
+        });
+    }
+    access::end(local).await;
+    if json {
+        view::print_json(&tried)
+    } else {
+        view::print(&view::connections::table(&tried))
+    }
+    Ok(overall(&tried))
+}
+
+fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<(&'a str, &'a Source)>> {
+    let all = config.sources.iter().map(|(id, source)| (id.as_str(), source));
+    if let Some(unknown) = names.iter().find(|name| !config.sources.keys().any(|id| id.as_str() == *name)) {
+        let known: Vec<&str> = config.sources.keys().map(|id| id.as_str()).collect();
+        let hint = format!("sources: {}", known.join(", "));
+        return Err(Refusal::new(Exit::Usage, format!("unknown source `{unknown}`"), hint).into());
+    }
+    Ok(all.filter(|(id, _)| names.is_empty() || names.iter().any(|name| name == id)).collect())
+}
+
+fn overall(tried: &[Tried]) -> Exit {
+    let any = |answer| tried.iter().any(|one| one.answer == answer);
+    if any(Answer::Unreachable) {
+        Exit::Unreachable
+    } else if any(Answer::Failed) {
+        Exit::Failed
+    } else {
+        Exit::Good
+    }
+}
+
+async fn redis(services: &Services) -> Tried {
+    attempt("redis", async {
+        let redis = Redis::connect(&services.redis_url, &services.redis_prefix).await?;
+        let facts = redis.check().await?;
+        Ok((
+            facts.latency,
+            format!("version {} at {}", facts.version, view::redact::redact(&services.redis_url)),
+        ))
+    })
+    .await
+}
+
+async fn postgres(services: &Services) -> Tried {
+    attempt("postgres", async {
+        let db = Db::connect(&services.postgres_url, &services.postgres_schema).await?;
+        let facts = db.check().await?;
+        let place = view::redact::redact(&services.postgres_url);
+        Ok((facts.latency, format!("version {} at {place}", facts.version)))
+    })
+    .await
+}
+
+async fn storage(services: &Services) -> Tried {
+    attempt("storage", async {
+        let storage = Storage::open(&services.storage_url)?;
+        let latency = storage.check().await?;
+        let free = view::quantity::bytes(storage.free_bytes()?);
+        Ok((latency, format!("{free} free at {}", storage.url())))
+    })
+    .await
+}
+
+async fn attempt(what: &str, work: impl Future<Output = anyhow::Result<(Duration, String)>>) -> Tried {
+    let started = Instant::now();
+    let failed = |error: &anyhow::Error| {
+        let said = explain::explain(error);
+        let answer = if said.exit == Exit::Unreachable { Answer::Unreachable } else { Answer::Failed };
+        Tried { what: what.to_owned(), answer, millis: None, detail: said.error, hint: said.hint }
+    };
+    match tokio::time::timeout(LIMIT, work).await {
+        Ok(Ok((latency, detail))) => Tried {
+            what: what.to_owned(),
+            answer: Answer::Ok,
+            millis: u64::try_from(latency.as_millis()).ok(),
+            detail,
+            hint: None,
+        },
+        Ok(Err(error)) => failed(&error),
+        Err(_) => {
+            let text = format!("no answer within {} s", started.elapsed().as_secs());
+            failed(&Refusal { exit: Exit::Unreachable, text, hint: None }.into())
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `nstore config show`: every setting as it applies, without secrets, and where it came from.
+
+use nstore_shared::config::{Config, Origin, Services, Source};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::Global,
+    commands::{
+        exit::Exit,
+        settings,
+        view::{self, outline, redact::redact},
+    },
+};
+
+pub(in crate::commands) fn show(global: &Global, as_json: bool) -> anyhow::Result<Exit> {
+    let (text, document) = applied(global)?;
+    if as_json {
+        view::print_json(&document)
+    } else {
+        view::print(&text)
+    }
+    Ok(Exit::Good)
+}
+
+/// The settings that apply, for people and as a document.
+pub(in crate::commands) fn applied(global: &Global) -> anyhow::Result<(String, Value)> {
+    let config = settings::config(global, None)?;
+    let document = document(&config);
+    Ok((outline::outline(&document), document))
+}
+
+fn document(config: &Config) -> Value {
+    let sources: serde_json::Map<String, Value> =
+        config.sources.iter().map(|(id, source)| (id.to_string(), of_source(source))).collect();
+    json!({
+        "dir": config.dir,
+        "services": of_services(&config.services),
+        "parallel_workers": of_origin(&config.parallel_workers),
+        "sources": sources,
+    })
+}
+
+fn of_services(services: &Services) -> Value {
+    json!({
+        "redis_url": redact(&services.redis_url),
+        "redis_prefix": services.redis_prefix,
+        "postgres_url": redact(&services.postgres_url),
+        "postgres_schema": services.postgres_schema,
+        "storage_url": services.storage_url,
+    })
+}
+
+fn of_source(source: &Source) -> Value {
+    let execution = source.execution.value.map_or_else(|| "auto".to_owned(), |mode| mode.to_string());
+    json!({
+        "chunk_days": of_origin(&source.chunk_days),
+        "execution": { "value": execution, "from": source.execution.from },
+        "upload": of_origin(&source.upload),
+        "rate_limit_strict": source.rate_limit_strict,
+        "spec": source.spec,
+        "contract": source.contract,
+    })
+}
+
+fn of_origin<T: serde::Serialize>(origin: &Origin<T>) -> Value {
+    json!({ "value": origin.value, "from": origin.from })
+}

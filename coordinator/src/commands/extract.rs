@@ -1,0 +1,147 @@
+//! `nstore extract`: plan, submit, follow.
+
+use anyhow::Context as _;
+use chrono::Utc;
+use nstore_shared::storage::{
+    Storage,
+    manifest::{Manifest, Upload},
+};
+
+use super::{
+    access::{self, Access, Want},
+    exit::{Exit, Refusal},
+    follow,
+    interrupt::Interrupt,
+    settings, view,
+};
+use crate::{
+    cli::{ExtractArgs, Global},
+    plan::{self, Plan, PlanRequest, RunFlags, naming, request},
+    run::{
+        WatchOptions,
+        submit::{self, Submitted},
+    },
+};
+
+/// Below this, what is stored is likely to end the run.
+const TOO_LITTLE_BYTES: u64 = 256 << 20;
+/// Below this, it is worth a word.
+const LITTLE_BYTES: u64 = 1 << 30;
+
+pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Result<Exit> {
+    let plan = planned(global, args)?;
+    settings::warn(&plan.warnings);
+    if args.dry_run {
+        show_plan(args, &plan);
+        return Ok(Exit::Good);
+    }
+    if args.detach && global.local {
+        let hint = "leave one of them out: with --local the workers end with this command";
+        return Err(Refusal::new(Exit::Usage, "--detach and --local do not go together", hint).into());
+    }
+    check_disk(&access::storage(global)?)?;
+    let manifest = manifest(args, &plan)?;
+    let interrupt = Interrupt::listen()?;
+    let want = Want { postgres: args.upload, slots: access::slots(&plan.sources), beside: false };
+    let access = Access::open(global, want).await?;
+    match submit::submit(&access.house, manifest, access.fresh_fleet).await {
+        Ok(submitted) => submitted_run(global, args, access, &submitted, &interrupt).await,
+        Err(error) => {
+            access.close(Some(&interrupt)).await;
+            Err(error).context("the run is not started")
+        }
+    }
+}
+
+async fn submitted_run(
+    global: &Global,
+    args: &ExtractArgs,
+    access: Access,
+    submitted: &Submitted,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Exit> {
+    let manifest = &submitted.manifest;
+    let run = &manifest.run;
+    let again = if submitted.again { " (submitted before with this key: it goes on)" } else { "" };
+    eprintln!("run {run}{again}");
+    settings::warn(
+        submitted.overlaps.iter().map(|overlap| {
+            format!("run {} works on some of the same days of {}", overlap.run, overlap.source)
+        }),
+    );
+    if args.detach {
+        let loading = if args.upload { "; nstore serve loads the rows" } else { "" };
+        eprintln!("workers extract it{loading}\n{}", follow::next_steps(run));
+        if args.json {
+            view::print_json(&serde_json::json!({ "run": run, "detached": true, "again": submitted.again }));
+        } else {
+            view::print(run.as_str());
+        }
+        return Ok(Exit::Good);
+    }
+    let options = WatchOptions { extract: true, load: args.upload, fail_fast: args.fail_fast };
+    follow::follow(global, access, manifest, options, interrupt, args.json).await
+}
+
+/// What was typed becomes what is meant.
+fn planned(global: &Global, args: &ExtractArgs) -> anyhow::Result<Plan> {
+    let config = settings::config(global, args.timezone)?;
+    settings::warn(&config.warnings);
+    let now = Utc::now();
+    let sources: Vec<String> = args.sources.iter().map(|name| name.trim().to_owned()).collect();
+    let today = request::today(&config, &sources, now);
+    let request = PlanRequest {
+        start: args.start_date.resolve(today),
+        end: args.end_date.resolve(today),
+        sources,
+        chunk_sizes: args.chunk_sizes.clone().map(|pairs| pairs.0).unwrap_or_default(),
+        execution_modes: args.execution_mode.clone().map(|pairs| pairs.0).unwrap_or_default(),
+        upload_modes: args.upload_mode.clone().map(|pairs| pairs.0).unwrap_or_default(),
+        parallel_workers: args.parallel_workers,
+        upload: upload(args),
+        now,
+    };
+    Ok(plan::plan(&request, &config)?)
+}
+
+fn manifest(args: &ExtractArgs, plan: &Plan) -> anyhow::Result<Manifest> {
+    let now = Utc::now();
+    let run = match &args.idempotency_key {
+        Some(key) => naming::run_id_of_key(key)?,
+        None => naming::run_id(now, fastrand::u32(..))?,
+    };
+    let flags = RunFlags {
+        idempotency_key: args.idempotency_key.clone(),
+        upload: upload(args),
+        fail_fast: args.fail_fast,
+        detached: args.detach,
+    };
+    Ok(plan::manifest(plan, run, now, &flags))
+}
+
+fn upload(args: &ExtractArgs) -> Upload {
+    Upload { enabled: args.upload, reload: args.reload, allow_shrink: args.allow_shrink }
+}
+
+fn show_plan(args: &ExtractArgs, plan: &Plan) {
+    if args.json {
+        view::print_json(&view::plan::as_json(plan, args.upload));
+    } else {
+        view::print(&view::plan::for_people(plan, args.upload));
+    }
+}
+
+/// Too little space is said before it is full.
+fn check_disk(storage: &Storage) -> anyhow::Result<()> {
+    let free = storage.free_bytes()?;
+    let (place, size) = (storage.url(), view::quantity::bytes(free));
+    if free < TOO_LITTLE_BYTES {
+        let text = format!("only {size} are free for storage at {place}");
+        let hint = "make room, `nstore clean` shows what may go; or set NSTORE_STORAGE_URL to a larger disk";
+        return Err(Refusal::new(Exit::Failed, text, hint).into());
+    }
+    if free < LITTLE_BYTES {
+        settings::warn([format!("only {size} are free for storage at {place}")]);
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! `nstore resume RUN`: goes on where a run was interrupted.
+
+use anyhow::Context as _;
+
+use super::{
+    access::{self, Access, Want},
+    exit::Exit,
+    follow,
+    interrupt::Interrupt,
+};
+use crate::{
+    cli::{Global, RunArgs},
+    run::{WatchOptions, submit},
+};
+
+pub(super) async fn resume(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
+    let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
+    let interrupt = Interrupt::listen()?;
+    let load = manifest.upload.enabled;
+    let want = Want { postgres: load, slots: access::slots(&manifest.sources), beside: false };
+    let access = Access::open(global, want).await?;
+    let options = WatchOptions { extract: true, load, fail_fast: manifest.fail_fast };
+    match submit::submit(&access.house, manifest, access.fresh_fleet).await {
+        Ok(submitted) => {
+            follow::follow(global, access, &submitted.manifest, options, &interrupt, args.json).await
+        }
+        Err(error) => {
+            access.close(Some(&interrupt)).await;
+            Err(error).context("the run does not go on")
+        }
+    }
+}

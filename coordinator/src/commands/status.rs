@@ -1,0 +1,171 @@
+//! `nstore status`: how a run stands, and who works; or the settings, or what is stored.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nstore_shared::{
+    chunk::RunId,
+    redis::fleet::WorkerCard,
+    storage::{Storage, manifest::Manifest, upkeep::Usage},
+};
+use serde_json::json;
+
+use super::{
+    access::{self, Access, Want},
+    config,
+    exit::Exit,
+    follow,
+    interrupt::Interrupt,
+    runs, view,
+};
+use crate::{
+    cli::{Global, StatusArgs},
+    run::{RunReport, Verdict, report},
+};
+
+/// How often `--watch` looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(super) async fn status(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
+    if !args.show_config && !args.show_storage {
+        return state(global, args).await;
+    }
+    let storage = access::storage(global)?;
+    let run = match &args.run {
+        Some(run) => Some(access::manifest(&storage, run).await?),
+        None => None,
+    };
+    let mut document = serde_json::Map::new();
+    let mut text = Vec::new();
+    if args.show_config {
+        let (shown, value) = match &run {
+            Some(manifest) => (view::plan::of_run(manifest), json!(manifest)),
+            None => config::show::applied(global)?,
+        };
+        text.push(shown);
+        document.insert("config".into(), value);
+    }
+    if args.show_storage {
+        let (shown, value) = stored(&storage, run.as_ref()).await?;
+        text.push(shown);
+        document.insert("storage".into(), value);
+    }
+    if args.json {
+        view::print_json(&document)
+    } else {
+        view::print(&text.join("\n\n"))
+    }
+    Ok(Exit::Good)
+}
+
+/// How the run stands that is named, or else the newest one.
+async fn state(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
+    let storage = access::storage(global)?;
+    let run = match &args.run {
+        Some(run) => Some(run.clone()),
+        None => newest(&storage).await?,
+    };
+    let manifest = match &run {
+        Some(run) => Some(access::manifest(&storage, run).await?),
+        None => None,
+    };
+    let interrupt = Interrupt::listen()?;
+    let postgres = manifest.as_ref().is_some_and(|manifest| manifest.upload.enabled);
+    let access = Access::open(global, Want { postgres, slots: 0, beside: true }).await?;
+    let shown = show(global, args, &access, manifest.as_ref(), &interrupt).await;
+    access.close(Some(&interrupt)).await;
+    let verdict = shown?;
+    Ok(match (args.run.is_some(), verdict) {
+        // to be asked about an open run is no fault
+        (false, _) | (true, None | Some(Verdict::Open)) => Exit::Good,
+        (true, Some(verdict)) => verdict.into(),
+    })
+}
+
+async fn newest(storage: &Storage) -> anyhow::Result<Option<RunId>> {
+    Ok(runs::newest(storage, 1).await?.pop().map(|stored| stored.run))
+}
+
+async fn show(
+    global: &Global,
+    args: &StatusArgs,
+    access: &Access,
+    manifest: Option<&Manifest>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Option<Verdict>> {
+    let workers = access.house.redis.fleet().workers().await?;
+    let Some(manifest) = manifest else {
+        if args.json {
+            view::print_json(&json!({ "run": null, "workers": workers }));
+        } else {
+            view::print(&format!("{}\nno run yet: nstore extract --help", fleet(&workers)));
+        }
+        return Ok(None);
+    };
+    let mut report = report::report(&access.house, manifest).await?;
+    if args.watch {
+        report = watch(access, manifest, report, interrupt).await?;
+    }
+    if args.json {
+        view::print_json(&json!({ "run": report, "workers": workers }));
+    } else {
+        let table = view::report::of_run(&report, &follow::commands(global));
+        view::print(&format!("{}\n\n{table}", fleet(&workers)));
+    }
+    Ok(Some(report.verdict))
+}
+
+async fn watch(
+    access: &Access,
+    manifest: &Manifest,
+    mut report: RunReport,
+    interrupt: &Interrupt,
+) -> anyhow::Result<RunReport> {
+    let mut progress = view::progress(report.upload);
+    while report.verdict == Verdict::Open && !interrupt.came() {
+        let sources: Vec<_> = report.sources.iter().map(|source| source.status.clone()).collect();
+        progress.update(&sources);
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = interrupt.wait(1) => {}
+        }
+        report = report::report(&access.house, manifest).await?;
+    }
+    Ok(report)
+}
+
+/// One line on who works, and one on each source that a host leaves alone.
+fn fleet(workers: &[WorkerCard]) -> String {
+    let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
+    let mut text = match workers.len() {
+        0 => "no worker is running: start nstore-worker --kind api".to_owned(),
+        1 => format!("1 worker is running, {slots} chunks at once"),
+        count => format!("{count} workers are running, {slots} chunks at once"),
+    };
+    for worker in workers {
+        for (source, reason) in &worker.lacks {
+            text.push_str(&format!("\n  {} on {} leaves {source} alone: {reason}", worker.id, worker.host));
+        }
+    }
+    text
+}
+
+async fn stored(storage: &Storage, run: Option<&Manifest>) -> anyhow::Result<(String, serde_json::Value)> {
+    let usage: BTreeMap<String, Usage> = match run {
+        None => storage.usage().await?,
+        Some(manifest) => {
+            let mut usage = BTreeMap::new();
+            for plan in &manifest.sources {
+                let used = storage.usage_of(&plan.source, &manifest.run).await?;
+                usage.insert(plan.source.to_string(), used);
+            }
+            usage
+        }
+    };
+    let free = storage.free_bytes()?;
+    let sources: serde_json::Map<String, serde_json::Value> = usage
+        .iter()
+        .map(|(source, used)| (source.clone(), json!({ "files": used.files, "bytes": used.bytes })))
+        .collect();
+    let document = json!({ "url": storage.url(), "free_bytes": free, "sources": sources });
+    Ok((view::runs::usage(storage.url(), free, &usage), document))
+}

@@ -1,0 +1,247 @@
+//! How a run stands or ended: a line per source, then each failed chunk with its error and what to do.
+
+use super::{
+    quantity::{bytes, grouped},
+    table,
+};
+use crate::run::{FailedChunk, RunReport, SourceReport, Verdict};
+
+/// More failed chunks of one source are counted, not listed: they tend to fail alike.
+const LISTED: usize = 20;
+
+/// The report as text; `nstore` stands before the commands that it proposes.
+pub(in crate::commands) fn of_run(report: &RunReport, nstore: &str) -> String {
+    let mut parts = vec![format!("run {}: {}", report.run, word(report.verdict)), sources(report)];
+    parts.extend(failures(report));
+    let said: Vec<String> = report.sources.iter().filter_map(remark).collect();
+    if !said.is_empty() {
+        parts.push(said.join("\n"));
+    }
+    parts.extend(next(report, nstore));
+    parts.join("\n\n")
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Good => "all good",
+        Verdict::Open => "open",
+        Verdict::Partial => "partial",
+        Verdict::Failed => "failed",
+        Verdict::Cancelled => "cancelled",
+    }
+}
+
+fn sources(report: &RunReport) -> String {
+    let mut header = vec!["source", "chunks", "rows", "size"];
+    if report.upload {
+        header.extend(["loaded", "rows loaded", "there already"]);
+    }
+    header.extend(["rejected", "stands"]);
+    let numbers: Vec<usize> = (1..header.len() - 1).collect();
+    let mut table = table::table(&header, &numbers);
+    for source in &report.sources {
+        let status = &source.status;
+        let mut row = vec![
+            status.source.to_string(),
+            format!("{}/{}", status.done, status.chunks_total),
+            grouped(status.rows),
+            bytes(status.bytes),
+        ];
+        if report.upload {
+            row.push(format!("{}/{}", status.loaded_chunks, status.chunks_total));
+            row.extend([grouped(status.loaded_rows), grouped(status.skipped_rows)]);
+        }
+        row.extend([grouped(status.rejected), stands(source)]);
+        table.add_row(row);
+    }
+    table::text(&table)
+}
+
+fn stands(source: &SourceReport) -> String {
+    let status = &source.status;
+    let counts =
+        [(status.running, "running"), (status.retryable, "again later"), (status.discarded, "failed")];
+    let said: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    match said.is_empty() {
+        true => word(source.verdict).to_owned(),
+        false => format!("{} ({})", word(source.verdict), said.join(", ")),
+    }
+}
+
+fn failures(report: &RunReport) -> Option<String> {
+    let mut table = table::table(&["failed chunk", "source", "why"], &[]);
+    let mut any = false;
+    for source in &report.sources {
+        for failed in source.failed.iter().take(LISTED) {
+            any = true;
+            table.add_row([failed.range.to_string(), source.status.source.to_string(), why(failed)]);
+        }
+        if source.failed.len() > LISTED {
+            let more = format!("and {} more", source.failed.len() - LISTED);
+            table.add_row([
+                more,
+                source.status.source.to_string(),
+                "see them all with: nstore status --json".into(),
+            ]);
+        }
+    }
+    any.then(|| table::text(&table))
+}
+
+fn why(failed: &FailedChunk) -> String {
+    let class = failed.class.map_or_else(|| "load".to_owned(), |class| class.to_string());
+    let row = failed.row.as_ref().map_or_else(String::new, |row| format!("\nrow: {row}"));
+    format!("{class}: {}{row}", failed.error.trim_end())
+}
+
+/// What is to be known of a source beside its chunks.
+fn remark(source: &SourceReport) -> Option<String> {
+    let name = &source.status.source;
+    if let Some(blocked) = &source.blocked {
+        return Some(format!("{name}: nothing is loaded: {blocked}"));
+    }
+    if source.status.stopped {
+        return Some(format!("{name}: a failed chunk stopped the later ones (on_discard: stop)"));
+    }
+    match (&source.status.last_error, source.verdict) {
+        (Some(error), Verdict::Open) => Some(format!("{name}: the last try that failed: {error}")),
+        _ => None,
+    }
+}
+
+fn next(report: &RunReport, nstore: &str) -> Option<String> {
+    let run = &report.run;
+    let failed = report.sources.iter().any(|source| !source.failed.is_empty());
+    match report.verdict {
+        Verdict::Good | Verdict::Cancelled => None,
+        Verdict::Open => Some(format!("go on: {nstore} resume {run}")),
+        Verdict::Partial | Verdict::Failed if failed => Some(format!("try them again: {nstore} retry {run}")),
+        Verdict::Partial | Verdict::Failed => Some(format!("load it again: {nstore} load {run}")),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use nstore_shared::{
+        chunk::{ExecutionMode, UploadMode},
+        retry::FailureClass,
+    };
+
+    use super::*;
+    use crate::run::SourceStatus;
+
+    /// A source half way.
+    pub(in crate::commands::view) fn status(source: &str) -> SourceStatus {
+        SourceStatus {
+            source: source.parse().unwrap(),
+            mode: ExecutionMode::Parallel,
+            upload_mode: UploadMode::Append,
+            chunks_total: 11,
+            done: 5,
+            running: 2,
+            retryable: 0,
+            discarded: 0,
+            cancelled: 0,
+            rows: 123_456,
+            bytes: 7_654_321,
+            rejected: 0,
+            loaded_chunks: 4,
+            loaded_rows: 98_765,
+            skipped_rows: 0,
+            refused: 0,
+            stopped: false,
+            last_error: None,
+        }
+    }
+
+    fn report(verdict: Verdict, sources: Vec<SourceReport>) -> RunReport {
+        RunReport { run: "20251123-040312-k3f9".parse().unwrap(), verdict, upload: true, sources }
+    }
+
+    fn good(source: &str) -> SourceReport {
+        let status =
+            SourceStatus { done: 11, running: 0, loaded_chunks: 11, skipped_rows: 12, ..status(source) };
+        SourceReport { status, verdict: Verdict::Good, failed: vec![], blocked: None }
+    }
+
+    #[test]
+    fn a_good_end_is_short() {
+        let report = report(Verdict::Good, vec![good("buyer_orders"), good("buyer_razorpay")]);
+        insta::assert_snapshot!(of_run(&report, "nstore"));
+    }
+
+    #[test]
+    fn each_failed_chunk_has_its_error_and_the_way_out() {
+        let failed = |range: &str, class, error: &str, row: Option<&str>| FailedChunk {
+            range: range.parse().unwrap(),
+            class,
+            error: error.into(),
+            row: row.map(Into::into),
+        };
+        let tickets = SourceReport {
+            status: SourceStatus { done: 9, running: 0, discarded: 2, refused: 1, ..status("buyer_tickets") },
+            verdict: Verdict::Partial,
+            failed: vec![
+                failed("2025-08-04_2025-08-07", Some(FailureClass::Data), "page 2 is html, not json", None),
+                failed(
+                    "2025-08-07_2025-08-10",
+                    Some(FailureClass::Auth),
+                    "401 from http://localhost/tickets",
+                    None,
+                ),
+                failed(
+                    "2025-08-10_2025-08-13",
+                    None,
+                    "value too long for type character varying(3)",
+                    Some("7,abcd"),
+                ),
+            ],
+            blocked: None,
+        };
+        let report = report(Verdict::Partial, vec![good("buyer_orders"), tickets]);
+        insta::assert_snapshot!(of_run(&report, "nstore --local"));
+    }
+
+    #[test]
+    fn an_open_run_says_what_it_does_and_how_to_go_on() {
+        let mut open = SourceReport {
+            status: SourceStatus {
+                retryable: 1,
+                last_error: Some("503 after 5 tries".into()),
+                ..status("a")
+            },
+            verdict: Verdict::Open,
+            failed: vec![],
+            blocked: None,
+        };
+        let mut shown = report(Verdict::Open, vec![open.clone()]);
+        shown.upload = false;
+        insta::assert_snapshot!(of_run(&shown, "nstore"));
+        open.verdict = Verdict::Failed;
+        open.blocked = Some("days 2025-08-01 to 2025-08-03 are held by run x".into());
+        assert!(of_run(&report(Verdict::Failed, vec![open]), "nstore").contains("nothing is loaded: days"));
+    }
+
+    #[test]
+    fn many_failures_are_counted() {
+        let one = FailedChunk {
+            range: "2025-08-04_2025-08-07".parse().unwrap(),
+            class: Some(FailureClass::Transient),
+            error: "503".into(),
+            row: None,
+        };
+        let source = SourceReport {
+            status: status("a"),
+            verdict: Verdict::Failed,
+            failed: vec![one; 25],
+            blocked: None,
+        };
+        let text = of_run(&report(Verdict::Failed, vec![source]), "nstore");
+        assert!(text.contains("and 5 more"), "{text}");
+        assert_eq!(text.matches("2025-08-04_2025-08-07").count(), 20);
+    }
+}
