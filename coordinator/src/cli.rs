@@ -330,3 +330,57 @@ impl Verb {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory as _};
+
+    use super::*;
+
+    fn help(command: &Command, path: &str, all: &mut Vec<(String, String)>) {
+        let mut shown = command.clone();
+        all.push((path.to_owned(), shown.render_help().to_string()));
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            help(verb, &format!("{path} {}", verb.get_name()), all);
+        }
+    }
+
+    #[test]
+    fn the_help_of_each_verb_is_as_it_is_shown() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut all = Vec::new();
+        help(&command, "nstore", &mut all);
+        for (path, text) in all {
+            insta::assert_snapshot!(format!("help of {path}").replace(' ', "_"), text);
+        }
+    }
+
+    #[test]
+    fn the_users_own_command_line_is_understood() {
+        let typed = "nstore --local extract --start-date 2025-08-01 --end-date -7d --sources a,b \
+                     --chunk-sizes a:3,b:5 --execution-mode a:parallel,b:sequential --parallel-workers 4 \
+                     --upload --upload-mode a:append,b:replace";
+        let cli = Cli::try_parse_from(typed.split_whitespace()).unwrap();
+        assert!(cli.global.local);
+        let Verb::Extract(args) = cli.verb else { panic!("another verb") };
+        assert_eq!(args.sources, ["a", "b"]);
+        assert_eq!(args.end_date, TypedDate::Ago(7));
+        assert_eq!(args.upload_mode.unwrap().0[1], ("b".to_owned(), UploadMode::Replace));
+        assert!(args.upload && !args.json && !args.detach);
+    }
+
+    #[test]
+    fn what_is_mistyped_is_named() {
+        let wrong = |typed: &str| Cli::try_parse_from(typed.split_whitespace()).unwrap_err().to_string();
+        let start = "nstore extract --sources a --end-date today --start-date";
+        let said = wrong(&format!("{start} 2025-02-30"));
+        assert!(said.contains("a date is YYYY-MM-DD"), "{said}");
+        let said = wrong(&format!("{start} today --chunk-sizes a:x"));
+        assert!(said.contains("`a:x`: `x` is not a number of days"), "{said}");
+        let said = wrong("nstore resume ../etc");
+        assert!(said.contains("is not a valid id"), "{said}");
+        let said = wrong(&format!("{start} today --timezone Mars/Base"));
+        assert!(said.contains("Mars/Base"), "{said}");
+    }
+}

@@ -189,17 +189,18 @@ fn names(marker: &Marker, file: &str) -> bool {
 
 async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
     for (manifest, stored, _) in &found.runs {
+        // should this be interrupted, no one extracts again what is gone already, and the next clean goes on
+        house.storage.cancel(&manifest.run, "cleaned").await?;
         if stored.cancelled {
             close_open_chunks(&house.storage, manifest).await?;
         }
         for plan in &manifest.sources {
             house.redis.queue().forget(&plan.source, &manifest.run).await?;
         }
-        // first what makes it a run: whoever reads a half-removed one finds none
-        house.storage.remove_run(&manifest.run).await?;
         for plan in &manifest.sources {
             house.storage.remove_source(&plan.source, &manifest.run).await?;
         }
+        house.storage.remove_run(&manifest.run).await?;
     }
     for (chunk, artifact) in &found.orphans {
         house.storage.delete_artifact(chunk, &artifact.name).await?;

@@ -33,7 +33,7 @@ impl Said {
         } else {
             format!("error: {text}")
         };
-        if let Some(hint) = &self.hint {
+        for hint in self.hint.iter().flat_map(|hint| hint.lines()) {
             said.push_str("\n  ");
             said.push_str(hint);
         }
@@ -95,7 +95,7 @@ const POSTGRES_HINT: &str = "start PostgreSQL, or say where it is: NSTORE_POSTGR
                              on one machine without servers: nstore --local";
 
 /// What to do about Redis.
-pub(super) fn of_redis(error: &RedisError) -> Meaning {
+fn of_redis(error: &RedisError) -> Meaning {
     match error {
         RedisError::Unreachable { .. } => {
             let hint = "start Redis, or say where it is: NSTORE_REDIS_URL, or redis.url in pipeline.yaml; \
@@ -114,7 +114,7 @@ pub(super) fn of_redis(error: &RedisError) -> Meaning {
 }
 
 /// What to do about storage.
-pub(super) fn of_storage(error: &StorageError) -> Meaning {
+fn of_storage(error: &StorageError) -> Meaning {
     match error {
         StorageError::Url { .. } => (
             Exit::Usage,
@@ -129,15 +129,30 @@ pub(super) fn of_storage(error: &StorageError) -> Meaning {
 }
 
 /// What to do about PostgreSQL.
-pub(super) fn of_db(error: &DbError) -> Meaning {
-    match error {
-        DbError::Unreachable { .. } => (Exit::Unreachable, Some(POSTGRES_HINT.into())),
-    }
+fn of_db(error: &DbError) -> Meaning {
+    let exit = match error {
+        DbError::Unreachable { .. } | DbError::Refused { .. } => Exit::Unreachable,
+        DbError::Url { .. } | DbError::Name { .. } => Exit::Usage,
+        DbError::Query { .. } => Exit::Failed,
+    };
+    (exit, error.hint())
 }
 
+/// What to do about a load. A no that another flag, table or date turns into a yes is the user's to decide.
 fn of_load(error: &LoadError) -> Meaning {
-    let _ = error;
-    (Exit::Failed, None)
+    let exit = match error {
+        LoadError::Db(error) => of_db(error).0,
+        LoadError::Storage(error) => return of_storage(error),
+        LoadError::Target { .. }
+        | LoadError::Recreated { .. }
+        | LoadError::Shrink { .. }
+        | LoadError::DaysHeld { .. }
+        | LoadError::Cancelled { .. } => Exit::Usage,
+        LoadError::Incomplete { .. } => Exit::Partial,
+        LoadError::Unregistered { .. } | LoadError::Busy { .. } | LoadError::Marker { .. } => Exit::Failed,
+        LoadError::Several(all) => all.first().map_or(Exit::Failed, |first| of_load(first).0),
+    };
+    (exit, error.hint())
 }
 
 fn of_local(error: &LocalError) -> Meaning {

@@ -19,10 +19,16 @@ pub(super) async fn forget(global: &Global, args: &ForgetArgs) -> anyhow::Result
         .into()),
     };
     access.close(None).await;
-    let loads = forgotten?;
+    let forgotten = forgotten?;
+    if !forgotten.known {
+        let text = format!("nstore knows no table `{}`", args.table);
+        return Err(Refusal::new(Exit::Usage, text, "name it without its schema, as the mapping does").into());
+    }
     view::print(&format!(
-        "forgot {loads} loads into {}; `nstore load RUN` or a new extract loads them again",
-        args.table
+        "forgot {} and {} of {}; the table and its rows stay, a new extract or `nstore load RUN` loads anew",
+        view::quantity::count(forgotten.ledger_rows, "load"),
+        view::quantity::count(forgotten.days, "claimed day"),
+        args.table,
     ));
     Ok(Exit::Good)
 }

@@ -38,7 +38,7 @@ impl Interrupt {
         async move {
             if count.wait_for(|count| *count >= times).await.is_err() {
                 // no one counts any more: the runtime is going down
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }

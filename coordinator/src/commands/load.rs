@@ -1,5 +1,8 @@
 //! `nstore load RUN`: loads what a run has stored; nothing is extracted.
 
+use anyhow::Context as _;
+use nstore_shared::storage::manifest::Manifest;
+
 use super::{
     access::{self, Access, Want},
     exit::Exit,
@@ -8,13 +11,29 @@ use super::{
 };
 use crate::{
     cli::{Global, RunArgs},
-    run::WatchOptions,
+    run::{House, RunError, WatchOptions},
 };
 
 pub(super) async fn load(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
     let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
     let interrupt = Interrupt::listen()?;
     let access = Access::open(global, Want { postgres: true, ..Want::default() }).await?;
+    if let Err(error) = prepare(&access.house, &manifest).await {
+        access.close(Some(&interrupt)).await;
+        return Err(error).context("nothing is loaded");
+    }
     let options = WatchOptions { extract: false, load: true, fail_fast: false };
     follow::follow(global, access, &manifest, options, &interrupt, args.json).await
+}
+
+/// A run that was stored only has made no tables and claimed no days yet; refused loads are tried again.
+async fn prepare(house: &House, manifest: &Manifest) -> Result<(), RunError> {
+    let run = &manifest.run;
+    if let Some(cancelled) = house.storage.cancelled(run).await? {
+        return Err(RunError::Cancelled { run: run.clone(), reason: cancelled.reason });
+    }
+    let loader = house.loader.as_ref().ok_or_else(|| RunError::NoLoader(run.clone()))?;
+    loader.preflight(manifest).await?;
+    loader.register(manifest).await?;
+    Ok(loader.clear_failures(run).await?)
 }

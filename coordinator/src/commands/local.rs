@@ -29,13 +29,8 @@ pub(super) async fn psql(args: &[String]) -> anyhow::Result<Exit> {
         }
     };
     // the address goes by the environment, where other users do not see its password
-    let status = Command::new(program)
-        .args(args)
-        .env("PGSERVICEFILE", "/dev/null")
-        .envs(connection(&url))
-        .stdin(Stdio::inherit())
-        .status()
-        .await;
+    let status =
+        Command::new(program).args(args).envs(connection(&url)).stdin(Stdio::inherit()).status().await;
     if let Some(mut server) = server {
         spawn_blocking(move || server.stop()).await.context("cannot stop the private PostgreSQL")?;
     }

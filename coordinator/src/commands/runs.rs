@@ -66,7 +66,7 @@ pub(super) async fn newest(storage: &Storage, limit: usize) -> anyhow::Result<Ve
     for run in storage.runs().await? {
         manifests.extend(storage.manifest(&run).await?);
     }
-    manifests.sort_by(|a, b| b.created_at.cmp(&a.created_at));
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.created_at));
     let mut found = Vec::new();
     for manifest in manifests.iter().take(limit) {
         found.push(look(storage, manifest).await?);

@@ -50,9 +50,9 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> anyhow::Result
         document.insert("storage".into(), value);
     }
     if args.json {
-        view::print_json(&document)
+        view::print_json(&document);
     } else {
-        view::print(&text.join("\n\n"))
+        view::print(&text.join("\n\n"));
     }
     Ok(Exit::Good)
 }

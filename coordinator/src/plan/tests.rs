@@ -85,6 +85,9 @@ pub(crate) fn config(names: &[&str], zone: Tz) -> Config {
         parallel_workers: origin(4, "default"),
         sources: names.iter().map(|name| (name.parse().unwrap(), source(zone))).collect(),
         warnings: vec![],
+        services_from: BTreeMap::new(),
+        timezone: origin(zone, "default"),
+        secrets: vec![],
     }
 }
 

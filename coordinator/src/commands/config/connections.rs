@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use nstore_shared::{
-    config::{Config, Services, Source},
+    chunk::SourceId,
+    config::{Config, Services},
     redis::Redis,
     storage::Storage,
 };
@@ -56,34 +57,25 @@ pub(in crate::commands) async fn test(
     let chosen = chosen(&config, sources)?;
     let (services, local) = access::services_to_try(global, &config.services).await?;
     let mut tried = vec![redis(&services).await, postgres(&services).await, storage(&services).await];
-    let secrets = settings::secrets(global)?;
-    for (id, source) in chosen {
-        let missing = settings::missing(source, &secrets);
-        tried.push(if missing.is_empty() {
-            probe::probe(global, id, LIMIT * 4).await
-        } else {
-            let detail = missing.join("; ");
-            let hint = "not tried here; on a worker's host: nstore-worker probe ".to_owned() + id;
-            Tried { what: id.to_owned(), answer: Answer::NotTried, millis: None, detail, hint: Some(hint) }
-        });
+    for source in chosen {
+        tried.push(probe::probe(global, source).await);
     }
     access::end(local).await;
     if json {
-        view::print_json(&tried)
+        view::print_json(&tried);
     } else {
-        view::print(&view::connections::table(&tried))
+        view::print(&view::connections::table(&tried));
     }
     Ok(overall(&tried))
 }
 
-fn chosen<'a>(config: &'a Config, names: &[String]) -> anyhow::Result<Vec<(&'a str, &'a Source)>> {
-    let all = config.sources.iter().map(|(id, source)| (id.as_str(), source));
-    if let Some(unknown) = names.iter().find(|name| !config.sources.keys().any(|id| id.as_str() == *name)) {
-        let known: Vec<&str> = config.sources.keys().map(|id| id.as_str()).collect();
+fn chosen<'a>(config: &'a Config, names: &'a [String]) -> Result<Vec<&'a str>, Refusal> {
+    let known: Vec<&str> = config.sources.keys().map(SourceId::as_str).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let hint = format!("sources: {}", known.join(", "));
-        return Err(Refusal::new(Exit::Usage, format!("unknown source `{unknown}`"), hint).into());
+        return Err(Refusal::new(Exit::Usage, format!("unknown source `{unknown}`"), hint));
     }
-    Ok(all.filter(|(id, _)| names.is_empty() || names.iter().any(|name| name == id)).collect())
+    Ok(known.into_iter().filter(|id| names.is_empty() || names.iter().any(|name| name == id)).collect())
 }
 
 fn overall(tried: &[Tried]) -> Exit {

@@ -8,34 +8,32 @@ use tokio::process::Command;
 use super::connections::{Answer, Tried};
 use crate::{cli::Global, commands::explain, local::workers};
 
-/// What `nstore-worker probe SOURCE --json` prints.
+/// The worker's own limit is a minute.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// What `nstore-worker probe SOURCE --json` prints, as far as it is shown.
 #[derive(Debug, Deserialize)]
-struct Probed {
+struct Finding {
     ok: bool,
-    #[serde(default)]
-    millis: Option<u64>,
-    #[serde(default)]
-    detail: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
+    latency_ms: Option<u64>,
+    /// `unreachable`, `secret_missing`, or another kind of failure.
+    class: Option<String>,
+    message: String,
     hint: Option<String>,
-    #[serde(default)]
-    unreachable: bool,
 }
 
 /// Tries one source.
-pub(super) async fn probe(global: &Global, source: &str, limit: Duration) -> Tried {
-    match run(global, source, limit).await {
+pub(super) async fn probe(global: &Global, source: &str) -> Tried {
+    match run(global, source).await {
         Ok(tried) => tried,
         Err(error) => {
             let said = explain::explain(&error);
-            failed(source, said.error, said.hint)
+            Tried { hint: said.hint, ..failed(source, said.error) }
         }
     }
 }
 
-async fn run(global: &Global, source: &str, limit: Duration) -> anyhow::Result<Tried> {
+async fn run(global: &Global, source: &str) -> anyhow::Result<Tried> {
     let child = Command::new(workers::find_program()?)
         .args(["probe", source, "--json", "--config"])
         .arg(&global.config)
@@ -44,38 +42,51 @@ async fn run(global: &Global, source: &str, limit: Duration) -> anyhow::Result<T
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let Ok(output) = tokio::time::timeout(limit, child.wait_with_output()).await else {
-        let text = format!("no answer within {} s", limit.as_secs());
-        return Ok(Tried { answer: Answer::Unreachable, ..failed(source, text, None) });
+    let Ok(output) = tokio::time::timeout(LIMIT, child.wait_with_output()).await else {
+        let text = format!("no answer within {} s", LIMIT.as_secs());
+        return Ok(Tried { answer: Answer::Unreachable, ..failed(source, text) });
     };
     let output = output?;
-    Ok(match serde_json::from_slice::<Probed>(&output.stdout) {
-        Ok(probed) => said(source, probed),
+    Ok(match serde_json::from_slice::<Finding>(&output.stdout) {
+        Ok(finding) => said(source, finding),
         Err(_) => {
             let stderr = String::from_utf8_lossy(&output.stderr);
-            let text = format!("nstore-worker probe ended with {}: {}", output.status, stderr.trim());
-            failed(source, text, None)
+            failed(source, format!("nstore-worker probe ended with {}: {}", output.status, stderr.trim()))
         }
     })
 }
 
-fn said(source: &str, probed: Probed) -> Tried {
-    let text = |first: Option<String>, second: Option<String>| first.or(second).unwrap_or_default();
-    if probed.ok {
-        let detail = text(probed.detail, None);
-        return Tried {
-            what: source.to_owned(),
-            answer: Answer::Ok,
-            millis: probed.millis,
-            detail,
-            hint: None,
-        };
-    }
-    let answer = if probed.unreachable { Answer::Unreachable } else { Answer::Failed };
-    let detail = text(probed.error, probed.detail);
-    Tried { what: source.to_owned(), answer, millis: probed.millis, detail, hint: probed.hint }
+fn said(source: &str, finding: Finding) -> Tried {
+    let answer = match finding.class.as_deref() {
+        _ if finding.ok => Answer::Ok,
+        Some("unreachable") => Answer::Unreachable,
+        Some("secret_missing") => Answer::NotTried,
+        _ => Answer::Failed,
+    };
+    let Finding { latency_ms: millis, message: detail, hint, .. } = finding;
+    Tried { what: source.to_owned(), answer, millis, detail, hint }
 }
 
-fn failed(source: &str, detail: String, hint: Option<String>) -> Tried {
-    Tried { what: source.to_owned(), answer: Answer::Failed, millis: None, detail, hint }
+fn failed(source: &str, detail: String) -> Tried {
+    Tried { what: source.to_owned(), answer: Answer::Failed, millis: None, detail, hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_of_the_worker_is_understood() {
+        let read = |text: &str| said("a", serde_json::from_str(text).unwrap());
+        let fine = read(
+            r#"{"source":"a","ok":true,"latency_ms":12,"records":3,"rejected":0,"class":null,"message":"m","hint":null}"#,
+        );
+        assert_eq!((fine.answer, fine.millis, fine.detail.as_str()), (Answer::Ok, Some(12), "m"));
+        let class = |class: &str| {
+            read(&format!(r#"{{"ok":false,"class":"{class}","message":"m","hint":"h"}}"#)).answer
+        };
+        assert_eq!(class("secret_missing"), Answer::NotTried);
+        assert_eq!(class("unreachable"), Answer::Unreachable);
+        assert_eq!(class("auth"), Answer::Failed);
+    }
 }

@@ -1,6 +1,6 @@
 //! `nstore config show`: every setting as it applies, without secrets, and where it came from.
 
-use nstore_shared::config::{Config, Origin, Services, Source};
+use nstore_shared::config::{Config, Origin, Source};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,9 +15,9 @@ use crate::{
 pub(in crate::commands) fn show(global: &Global, as_json: bool) -> anyhow::Result<Exit> {
     let (text, document) = applied(global)?;
     if as_json {
-        view::print_json(&document)
+        view::print_json(&document);
     } else {
-        view::print(&text)
+        view::print(&text);
     }
     Ok(Exit::Good)
 }
@@ -34,20 +34,27 @@ fn document(config: &Config) -> Value {
         config.sources.iter().map(|(id, source)| (id.to_string(), of_source(source))).collect();
     json!({
         "dir": config.dir,
-        "services": of_services(&config.services),
+        "services": of_services(config),
+        "timezone": of_origin(&config.timezone),
         "parallel_workers": of_origin(&config.parallel_workers),
         "sources": sources,
     })
 }
 
-fn of_services(services: &Services) -> Value {
-    json!({
-        "redis_url": redact(&services.redis_url),
-        "redis_prefix": services.redis_prefix,
-        "postgres_url": redact(&services.postgres_url),
-        "postgres_schema": services.postgres_schema,
-        "storage_url": services.storage_url,
-    })
+fn of_services(config: &Config) -> Value {
+    let services = &config.services;
+    let values = [
+        ("redis.url", redact(&services.redis_url)),
+        ("redis.prefix", services.redis_prefix.clone()),
+        ("postgres.url", redact(&services.postgres_url)),
+        ("postgres.schema", services.postgres_schema.clone()),
+        ("storage.url", services.storage_url.clone()),
+    ];
+    let shown = values.map(|(name, value)| {
+        let from = config.services_from.get(name).map_or("default", String::as_str);
+        (name.to_owned(), json!({ "value": value, "from": from }))
+    });
+    Value::Object(shown.into_iter().collect())
 }
 
 fn of_source(source: &Source) -> Value {

@@ -59,8 +59,12 @@ fn sources(report: &RunReport) -> String {
 
 fn stands(source: &SourceReport) -> String {
     let status = &source.status;
-    let counts =
-        [(status.running, "running"), (status.retryable, "again later"), (status.discarded, "failed")];
+    let counts = [
+        (status.running, "running"),
+        (status.retryable, "again later"),
+        (status.discarded, "failed"),
+        (status.refused, "refused"),
+    ];
     let said: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
