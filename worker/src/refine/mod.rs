@@ -3,7 +3,7 @@
 //! - [`fields`]: the mapping, compiled to a trie that a page is read through in one pass
 //! - [`records`]: finds the records in a page
 //! - [`row`]: one record -> one checked CSV line, or the reasons why not
-//! - [`text`], [`number`], [`time`], [`json`]: the checks by type
+//! - [`text`], [`number`], [`time`], [`zone`], [`json`]: the checks by type
 //! - [`csv`], [`quality`]: what comes out
 //!
 //! Nothing is ever held as a tree of JSON values, and no number passes through a float: both cost more than all else.
@@ -24,6 +24,7 @@ mod records;
 mod row;
 mod text;
 mod time;
+mod zone;
 
 use fields::Node;
 use row::RowWriter;

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use chrono::Datelike as _;
-use chrono_tz::Tz;
 use nstore_shared::{
     chunk::start_of_day,
     contract::{ColumnType, Contract, NulPolicy},
@@ -17,6 +16,7 @@ use super::{
     quality::{RowTally, Tally},
     text::{self, TextFault},
     time::{self, Moment, Reader, TimeFault},
+    zone::LocalZone,
 };
 use crate::extract::Span;
 
@@ -59,7 +59,7 @@ struct Range {
 pub(super) struct RowWriter {
     rules: Vec<Rule>,
     range: Option<Range>,
-    zone: Tz,
+    zone: LocalZone,
     nul: NulPolicy,
     tally: Tally,
     row: RowTally,
@@ -96,7 +96,7 @@ impl RowWriter {
         Ok(Self {
             rules,
             range,
-            zone: span.zone,
+            zone: LocalZone::new(span.zone),
             nul: contract.nul,
             tally,
             row: RowTally::default(),
@@ -196,7 +196,7 @@ impl RowWriter {
                 Ok(())
             };
         }
-        match check.scalar(plain, is_text, self.zone, out) {
+        match check.scalar(plain, is_text, &mut self.zone, out) {
             Ok(Some(moment)) => {
                 time::write(out, moment);
                 self.row.moments.push((column, moment));
@@ -204,7 +204,7 @@ impl RowWriter {
             }
             Ok(None) => Ok(()),
             Err(Some(TimeFault::Gap)) => {
-                Err(format!("{} is skipped by a clock change in {}", shown(raw), self.zone))
+                Err(format!("{} is skipped by a clock change in {}", shown(raw), self.zone.zone))
             }
             Err(Some(TimeFault::Reach)) => Err(format!("{} is outside the years 1 to 9999", shown(raw))),
             Err(_) => Err(format!("{} is no {}", shown(raw), check.words())),
@@ -218,7 +218,7 @@ impl Check {
         &self,
         plain: &str,
         is_text: bool,
-        zone: Tz,
+        zone: &mut LocalZone,
         out: &mut Vec<u8>,
     ) -> Result<Option<Moment>, Option<TimeFault>> {
         let fits = match self {
@@ -231,7 +231,7 @@ impl Check {
                 return Ok(None);
             }
             Self::Date(reader) => {
-                return reader.day(plain, zone).map(|day| Some(Moment::Day(day))).map_err(Some);
+                return reader.day(plain, zone.zone).map(|day| Some(Moment::Day(day))).map_err(Some);
             }
             Self::Timestamptz(reader) => {
                 return reader.instant(plain, zone).map(|micros| Some(Moment::Instant(micros))).map_err(Some);

@@ -4,11 +4,13 @@
 //! repeats the earlier is meant. Instants are microseconds since 1970, days are counted from the year 1.
 
 use chrono::{
-    DateTime, Datelike as _, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _, Utc,
+    DateTime, Datelike as _, NaiveDate, NaiveTime, Utc,
     format::{Item, Parsed, StrftimeItems},
 };
 use chrono_tz::Tz;
 use nstore_shared::{chunk::start_of_day, config::spec::TimeFormat};
+
+use super::zone::LocalZone;
 
 /// A value of a date or timestamptz column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,14 +49,17 @@ pub(super) enum Reader {
 /// What a text says before the zone is asked.
 enum Reading {
     Day(NaiveDate),
-    Local(NaiveDateTime),
+    /// Microseconds since 1970 by the wall clock.
+    Local(i64),
     Instant(i64),
 }
 
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
+/// In microseconds, like all lengths here.
+pub(super) const SECOND: i64 = 1_000_000;
+/// Of 24 hours.
+pub(super) const DAY: i64 = 86_400 * SECOND;
 /// 1970-01-01 counted from the year 1.
-const EPOCH_DAY: i64 = 719_163;
+pub(super) const EPOCH_DAY: i64 = 719_163;
 
 impl Reader {
     /// Compiles a format; RFC 3339 unless said.
@@ -84,14 +89,11 @@ impl Reader {
     }
 
     /// The instant that a text means.
-    pub(super) fn instant(&self, text: &str, zone: Tz) -> Result<i64, TimeFault> {
+    pub(super) fn instant(&self, text: &str, zone: &mut LocalZone) -> Result<i64, TimeFault> {
         let micros = match self.read(text)? {
             Reading::Instant(micros) => micros,
-            Reading::Day(day) => start_of_day(day, zone).timestamp_micros(),
-            Reading::Local(local) => match zone.from_local_datetime(&local) {
-                LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.timestamp_micros(),
-                LocalResult::None => return Err(TimeFault::Gap),
-            },
+            Reading::Day(day) => start_of_day(day, zone.zone).timestamp_micros(),
+            Reading::Local(local) => zone.instant(local).ok_or(TimeFault::Gap)?,
         };
         within_reach(days_of(micros)).map(|()| micros)
     }
@@ -99,15 +101,15 @@ impl Reader {
     /// The calendar day of the source's zone that a text means.
     pub(super) fn day(&self, text: &str, zone: Tz) -> Result<i32, TimeFault> {
         let day = match self.read(text)? {
-            Reading::Day(day) => day,
-            Reading::Local(local) => local.date(),
+            Reading::Day(day) => i64::from(day.num_days_from_ce()),
+            Reading::Local(local) => days_of(local),
             Reading::Instant(micros) => {
                 let time = DateTime::<Utc>::from_timestamp_micros(micros).ok_or(TimeFault::Reach)?;
-                time.with_timezone(&zone).date_naive()
+                time.with_timezone(&zone).num_days_from_ce().into()
             }
         };
-        let day = day.num_days_from_ce();
-        within_reach(day.into()).map(|()| day)
+        within_reach(day)?;
+        i32::try_from(day).map_err(|_| TimeFault::Reach)
     }
 
     fn read(&self, text: &str) -> Result<Reading, TimeFault> {
@@ -165,10 +167,10 @@ fn iso(text: &[u8]) -> Option<Reading> {
     }
     let in_day = i64::from(hour * 3_600 + minute * 60 + second) * SECOND + micros;
     let local = (i64::from(day.num_days_from_ce()) - EPOCH_DAY) * DAY + in_day;
-    match offset(rest)? {
-        Some(seconds) => Some(Reading::Instant(local - seconds * SECOND)),
-        None => DateTime::<Utc>::from_timestamp_micros(local).map(|time| Reading::Local(time.naive_utc())),
-    }
+    Some(match offset(rest)? {
+        Some(seconds) => Reading::Instant(local - seconds * SECOND),
+        None => Reading::Local(local),
+    })
 }
 
 /// `.123456789` as microseconds, cut, and what follows.
@@ -222,7 +224,7 @@ fn pattern(text: &str, items: &[Item<'static>], utc: bool) -> Option<Reading> {
     let utc = utc || parsed.timestamp().is_some();
     match parsed.to_naive_datetime_with_offset(0) {
         Ok(local) if utc => Some(Reading::Instant(local.and_utc().timestamp_micros())),
-        Ok(local) => Some(Reading::Local(local)),
+        Ok(local) => Some(Reading::Local(local.and_utc().timestamp_micros())),
         Err(_) if utc => {
             let midnight = parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN);
             Some(Reading::Instant(midnight.and_utc().timestamp_micros()))
@@ -288,7 +290,10 @@ mod tests {
     }
 
     fn instant(format: Option<&TimeFormat>, text: &str, zone: Tz) -> Result<String, TimeFault> {
-        Reader::new(format).unwrap().instant(text, zone).map(|micros| written(Moment::Instant(micros)))
+        Reader::new(format)
+            .unwrap()
+            .instant(text, &mut LocalZone::new(zone))
+            .map(|micros| written(Moment::Instant(micros)))
     }
 
     #[test]
@@ -378,14 +383,15 @@ mod tests {
         #[test]
         fn agrees_with_chrono(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
             let text = DateTime::<Utc>::from_timestamp_micros(micros).unwrap().to_rfc3339_opts(SecondsFormat::Micros, true);
-            prop_assert_eq!(Reader::Iso.instant(&text, Kolkata), Ok(micros));
-            prop_assert_eq!(Reader::Iso.instant(&written(Moment::Instant(micros)), Kolkata), Ok(micros));
+            let mut zone = LocalZone::new(Kolkata);
+            prop_assert_eq!(Reader::Iso.instant(&text, &mut zone), Ok(micros));
+            prop_assert_eq!(Reader::Iso.instant(&written(Moment::Instant(micros)), &mut zone), Ok(micros));
         }
 
         #[test]
         fn anything_may_be_asked(text in "[0-9:TZ+. -]{0,30}|.{0,20}") {
             for reader in [Reader::Iso, Reader::Date, Reader::Epoch(SECOND), Reader::Epoch(1_000)] {
-                let _ = (reader.instant(&text, Berlin), reader.day(&text, Berlin));
+                let _ = (reader.instant(&text, &mut LocalZone::new(Berlin)), reader.day(&text, Berlin));
             }
         }
     }
