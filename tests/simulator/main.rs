@@ -69,13 +69,19 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {
-        Some(Verb::Compare(asked)) => {
-            Ok(if compare(&asked).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let done = match (cli.command, cli.serve) {
+        (Some(Verb::Compare(asked)), _) => compare(&asked).await,
+        (None, asked) => serve(asked).await.map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-        None => serve(cli.serve).await.map(|()| ExitCode::SUCCESS),
     }
 }
 
