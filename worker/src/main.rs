@@ -1,2 +1,118 @@
-//! placeholder
-fn main() {}
+//! `nstore-worker`: parses, starts, turns the outcome into an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use nstore_shared::{
+    chunk::Kind,
+    config::{self, Faults, LoadOptions, secrets::Secrets},
+    redis::RedisError,
+    storage::StorageError,
+    telemetry,
+};
+use nstore_worker::{
+    WorkerConfig, WorkerError,
+    cli::{Cli, Command, ProbeArgs, WorkArgs},
+    probe,
+};
+use rustix::{fs::Mode, process::umask};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const UNREACHABLE: u8 = 4;
+
+fn main() -> ExitCode {
+    // what is stored is nobody else's to read
+    umask(Mode::from_raw_mode(0o077));
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return told(FAILED, &format!("cannot start: {e}")),
+    };
+    let code = runtime.block_on(async {
+        match (cli.command, cli.work.kind) {
+            (Some(Command::Probe(args)), _) => ask(&args).await,
+            (None, Some(kind)) => work(kind.into(), cli.work).await,
+            (None, None) => told(USAGE, "say which kind of sources to extract: --kind api"),
+        }
+    });
+    // a request that hangs holds nobody up
+    runtime.shutdown_background();
+    code
+}
+
+async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
+    telemetry::init(args.log_format.into(), "info");
+    let config = match configured(args) {
+        Ok(config) => config,
+        Err(faults) => return told(USAGE, faults.to_string().trim_end()),
+    };
+    let asked_to_end = match end_signals() {
+        Ok(asked) => asked,
+        Err(e) => return told(FAILED, &format!("cannot listen for signals: {e}")),
+    };
+    match nstore_worker::run(config, kind, asked_to_end).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(code(&error), &error.to_string()),
+    }
+}
+
+async fn ask(args: &ProbeArgs) -> ExitCode {
+    let finding = match probe::prepare(&args.config, &args.source, &environment) {
+        Ok(prepared) => prepared.ask().await,
+        Err(finding) => *finding,
+    };
+    println!("{}", if args.json { finding.json() } else { finding.to_string() });
+    ExitCode::from(finding.exit_code())
+}
+
+/// Flags, then the environment, then pipeline.yaml, then defaults.
+fn configured(args: WorkArgs) -> Result<WorkerConfig, Faults> {
+    let services = config::load_services(&args.config, &LoadOptions { env: &environment, timezone: None })?;
+    Ok(WorkerConfig {
+        redis_url: args.redis_url.unwrap_or(services.redis_url),
+        redis_prefix: services.redis_prefix,
+        storage_url: args.storage_url.unwrap_or(services.storage_url),
+        secrets: Secrets::load(&probe::credentials_file(&args.config, &environment), &environment)?,
+        concurrency: args.concurrency,
+        lease: args.lease,
+        grace: args.grace,
+    })
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn code(error: &WorkerError) -> u8 {
+    match error {
+        WorkerError::NoExtractor(_)
+        | WorkerError::Redis(
+            RedisError::Url { .. } | RedisError::Unfit { .. } | RedisError::Refused { .. },
+        )
+        | WorkerError::Storage(StorageError::Url { .. }) => USAGE,
+        WorkerError::Redis(_) | WorkerError::Storage(_) => UNREACHABLE,
+        WorkerError::Broken(_) => FAILED,
+    }
+}
+
+fn told(code: u8, text: &str) -> ExitCode {
+    eprintln!("nstore-worker: {text}");
+    ExitCode::from(code)
+}
+
+/// Resolves with the first SIGTERM or SIGINT; the second ends the process at once.
+fn end_signals() -> std::io::Result<impl Future<Output = ()>> {
+    async fn either(term: &mut Signal, int: &mut Signal) -> i32 {
+        tokio::select! { _ = term.recv() => 15, _ = int.recv() => 2 }
+    }
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        either(&mut term, &mut int).await;
+        tokio::spawn(async move {
+            let number = either(&mut term, &mut int).await;
+            std::process::exit(128 + number);
+        });
+    })
+}

@@ -1,0 +1,143 @@
+//! What all claim loops of a worker share.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use nstore_shared::{
+    chunk::{RunId, SourceId},
+    config::{
+        secrets::{self, Secrets},
+        spec::SourceSpec,
+    },
+    redis::{fleet::Fleet, queue::Queue},
+    storage::{Storage, StorageError, manifest::Manifest},
+};
+use tracing::warn;
+
+use super::{lease::Leases, outage::Outage};
+
+/// Manifests kept at hand; a worker rarely meets more runs at once.
+const MANIFESTS: usize = 8;
+/// No chunk is started with less room than this.
+const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
+/// Longest error text that goes to Redis and markers.
+const ERROR_CHARS: usize = 2000;
+
+/// Doors, secrets and what is known of the services.
+pub(super) struct Bench {
+    pub(super) queue: Queue,
+    pub(super) fleet: Fleet,
+    pub(super) storage: Storage,
+    pub(super) secrets: Secrets,
+    pub(super) lease: Duration,
+    pub(super) leases: Arc<Leases>,
+    pub(super) redis: Outage,
+    pub(super) stored: Outage,
+    space: Outage,
+    manifests: Mutex<VecDeque<Arc<Manifest>>>,
+    lacks: Mutex<BTreeMap<SourceId, String>>,
+}
+
+impl Bench {
+    pub(super) fn new(
+        queue: Queue,
+        fleet: Fleet,
+        storage: Storage,
+        secrets: Secrets,
+        lease: Duration,
+    ) -> Self {
+        Self {
+            queue,
+            fleet,
+            storage,
+            secrets,
+            lease,
+            leases: Arc::default(),
+            redis: Outage::new(
+                "redis does not answer: work in hand is kept, connecting again",
+                "redis answers again",
+            ),
+            stored: Outage::new(
+                "storage fails: chunks are given back without counting a try, trying again",
+                "storage works again",
+            ),
+            space: Outage::new(
+                "no room for another chunk: free some disk space; nothing is claimed until then",
+                "there is room for chunks again",
+            ),
+            manifests: Mutex::default(),
+            lacks: Mutex::default(),
+        }
+    }
+
+    /// A run's manifest, read once as long as it is at hand; `None` when there is no such run.
+    pub(super) async fn manifest(&self, run: &RunId) -> Result<Option<Arc<Manifest>>, StorageError> {
+        let at_hand = |kept: &VecDeque<Arc<Manifest>>| kept.iter().find(|m| m.run == *run).cloned();
+        if let Some(manifest) = at_hand(&locked(&self.manifests)) {
+            return Ok(Some(manifest));
+        }
+        let Some(manifest) = self.storage.manifest(run).await?.map(Arc::new) else { return Ok(None) };
+        let mut kept = locked(&self.manifests);
+        kept.push_front(manifest.clone());
+        kept.truncate(MANIFESTS);
+        Ok(Some(manifest))
+    }
+
+    /// Whether this host lacks a secret of the source: then it is left alone from now on, and said so once.
+    pub(super) fn lacks_secret(&self, source: &SourceId, spec: &SourceSpec) -> bool {
+        let absent: Vec<_> =
+            spec.secrets().into_iter().filter(|name| self.secrets.get(name).is_none()).collect();
+        if absent.is_empty() {
+            return false;
+        }
+        let each = absent.iter().map(|name| format!("`{}` ({})", name.0, Secrets::variable(name)));
+        let reason = format!("this host lacks the secret {}", each.collect::<Vec<_>>().join(" and "));
+        if locked(&self.lacks).insert(source.clone(), reason.clone()).is_none() {
+            warn!(%source, "{reason}: left to other workers; set it and start the worker again");
+        }
+        true
+    }
+
+    /// The sources that this host leaves alone, with the reason.
+    pub(super) fn lacks(&self) -> Vec<(SourceId, String)> {
+        locked(&self.lacks).iter().map(|(source, reason)| (source.clone(), reason.clone())).collect()
+    }
+
+    /// Without the sources that this host leaves alone.
+    pub(super) fn able(&self, open: &[SourceId]) -> Vec<SourceId> {
+        let lacks = locked(&self.lacks);
+        open.iter().filter(|source| !lacks.contains_key(*source)).cloned().collect()
+    }
+
+    /// Whether there is room on disk for another chunk; a system that does not tell has room.
+    pub(super) fn has_room(&self) -> bool {
+        let began = Instant::now();
+        match self.storage.free_bytes() {
+            Ok(free) if free < LEAST_FREE_BYTES => {
+                let url = self.storage.url();
+                self.space.failed(&format_args!("{} MiB are free at {url}", free >> 20));
+                false
+            }
+            Ok(_) | Err(_) => {
+                self.space.worked(began);
+                true
+            }
+        }
+    }
+
+    /// An error text that may leave the process: free of secrets, and not endless.
+    pub(super) fn fit_to_tell(&self, error: &str) -> String {
+        let text = secrets::redact(error, &self.secrets);
+        match text.char_indices().nth(ERROR_CHARS) {
+            Some((end, _)) => format!("{} …", &text[..end]),
+            None => text,
+        }
+    }
+}
+
+fn locked<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,269 @@
+//! One grant -> one outcome: look for a marker, extract, store, mark.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use nstore_shared::{
+    chunk::{Chunk, Generation},
+    config::spec::ExtractSpec,
+    redis::queue::{Fact, GiveBack, Grant, Tally},
+    retry::FailureClass,
+    storage::{
+        Created, StorageError,
+        manifest::SourcePlan,
+        marker::{Committed, MARKER_VERSION, Marker, Outcome},
+    },
+};
+
+use super::{
+    bench::Bench,
+    extraction::{Failure, Try, Unfinished},
+    lease::{Ended, Lease},
+    verdict::{Decision, decide},
+};
+use crate::{
+    USER_AGENT,
+    extract::{ExtractError, api::ApiExtractor},
+};
+
+/// Tries to write a marker; its rows are stored by then, and would have to be extracted anew.
+const MARKER_TRIES: u32 = 4;
+/// The wait between them, growing.
+const MARKER_WAIT: Duration = Duration::from_millis(200);
+
+/// What a grant came to.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A marker that stands proves it.
+    Fact(Fact),
+    /// It is given back.
+    Back(GiveBack),
+    /// The lease was lost: there is nothing to say.
+    Silence,
+}
+
+/// What keeps a worker from working at all; no chunk is to blame.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("storage at {url} has no manifest with {chunk}: is it the coordinator's storage?")]
+    Unplanned { url: String, chunk: Chunk },
+    #[error(
+        "redis wants outcome {granted} of {chunk}, and storage at {url} has no void of the one before: \
+         is it the coordinator's storage?"
+    )]
+    Disagree { url: String, chunk: Chunk, granted: Generation },
+}
+
+/// Works a grant off.
+pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) -> Result<Done, Fault> {
+    let started_at = Utc::now();
+    let (storage, chunk) = (&bench.storage, &grant.chunk);
+    let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };
+    let manifest = bench.manifest(&chunk.run).await?.ok_or_else(unplanned)?;
+    let plan = manifest.source(&chunk.source).ok_or_else(unplanned)?;
+    if storage.cancelled(&chunk.run).await?.is_some() {
+        // the queue has not heard of it, or has forgotten it
+        bench.redis.once(bench.queue.cancel(&chunk.source, &chunk.run)).await;
+        return Ok(ended(grant, Ended::Cancelled));
+    }
+    let generations = storage.generations_of(chunk).await?;
+    if let Some(generation) = generations.standing()
+        && let Some(marker) = storage.marker(chunk, generation).await?
+    {
+        tell!(info, grant, "reported: its outcome stands already");
+        return Ok(Done::Fact(fact(grant, &marker)));
+    }
+    let (generation, granted) = (generations.wanted(), grant.generation);
+    if generation < granted {
+        return Err(Fault::Disagree { url: storage.url().to_owned(), chunk: chunk.clone(), granted });
+    }
+    Work { bench, grant, lease, plan, generation, started_at }.run().await
+}
+
+/// A grant whose outcome is still to be made.
+struct Work<'a> {
+    bench: &'a Arc<Bench>,
+    grant: &'a Grant,
+    lease: &'a Lease,
+    plan: &'a SourcePlan,
+    generation: Generation,
+    started_at: DateTime<Utc>,
+}
+
+impl Work<'_> {
+    async fn run(&self) -> Result<Done, Fault> {
+        if let Some(reason) = &self.grant.discard {
+            let error = ExtractError { class: FailureClass::Poison, message: reason.clone(), wait: None };
+            return self.discard(Failure { error, rejects: None }).await;
+        }
+        if self.bench.lacks_secret(&self.grant.chunk.source, &self.plan.spec) {
+            return Ok(Done::Back(GiveBack::Release));
+        }
+        match self.extract().await {
+            Ok(committed) => self.commit(committed).await,
+            Err(Unfinished::Failed(failure)) => self.fail(failure).await,
+            Err(Unfinished::Ended(how)) => Ok(ended(self.grant, how)),
+            Err(Unfinished::Storage(error)) => Err(error.into()),
+        }
+    }
+
+    async fn extract(&self) -> Result<Committed, Unfinished> {
+        let ExtractSpec::Api(api) = &self.plan.spec.extract;
+        let extractor = ApiExtractor::new(api, &|name| self.bench.secrets.get(name), USER_AGENT)?;
+        let Self { bench, grant, lease, plan, generation, .. } = *self;
+        Try { bench, grant, generation, plan, lease }.run(extractor).await
+    }
+
+    async fn commit(&self, committed: Committed) -> Result<Done, Fault> {
+        let mut files = vec![committed.artifact.name.clone()];
+        files.extend(committed.quality.rejects.iter().map(|file| file.name.clone()));
+        self.mark(Outcome::Committed(Box::new(committed)), files).await
+    }
+
+    /// What follows from a failed try.
+    async fn fail(&self, failure: Failure) -> Result<Done, Fault> {
+        let ExtractError { class, wait, .. } = failure.error;
+        let (attempt, attempts) = (self.grant.by.attempt, self.grant.attempts);
+        match decide(class, attempt, attempts, wait) {
+            Decision::Discard => self.discard(failure).await,
+            Decision::Defer(wait) => {
+                let seconds = wait.as_secs_f64();
+                tell!(info, self.grant, seconds, "deferred: the source asks for patience");
+                Ok(Done::Back(GiveBack::Defer { wait }))
+            }
+            Decision::Retry => {
+                let wait = self.plan.spec.chunk_backoff.wait(attempt, fastrand::f64());
+                let error = self.bench.fit_to_tell(&failure.error.message);
+                tell!(warn, self.grant, %class, attempts, seconds = wait.as_secs_f64(), error, "retried");
+                Ok(Done::Back(GiveBack::Retry { wait, error }))
+            }
+        }
+    }
+
+    /// Ends the chunk for good.
+    async fn discard(&self, failure: Failure) -> Result<Done, Fault> {
+        let outcome = Outcome::Discarded {
+            class: failure.error.class,
+            error: self.bench.fit_to_tell(&failure.error.message),
+            attempts: self.grant.by.attempt,
+            rejects: failure.rejects.clone(),
+        };
+        self.mark(outcome, failure.rejects.into_iter().collect()).await
+    }
+
+    /// Writes the marker, unless another stands: then that one is reported, and what it does not name of this
+    /// grant's files goes.
+    async fn mark(&self, outcome: Outcome, files: Vec<String>) -> Result<Done, Fault> {
+        let marker = Marker {
+            version: MARKER_VERSION,
+            chunk: self.grant.chunk.clone(),
+            generation: self.generation,
+            grant: self.grant.by.clone(),
+            started_at: self.started_at,
+            finished_at: Utc::now(),
+            outcome,
+        };
+        if let Err(how) = self.lease.gate().pass().await {
+            self.remove(files.iter()).await;
+            return Ok(ended(self.grant, how));
+        }
+        match self.create(&marker).await? {
+            Ok(Created::Mine) => {
+                tell_outcome(self.grant, &marker);
+                Ok(Done::Fact(fact(self.grant, &marker)))
+            }
+            Ok(Created::Other(stands)) => {
+                let named = names(&stands);
+                self.remove(files.iter().filter(|file| !named.contains(&file.as_str()))).await;
+                tell!(info, self.grant, "reported: another worker's outcome stands");
+                Ok(Done::Fact(fact(self.grant, &stands)))
+            }
+            Err(how) => Ok(ended(self.grant, how)),
+        }
+    }
+
+    /// Tries more than once. A try whose answer was lost may have written the marker: the files stay then.
+    async fn create(&self, marker: &Marker) -> Result<Result<Created<Marker>, Ended>, StorageError> {
+        let mut gate = self.lease.gate();
+        let mut tries = 1;
+        loop {
+            match self.bench.storage.create_marker(marker).await {
+                Err(error) if tries < MARKER_TRIES => self.bench.stored.failed(&error),
+                answer => return answer.map(Ok),
+            }
+            tokio::time::sleep(MARKER_WAIT * tries).await;
+            tries += 1;
+            if let Err(how) = gate.pass().await {
+                return Ok(Err(how));
+            }
+        }
+    }
+
+    /// Removes own files that no marker names; one that stays is found as an orphan later.
+    async fn remove(&self, files: impl Iterator<Item = &String>) {
+        for file in files {
+            drop(self.bench.storage.delete_artifact(&self.grant.chunk, file).await);
+        }
+    }
+}
+
+/// What a standing marker proves, and the lease that it frees.
+fn fact(grant: &Grant, marker: &Marker) -> Fact {
+    let (tally, error) = match &marker.outcome {
+        Outcome::Committed(c) => (Tally { pages: c.pages, rows: c.rows, bytes: c.artifact.bytes }, None),
+        Outcome::Split { .. } => (Tally::default(), None),
+        Outcome::Discarded { error, .. } => (Tally::default(), Some(error.clone())),
+    };
+    Fact {
+        chunk: marker.chunk.clone(),
+        generation: marker.generation,
+        state: marker.outcome.state(),
+        by: Some((grant.by.worker.clone(), grant.by.nonce)),
+        tally,
+        error,
+    }
+}
+
+/// The files that a marker names.
+fn names(marker: &Marker) -> Vec<&str> {
+    match &marker.outcome {
+        Outcome::Committed(c) => {
+            let rejects = c.quality.rejects.iter().map(|file| file.name.as_str());
+            rejects.chain([c.artifact.name.as_str()]).collect()
+        }
+        Outcome::Discarded { rejects, .. } => rejects.iter().map(String::as_str).collect(),
+        Outcome::Split { .. } => vec![],
+    }
+}
+
+/// What is said of a grant whose lease ended before its work did.
+fn ended(grant: &Grant, how: Ended) -> Done {
+    match how {
+        Ended::Lost => {
+            tell!(warn, grant, "lost: another worker has it, or it has ended");
+            Done::Silence
+        }
+        Ended::Cancelled => {
+            tell!(info, grant, "cancelled");
+            Done::Back(GiveBack::Release)
+        }
+        Ended::Halted => {
+            tell!(info, grant, "released: this worker ends");
+            Done::Back(GiveBack::Release)
+        }
+    }
+}
+
+fn tell_outcome(grant: &Grant, marker: &Marker) {
+    match &marker.outcome {
+        Outcome::Committed(c) => {
+            let (bytes, rejected) = (c.artifact.bytes, c.quality.rejected);
+            let seconds = (marker.finished_at - marker.started_at).as_seconds_f64();
+            tell!(info, grant, rows = c.rows, bytes, pages = c.pages, rejected, seconds, "committed");
+        }
+        Outcome::Discarded { class, error, .. } => tell!(error, grant, %class, error, "discarded"),
+        Outcome::Split { .. } => tell!(info, grant, "split"),
+    }
+}

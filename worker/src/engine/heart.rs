@@ -1,0 +1,57 @@
+//! The heart: one task per worker renews all its leases, shows their progress and says that the worker lives.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nstore_shared::redis::{fleet::WorkerCard, queue::Pulse};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::{bench::Bench, lease::Ended};
+
+/// How long a worker that ends waits for Redis to take its card down.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// Beats three times a lease until `end` comes (or its sender is gone), then takes the worker's card down.
+pub(super) async fn beat(bench: Arc<Bench>, mut card: WorkerCard, mut end: oneshot::Receiver<()>) {
+    let every = bench.lease / 3;
+    loop {
+        card.lacks = bench.lacks();
+        let (renewed, announced) = tokio::join!(renew(&bench), announce(&bench, &card));
+        // after an outage leases are to be re-asserted soon
+        let wait = if renewed && announced { every } else { every.mul_f64(0.2 + 0.6 * fastrand::f64()) };
+        tokio::select! {
+            _ = &mut end => break,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    if !bench.redis.is_away() {
+        // a card that stays is gone with its lease
+        drop(timeout(LEAVE, bench.fleet.leave(&card.id)).await);
+    }
+}
+
+async fn announce(bench: &Bench, card: &WorkerCard) -> bool {
+    bench.redis.once(bench.fleet.announce(card, bench.lease)).await.is_some()
+}
+
+/// One heartbeat for all leases in hand.
+async fn renew(bench: &Bench) -> bool {
+    let beats = bench.leases.beats();
+    if beats.is_empty() {
+        return true;
+    }
+    let before = Instant::now();
+    let Some(answers) = bench.redis.once(bench.queue.heartbeat(&beats, bench.lease)).await else {
+        return false;
+    };
+    for ((held, _), pulse) in beats.iter().zip(answers) {
+        match pulse {
+            Pulse::Ok => bench.leases.renew(held, before + bench.lease),
+            Pulse::Cancel => bench.leases.end(held, Ended::Cancelled),
+            Pulse::Lost => bench.leases.end(held, Ended::Lost),
+        }
+    }
+    true
+}

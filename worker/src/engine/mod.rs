@@ -1,0 +1,217 @@
+//! The engine: claim loops, execution of grants, heartbeat.
+//!
+//! - [`bench`]: what all claim loops share
+//! - [`slot`]: one claim loop; [`rota`]: which source it asks next
+//! - [`executor`]: one grant -> one outcome; [`extraction`]: one try of it; [`shelf`]: its files;
+//!   [`verdict`]: what follows from a failed one
+//! - [`lease`]: deadlines and the gate that work passes through; [`heart`]: renews them
+//! - [`open`]: which sources are open; [`outage`]: a service that is away; [`stop`]: how it all ends
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nstore_shared::{
+    chunk::{Kind, WorkerId},
+    config::secrets::Secrets,
+    redis::{Redis, RedisError, fleet::WorkerCard},
+    storage::{Storage, StorageError},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tracing::info;
+
+/// One log line about a grant.
+macro_rules! tell {
+    ($level:ident, $grant:expr, $($rest:tt)*) => {{
+        let (chunk, attempt) = (&$grant.chunk, $grant.by.attempt);
+        tracing::$level!(source = %chunk.source, run = %chunk.run, chunk = %chunk.range, attempt, $($rest)*)
+    }};
+}
+
+mod bench;
+mod executor;
+mod extraction;
+mod heart;
+mod lease;
+mod open;
+mod outage;
+mod rota;
+mod shelf;
+mod slot;
+mod stop;
+pub mod verdict;
+
+use bench::Bench;
+use slot::Slot;
+
+/// How long a worker that starts waits for a Redis that is away.
+const CONNECT: Duration = Duration::from_secs(5);
+/// And how often it tries.
+const CONNECT_EVERY: Duration = Duration::from_millis(500);
+
+/// All that a worker needs to know.
+pub struct WorkerConfig {
+    /// `redis://…`; may hold a password.
+    pub redis_url: String,
+    /// What all keys in Redis start with.
+    pub redis_prefix: String,
+    /// `file:…`.
+    pub storage_url: String,
+    /// This host's secrets.
+    pub secrets: Secrets,
+    /// Chunks that it works on at once, at least 1.
+    pub concurrency: u32,
+    /// How long a claim lasts without a heartbeat; there are three in that time.
+    pub lease: Duration,
+    /// How long running chunks may go on after the end was asked for.
+    pub grace: Duration,
+}
+
+/// Why a worker does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// This build cannot do that kind of work.
+    #[error("this build has no {0} extractor: run a worker of kind api, or a build with that one")]
+    NoExtractor(Kind),
+    /// Redis is away or cannot be used.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// Storage is away or cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A claim loop broke down, which is a fault of this program.
+    #[error("a claim loop broke down, the worker ends: {0}")]
+    Broken(String),
+}
+
+/// Runs a worker until `shutdown` resolves: then running chunks get the grace time, and what is still in hand
+/// after it is given back without counting a try.
+///
+/// # Errors
+/// When it cannot start: a kind that this build lacks, Redis or storage that cannot be used.
+pub async fn run(
+    config: WorkerConfig,
+    kind: Kind,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), WorkerError> {
+    if kind != Kind::Api {
+        return Err(WorkerError::NoExtractor(kind));
+    }
+    let storage = Storage::open(&config.storage_url)?;
+    storage.check().await?;
+    let redis = connect(&config).await?;
+    let card = card(kind, config.concurrency.max(1));
+    info!(worker = card.id, %kind, slots = card.slots, storage = storage.url(), "started");
+    let (grace, id) = (config.grace, card.id.clone());
+    let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, config.lease);
+    let outcome = work(Arc::new(bench), card, grace, shutdown).await;
+    info!(worker = id, "stopped");
+    outcome
+}
+
+async fn work(
+    bench: Arc<Bench>,
+    card: WorkerCard,
+    grace: Duration,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), WorkerError> {
+    let (stopper, stop) = stop::channel();
+    let (open_sender, open) = watch::channel(Vec::new());
+    let opened = tokio::spawn(open::keep(bench.clone(), card.kind, open_sender, stop.clone()));
+    let mut slots = JoinSet::new();
+    for number in 0..card.slots {
+        let slot = Slot::new(bench.clone(), slot_id(&card.id, number), open.clone(), stop.clone());
+        slots.spawn(slot.run());
+    }
+    drop(open);
+    let (end_heart, heart_ends) = oneshot::channel();
+    let heart = tokio::spawn(heart::beat(bench.clone(), card, heart_ends));
+
+    let mut outcome = tokio::select! {
+        () = shutdown => Ok(()),
+        Some(ended) = slots.join_next() => {
+            broken(ended).and_then(|()| Err(WorkerError::Broken("it ended by itself".to_owned())))
+        }
+    };
+    stopper.drain();
+    let ended = timeout(grace, all(&mut slots)).await;
+    stopper.halt();
+    bench.leases.halt();
+    outcome = outcome.and(match ended {
+        Ok(ended) => ended,
+        // time to give back what is in hand; what hangs even then is cut off, and its lease lapses
+        Err(_) => timeout(slot::LAST_CALLS * 2, all(&mut slots)).await.unwrap_or(Ok(())),
+    });
+    slots.shutdown().await;
+    drop(end_heart);
+    drop(heart.await);
+    opened.abort();
+    outcome
+}
+
+/// Waits for all claim loops.
+async fn all(slots: &mut JoinSet<()>) -> Result<(), WorkerError> {
+    let mut outcome = Ok(());
+    while let Some(ended) = slots.join_next().await {
+        outcome = outcome.and(broken(ended));
+    }
+    outcome
+}
+
+fn broken(ended: Result<(), tokio::task::JoinError>) -> Result<(), WorkerError> {
+    ended.map_err(|why| WorkerError::Broken(why.to_string()))
+}
+
+/// Connects, and waits a while for a Redis that may still be starting.
+async fn connect(config: &WorkerConfig) -> Result<Redis, RedisError> {
+    let since = Instant::now();
+    loop {
+        match Redis::connect(&config.redis_url, &config.redis_prefix).await {
+            Err(error) if error.may_pass() && since.elapsed() < CONNECT => {
+                tokio::time::sleep(CONNECT_EVERY).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Who this worker is: its id is unique per process start.
+fn card(kind: Kind, slots: u32) -> WorkerCard {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim().to_owned();
+    let start: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect();
+    let id = format!("{}-{}-{start}", part_of_id(&host), std::process::id());
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    WorkerCard { id, host, kind, version, slots, lacks: vec![] }
+}
+
+/// A host's name as a part of an id: short, of `[a-z0-9-]`.
+fn part_of_id(host: &str) -> String {
+    let short = host.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let fit = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let id: String = short.chars().map(fit).take(24).collect();
+    if id.is_empty() { "host".to_owned() } else { id }
+}
+
+#[expect(clippy::expect_used, reason = "the parts are of [a-z0-9-] and short")]
+fn slot_id(worker: &str, number: u32) -> WorkerId {
+    format!("{worker}-s{number}").parse().expect("a worker's id is an id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_name_makes_an_id() {
+        for host in ["Worker_1.example.org", "", "ümläut", &"x".repeat(300)] {
+            assert!(format!("{}-1-abcdef-s0", part_of_id(host)).parse::<WorkerId>().is_ok(), "{host}");
+        }
+        assert_eq!(part_of_id("Worker_1.example.org"), "worker-1");
+    }
+}

@@ -1,0 +1,149 @@
+//! One claim loop: goes round the open sources, claims, has the grant executed, reports with the next claim.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nstore_shared::{
+    chunk::{SourceId, WorkerId},
+    redis::queue::{Claim, Claimant, Fact, GiveBack, Grant, Held},
+    retry::Backoff,
+};
+use tokio::sync::watch;
+
+use super::{
+    bench::Bench,
+    executor::{Done, execute},
+    rota::{Next, Rota},
+    stop::Stop,
+};
+
+/// How long a source is left alone after storage failed on it, growing.
+const FAULT_WAIT: Backoff = Backoff { base: Duration::from_secs(2), ceiling: Duration::from_secs(15) };
+/// The wait while the disk has no room.
+const SPACE_WAIT: Duration = Duration::from_secs(2);
+/// How long calls go on after the end was asked for: a claim whose answer was lost may have been granted.
+pub(super) const LAST_CALLS: Duration = Duration::from_secs(2);
+
+/// One claim loop.
+pub(super) struct Slot {
+    bench: Arc<Bench>,
+    id: WorkerId,
+    open: watch::Receiver<Vec<SourceId>>,
+    stop: Stop,
+    rota: Rota,
+    nonce: u64,
+    /// What the last chunk came to, told with the next claim.
+    fact: Option<Fact>,
+    /// Faults in a row that no chunk is to blame for.
+    faults: u32,
+}
+
+impl Slot {
+    /// A loop under its own worker id.
+    pub(super) fn new(
+        bench: Arc<Bench>,
+        id: WorkerId,
+        open: watch::Receiver<Vec<SourceId>>,
+        stop: Stop,
+    ) -> Self {
+        Self { bench, id, open, stop, rota: Rota::default(), nonce: 0, fact: None, faults: 0 }
+    }
+
+    /// Works until the worker drains.
+    pub(super) async fn run(mut self) {
+        while !self.stop.is_draining() {
+            if !self.bench.has_room() {
+                self.tell_fact().await;
+                self.stop.sleep(SPACE_WAIT).await;
+                continue;
+            }
+            let open = self.bench.able(&self.open.borrow_and_update());
+            self.rota.refresh(&open);
+            match self.rota.next(Instant::now()) {
+                Next::Ask(source) => self.ask(&source).await,
+                Next::Sleep(wait) => {
+                    self.tell_fact().await;
+                    tokio::select! {
+                        _ = self.stop.sleep(wait) => {}
+                        changed = self.open.changed() => if changed.is_err() { return },
+                    }
+                }
+            }
+        }
+        self.tell_fact().await;
+    }
+
+    /// Asks a source for a chunk and works it off.
+    async fn ask(&mut self, source: &SourceId) {
+        if self.fact.as_ref().is_some_and(|fact| fact.chunk.source != *source) {
+            self.tell_fact().await;
+        }
+        self.nonce += 1;
+        let claimant = Claimant { worker: self.id.clone(), nonce: self.nonce, lease: self.bench.lease };
+        let (bench, done) = (self.bench.clone(), self.fact.take());
+        // the lease counts from here, however often the call is repeated
+        let sent = Instant::now();
+        let until = after(self.stop.draining());
+        let answer = bench.redis.insist(until, || bench.queue.claim(source, &claimant, done.as_ref())).await;
+        match answer {
+            Some(Claim::Granted(grant)) => {
+                self.rota.granted(source, Instant::now());
+                self.work(grant, sent + self.bench.lease).await;
+            }
+            Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), ask_again),
+            None => {
+                // the end, or an answer that makes no sense: reconcile tells what this call did not
+                self.rota.empty(source, Instant::now(), Duration::MAX);
+            }
+        }
+    }
+
+    async fn work(&mut self, grant: Grant, until: Instant) {
+        let held = Held { chunk: grant.chunk.clone(), generation: grant.generation, by: grant.by.clone() };
+        if self.stop.is_draining() {
+            return self.give_back(&held, GiveBack::Release).await;
+        }
+        tell!(info, &grant, attempts = grant.attempts, "claimed");
+        let (began, lease) = (Instant::now(), self.bench.leases.hold(held, until));
+        match execute(&self.bench, &grant, &lease).await {
+            Ok(done) => {
+                self.bench.stored.worked(began);
+                self.faults = 0;
+                match done {
+                    Done::Fact(fact) => self.fact = Some(fact),
+                    // heartbeats go on until the queue has it back
+                    Done::Back(how) => self.give_back(lease.held(), how).await,
+                    Done::Silence => {}
+                }
+            }
+            Err(fault) => {
+                self.bench.stored.failed(&fault);
+                self.faults += 1;
+                self.give_back(lease.held(), GiveBack::Release).await;
+                let wait = FAULT_WAIT.wait(self.faults, fastrand::f64());
+                self.rota.avoid(&grant.chunk.source, Instant::now(), wait);
+            }
+        }
+    }
+
+    async fn give_back(&self, held: &Held, how: GiveBack) {
+        let (queue, until) = (&self.bench.queue, after(self.stop.halted()));
+        self.bench.redis.insist(until, || queue.give_back(held, &how)).await;
+    }
+
+    /// Reports the last chunk's outcome by itself, where no claim of its source follows at once.
+    async fn tell_fact(&mut self) {
+        if let Some(fact) = self.fact.take() {
+            let (queue, until) = (&self.bench.queue, after(self.stop.halted()));
+            self.bench.redis.insist(until, || queue.report(&fact)).await;
+        }
+    }
+}
+
+/// Resolves a moment after the given step of the end.
+async fn after(step: impl Future<Output = ()>) {
+    step.await;
+    tokio::time::sleep(LAST_CALLS).await;
+}
