@@ -59,7 +59,7 @@ async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
 }
 
 async fn ask(args: &ProbeArgs) -> ExitCode {
-    let finding = match probe::prepare(&args.config, &args.source, &environment) {
+    let finding = match probe::prepare(&args.config, &args.source, environment) {
         Ok(prepared) => prepared.ask().await,
         Err(finding) => *finding,
     };
@@ -74,7 +74,7 @@ fn configured(args: WorkArgs) -> Result<WorkerConfig, Faults> {
         redis_url: args.redis_url.unwrap_or(services.redis_url),
         redis_prefix: services.redis_prefix,
         storage_url: args.storage_url.unwrap_or(services.storage_url),
-        secrets: Secrets::load(&probe::credentials_file(&args.config, &environment), &environment)?,
+        secrets: Secrets::load(&Secrets::file(&args.config, &environment), environment)?,
         concurrency: args.concurrency,
         lease: args.lease,
         grace: args.grace,

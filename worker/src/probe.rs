@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -26,8 +26,6 @@ use crate::{
     refine::Refiner,
 };
 
-/// The variable that names the credentials file.
-const CREDENTIALS: &str = "NSTORE_CREDENTIALS";
 /// No page takes longer here, whatever the source's own limits are.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -85,7 +83,7 @@ impl From<FailureClass> for Class {
 impl Class {
     fn hint(self) -> &'static str {
         match self {
-            Self::Config => "correct the source's file; `nstore config validate` names the line",
+            Self::Config => "correct the config; `nstore config validate` names file and line",
             Self::SecretMissing => "set it on this host, or probe on a host that has it",
             Self::Auth => "check the secret's value and what it may do at the source",
             Self::Unreachable => "check base_url, the network and whether the source is up",
@@ -93,11 +91,6 @@ impl Class {
             Self::Data => "compare an answer of the source with records.selector and the mapping",
         }
     }
-}
-
-/// The file that holds this host's secrets.
-pub fn credentials_file(dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
-    env(CREDENTIALS).map_or_else(|| dir.join("credentials.yaml"), PathBuf::from)
 }
 
 /// A source that may be asked.
@@ -111,21 +104,17 @@ pub struct Prepared {
 ///
 /// # Errors
 /// What is wrong before anything is asked.
-pub fn prepare(
-    dir: &Path,
-    name: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Prepared, Box<Finding>> {
+pub fn prepare(dir: &Path, name: &str, env: fn(&str) -> Option<String>) -> Result<Prepared, Box<Finding>> {
     let failed = |class: Class, message: String| Box::new(Finding::failed(name, class, message));
     let config = |faults: config::Faults| failed(Class::Config, faults.to_string().trim_end().to_owned());
-    let loaded = config::load(dir, &LoadOptions { env, timezone: None }).map_err(config)?;
+    let loaded = config::load(dir, &LoadOptions { env: &env, timezone: None }).map_err(config)?;
     let known = || loaded.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let found = name.parse().ok().and_then(|id| loaded.sources.get(&id));
     let Some(source) = found.cloned() else {
         let message = format!("no source `{name}` in {}: there are {}", dir.display(), known());
         return Err(failed(Class::Config, message));
     };
-    let secrets = Secrets::load(&credentials_file(dir, env), env).map_err(config)?;
+    let secrets = Secrets::load(&Secrets::file(dir, &env), env).map_err(config)?;
     let absent: Vec<String> = source
         .spec
         .secrets()
