@@ -1,0 +1,6 @@
+//! Workers against a real Redis, a storage and the simulator: what they store, what they report, how they end.
+
+mod endings;
+mod house;
+mod outcomes;
+mod probe;

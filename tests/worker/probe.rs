@@ -1,0 +1,54 @@
+//! `nstore-worker probe`: one look at a source from this host.
+
+use nstore_tests::{
+    context::{Exit, Process},
+    simulator::{
+        self, Options, Simulator,
+        faults::{Fault, FaultKind},
+    },
+};
+use serde_json::Value;
+
+use crate::house::{CONFIG, LIMIT};
+
+async fn probe(simulator: &Simulator, env: &[(&str, &str)]) -> (Exit, Value) {
+    let mut process =
+        Process::new("nstore-worker").args(["probe", "seller_orders", "--json", "--config", CONFIG]);
+    for (name, value) in simulator.env() {
+        process = process.env(&name, value);
+    }
+    for (name, value) in env {
+        process = process.env(name, value);
+    }
+    let exit = process.run(LIMIT).await;
+    let finding = serde_json::from_str(&exit.stdout).unwrap_or_else(|e| panic!("{e}: {exit:?}"));
+    (exit, finding)
+}
+
+#[tokio::test]
+async fn tells_what_it_found() {
+    let simulator = simulator::start(Options { exact: true, ..Options::default() }).await.unwrap();
+    let (exit, found) = probe(&simulator, &[]).await;
+    assert_eq!((exit.code, &found["ok"], &found["class"]), (Some(0), &true.into(), &Value::Null), "{found}");
+    assert!(found["records"].as_u64() > Some(0) && found["rejected"] == 0, "{found}");
+    assert_eq!(simulator.requests().len(), 1, "one page, no more");
+
+    let (exit, found) = probe(&simulator, &[("NSTORE_SECRET_SELLER_ORDERS_API_KEY", "")]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(1), &"secret_missing".into()), "{found}");
+
+    let wrong = "canary-3141592";
+    let (exit, found) = probe(&simulator, &[("NSTORE_SECRET_SELLER_ORDERS_API_KEY", wrong)]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(1), &"auth".into()), "{found}");
+    assert!(!exit.stdout.contains(wrong) && !exit.stderr.contains(wrong), "{exit:?}");
+
+    simulator.fault(Fault::new("seller_orders", FaultKind::Html));
+    let (exit, found) = probe(&simulator, &[]).await;
+    assert_eq!((exit.code, &found["ok"]), (Some(1), &false.into()), "{found}");
+
+    simulator.fault(Fault::new("seller_orders", FaultKind::RateLimit));
+    let (exit, found) = probe(&simulator, &[]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(1), &"rate_limited".into()), "{found}");
+
+    let (exit, found) = probe(&simulator, &[("SELLER_URL", "http://127.0.0.1:1")]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(4), &"unreachable".into()), "{found}");
+}
