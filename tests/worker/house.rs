@@ -1,5 +1,7 @@
 //! A Redis prefix, a storage and a simulator, with runs to work on and workers in this process or beside it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
 use std::{path::Path, time::Duration};
 
 use chrono::{Days, NaiveDate, Utc};
