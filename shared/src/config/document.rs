@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Fault,
+    check::value,
     fill::{self, Env},
     shape,
     tree::{self, Mistake, Node, Position, Value},
@@ -47,6 +48,11 @@ impl Document {
         Self { file: file.to_owned(), root, mistakes }
     }
 
+    /// False when the text was no YAML at all.
+    pub(super) fn is_yaml(&self) -> bool {
+        self.root.value != Value::Broken
+    }
+
     /// The tree.
     pub(super) fn root(&self) -> &Node {
         &self.root
@@ -66,7 +72,7 @@ impl Document {
     /// What the file holds, as far as its shape is right; the rest becomes faults.
     pub(super) fn read<T: DeserializeOwned + JsonSchema>(&mut self) -> Option<T> {
         let schema = schemars::schema_for!(T).to_value();
-        let (json, mistakes) = shape::fit(&schema, &self.root);
+        let (json, mistakes) = shape::fit(&schema, &self.root, value::check);
         self.mistakes.extend(mistakes);
         match serde_json::from_value(json?) {
             Ok(value) => Some(value),

@@ -11,7 +11,7 @@ use std::{
 pub use super::redact::redact;
 use super::{
     Fault, Faults,
-    check::source::valid_secret,
+    check::value,
     files, nearest,
     spec::SecretRef,
     tree::{self, Node, Position, Value},
@@ -151,7 +151,7 @@ fn credentials(file: &Path, text: &str) -> Result<BTreeMap<String, String>, Faul
     }
     for (name, at, value) in found {
         match value {
-            _ if !valid_secret(&name) => {
+            _ if value::secret(&name).is_err() => {
                 let hint = "lower-case words of a-z, 0-9 and `_`, with dots between them";
                 faults.push(fault(at, format!("`{name}` is no name of a secret"), hint));
             }
@@ -168,7 +168,7 @@ fn credentials(file: &Path, text: &str) -> Result<BTreeMap<String, String>, Faul
             }
         }
     }
-    if faults.is_empty() { Ok(values) } else { Err(Faults(faults)) }
+    super::all_or(faults, || values)
 }
 
 fn flatten(prefix: &str, node: &Node, found: &mut Vec<(String, Position, Option<String>)>) {
@@ -184,5 +184,88 @@ fn flatten(prefix: &str, node: &Node, found: &mut Vec<(String, Position, Option<
             found.push((prefix.to_owned(), node.at, Some(scalar.text.clone())));
         }
         Value::Scalar(_) | Value::List(_) | Value::Broken => found.push((prefix.to_owned(), node.at, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn file_of(text: &str, mode: u32) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("credentials.yaml");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        (dir, file)
+    }
+
+    fn faults(text: &str) -> String {
+        credentials(Path::new("credentials.yaml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_environment_is_stronger_than_the_file() {
+        let (_dir, file) = file_of("pay: { key_id: from-file, key_secret: 00123 }\nflat.name: x y\n", 0o600);
+        let env = |name: &str| (name == "NSTORE_SECRET_PAY_KEY_ID").then(|| "from-env".to_owned());
+        let secrets = Secrets::load(&file, env).unwrap();
+        let get = |name: &str| secrets.get(&SecretRef(name.into())).map(|secret| secret.expose().to_owned());
+        assert_eq!(get("pay.key_id").as_deref(), Some("from-env"));
+        assert_eq!(get("pay.key_secret").as_deref(), Some("00123"));
+        assert_eq!(get("flat.name").as_deref(), Some("x y"));
+        assert_eq!(get("pay"), None);
+        assert!(secrets.values().contains(&"from-env".to_owned()));
+        let shown = format!("{secrets:?}");
+        assert!(
+            shown.contains("pay.key_secret") && !shown.contains("00123") && !shown.contains("from-"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        for mode in [0o640, 0o604, 0o644, 0o620] {
+            let (_dir, file) = file_of("a: b\n", mode);
+            let report = Secrets::load(&file, |_| None).unwrap_err().to_string();
+            assert!(
+                report.contains(&format!("(mode {mode:03o})\n  chmod 600 {}", file.display())),
+                "{report}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_file_is_no_fault() {
+        assert!(Secrets::load(Path::new("no/such/file"), |_| None).unwrap().values().is_empty());
+        let named = |name: &str| (name == "NSTORE_CREDENTIALS").then(|| "/etc/x.yaml".to_owned());
+        assert_eq!(Secrets::file(Path::new("config"), &named), PathBuf::from("/etc/x.yaml"));
+        assert_eq!(Secrets::file(Path::new("config"), &|_| None), PathBuf::from("config/credentials.yaml"));
+    }
+
+    #[test]
+    fn faults_of_the_file_show_no_value() {
+        let text = "pay:\n  Key: hunter2\n  none:\n  list: [hunter2]\npay.none: x\nx.y: hunter2\nx: { y: hunter3 }\n\
+                    t: !hunter2\n";
+        insta::assert_snapshot!(faults(text), @r"
+        config: 6 problems
+
+        credentials.yaml:2:8: `pay.Key` is no name of a secret
+          lower-case words of a-z, 0-9 and `_`, with dots between them
+        credentials.yaml:3:7: secret `pay.none` has no value
+          key: 'value', in quotes if it holds # or :
+        credentials.yaml:4:9: secret `pay.list` has no value
+          key: 'value', in quotes if it holds # or :
+        credentials.yaml:7:9: secret `x.y` stands here twice
+          keep one of the two
+        credentials.yaml:8:12: YAML tags (`!…`) have no meaning here
+          remove it, or put the value in quotes
+        credentials.yaml:8:12: secret `t` has no value
+          key: 'value', in quotes if it holds # or :
+        ");
+        for text in ["a: *hunter2", "a: 'hunter2", "hunter2", "[hunter2]", "a: @hunter2"] {
+            let report = faults(text);
+            assert!(!report.contains("hunter2"), "{report}");
+        }
     }
 }

@@ -6,19 +6,27 @@
 use serde_json::{Map, Value as Json};
 
 use super::{
+    document::Wrong,
     nearest,
     tree::{Key, Meaning, Mistake, Node, Position, Scalar, Value},
 };
 
+/// What a text means, and what is wrong with it.
+pub(super) type Means = fn(&str, &str) -> Result<(), Wrong>;
+
 /// The JSON of `node` as far as it fits `schema`, and all that does not.
-pub(super) fn fit(schema: &Json, node: &Node) -> (Option<Json>, Vec<Mistake>) {
-    let mut walk = Walk { root: schema, path: Vec::new(), mistakes: Vec::new() };
+///
+/// `means` judges texts by the `x-means` of their schema. What is of the right type but means nothing, or is out
+/// of range, comes out as well: it hides no other fault.
+pub(super) fn fit(schema: &Json, node: &Node, means: Means) -> (Option<Json>, Vec<Mistake>) {
+    let mut walk = Walk { root: schema, means, path: Vec::new(), mistakes: Vec::new() };
     let json = walk.value(schema, node);
     (json, walk.mistakes)
 }
 
 struct Walk<'a> {
     root: &'a Json,
+    means: Means,
     path: Vec<String>,
     mistakes: Vec<Mistake>,
 }
@@ -152,7 +160,7 @@ impl<'a> Walk<'a> {
             Meaning::Bool(_) | Meaning::Number(_) if !(scalar.filled || text && other) => {
                 self.wrong_type(schema, node)
             }
-            _ if text => Some(Json::String(scalar.text.clone())),
+            _ if text => Some(self.text(schema, node, &scalar.text)),
             _ => self.wrong_type(schema, node),
         }
     }
@@ -164,8 +172,8 @@ impl<'a> Walk<'a> {
             _ => None,
         };
         let (least, most) = (bound("minimum").unwrap_or(0), bound("maximum").or(by_format));
-        let fits = number.as_u64().is_some_and(|n| n >= least && most.is_none_or(|most| n <= most));
-        if fits {
+        let value = number.as_u64();
+        if value.is_some_and(|n| n >= least && most.is_none_or(|most| n <= most)) {
             return Some(Json::Number(number));
         }
         let range = match most {
@@ -174,7 +182,15 @@ impl<'a> Walk<'a> {
             None => format!("a whole number of at least {least}"),
         };
         self.mistake(node.at, format!("{} must be {range}, not {number}", self.name()), None);
-        None
+        value.filter(|n| by_format.is_none_or(|most| *n <= most)).map(Json::from)
+    }
+
+    fn text(&mut self, schema: &Json, node: &Node, text: &str) -> Json {
+        let means = schema.get("x-means").and_then(Json::as_str);
+        if let Some(Err(Wrong { message, hint })) = means.map(|means| (self.means)(means, text)) {
+            self.mistake(node.at, message, hint);
+        }
+        Json::String(text.to_owned())
     }
 
     fn choice(&mut self, allowed: &[&str], node: &Node) -> Option<Json> {

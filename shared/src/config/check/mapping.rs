@@ -15,7 +15,7 @@ const MOST_COLUMNS: usize = 1600;
 pub(crate) fn contract(doc: &mut Document, raw: &raw::MappingFile) -> Contract {
     let table = table(doc, &raw.table);
     let allow = &raw.rejects.allow.0;
-    let rejects = doc.take(&["rejects", "allow"], value::reject_limit(allow), RejectLimit::Rows(0));
+    let rejects = value::reject_limit(allow).unwrap_or(RejectLimit::Rows(0));
     let columns = columns(doc, raw);
     let contract = Contract {
         table,
@@ -36,7 +36,8 @@ fn table(doc: &mut Document, name: &str) -> String {
             format!("write `table: {rest}`; the schema `{schema}` belongs into pipeline.yaml under postgres");
         doc.fault(&["table"], "a table is named without its schema", Some(hint));
     }
-    doc.take(&["table"], value::identifier("table", name), String::new())
+    doc.take(&["table"], value::identifier("table", name), ());
+    name.to_owned()
 }
 
 fn columns(doc: &mut Document, raw: &raw::MappingFile) -> Vec<Column> {
@@ -56,14 +57,13 @@ fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry) -> Column {
         let hint = format!("rename it, and say `from: {name}`");
         doc.fault_at_key(&place, format!("every table has a system column `{name}` already"), Some(hint));
     }
-    let kind = doc.take(&["columns", name, "type"], value::column_type(&raw.kind), ColumnType::Text);
+    let kind = value::column_type(&raw.kind).unwrap_or(ColumnType::Text);
     let from = match &raw.from {
-        Some(path) => doc.take(&["columns", name, "from"], value::dotted(path), vec![]),
+        Some(path) => value::dotted(path).unwrap_or_default(),
         None => vec![name.to_owned()],
     };
     let place = ["columns", name, "format"];
-    let format =
-        raw.format.as_ref().and_then(|text| doc.take(&place, value::record_format(text).map(Some), None));
+    let format = raw.format.as_ref().and_then(|text| value::record_format(text).ok());
     let dated = matches!(kind, ColumnType::Date | ColumnType::Timestamptz);
     if raw.format.is_some() && !dated && doc.clean(&["columns", name]) {
         let hint = "remove it, or give the column one of these types".to_owned();

@@ -1,9 +1,10 @@
 //! The rules behind the shape: what the words of the files mean together. Pure.
 //!
-//! - [`value`]: texts that mean a duration, a size, a zone, a type, a place in a body
+//! - [`value`], [`address`]: what a text means by itself: a duration, a zone, a type, a place, an address
 //! - [`pipeline`], [`source`], [`window`], [`mapping`]: one file each
 //! - [`whole`]: what files say about each other
 
+mod address;
 pub(super) mod mapping;
 pub(super) mod pipeline;
 pub(super) mod source;

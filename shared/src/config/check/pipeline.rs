@@ -38,7 +38,7 @@ struct Setting {
     variable: Option<&'static str>,
     default: &'static str,
     in_file: fn(&PipelineFile) -> Option<String>,
-    rule: fn(&str) -> Result<String, Wrong>,
+    rule: &'static str,
 }
 
 const SETTINGS: [Setting; 5] = [
@@ -47,73 +47,37 @@ const SETTINGS: [Setting; 5] = [
         variable: Some("NSTORE_REDIS_URL"),
         default: "redis://127.0.0.1:6379",
         in_file: |raw| raw.redis.as_ref()?.url.clone(),
-        rule: redis_url,
+        rule: "redis url",
     },
     Setting {
         path: ["redis", "prefix"],
         variable: Some("NSTORE_REDIS_PREFIX"),
         default: "nstore",
         in_file: |raw| raw.redis.as_ref()?.prefix.clone(),
-        rule: redis_prefix,
+        rule: "redis prefix",
     },
     Setting {
         path: ["postgres", "url"],
         variable: Some("NSTORE_POSTGRES_URL"),
         default: "postgresql://127.0.0.1/nstore",
         in_file: |raw| raw.postgres.as_ref()?.url.clone(),
-        rule: postgres_url,
+        rule: "postgres url",
     },
     Setting {
         path: ["postgres", "schema"],
         variable: None,
         default: "public",
         in_file: |raw| raw.postgres.as_ref()?.schema.clone(),
-        rule: |text| value::identifier("schema", text),
+        rule: "schema",
     },
     Setting {
         path: ["storage", "url"],
         variable: Some("NSTORE_STORAGE_URL"),
         default: "file:./storage",
         in_file: |raw| raw.storage.as_ref()?.url.clone(),
-        rule: storage_url,
+        rule: "storage url",
     },
 ];
-
-/// Addresses hold passwords, so no message shows one.
-fn address(text: &str, what: &str, schemes: &[&str], example: &str) -> Result<String, Wrong> {
-    let right = schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-    if right {
-        return Ok(text.to_owned());
-    }
-    Err(Wrong::new(
-        format!("the address of {what} must start with {}", schemes.join(" or ")),
-        format!("as in {example}"),
-    ))
-}
-
-fn redis_url(text: &str) -> Result<String, Wrong> {
-    let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
-    address(text, "Redis", &schemes, "redis://127.0.0.1:6379")
-}
-
-fn postgres_url(text: &str) -> Result<String, Wrong> {
-    address(text, "Postgres", &["postgresql://", "postgres://"], "postgresql://user@127.0.0.1/nstore")
-}
-
-fn storage_url(text: &str) -> Result<String, Wrong> {
-    address(text, "the storage", &["file:"], "file:./storage")
-}
-
-fn redis_prefix(text: &str) -> Result<String, Wrong> {
-    let valid = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
-    if (1..=100).contains(&text.len()) && text.bytes().all(valid) {
-        return Ok(text.to_owned());
-    }
-    Err(Wrong::new(
-        format!("`{text}` cannot start keys"),
-        "1 to 100 of the characters A-Z, a-z, 0-9, `_`, `.`, `:`, `-`",
-    ))
-}
 
 /// Reads the whole of `pipeline.yaml`; what is wrong is left in the document and in `faults`.
 pub(crate) fn pipeline(doc: &mut Document, env: Env<'_>) -> Pipeline {
@@ -128,7 +92,7 @@ pub(crate) fn pipeline(doc: &mut Document, env: Env<'_>) -> Pipeline {
     let workers = defaults.as_ref().and_then(|defaults| defaults.parallel_workers);
     let zone = defaults
         .and_then(|defaults| defaults.timezone)
-        .map(|text| doc.take(&["defaults", "timezone"], value::zone(&text), Tz::Asia__Kolkata));
+        .map(|text| value::zone(&text).unwrap_or(Tz::Asia__Kolkata));
     Pipeline {
         services,
         services_from,
@@ -162,15 +126,13 @@ fn resolve(
     let by_env =
         setting.variable.and_then(|variable| Some((variable, env(variable).filter(|v| !v.is_empty())?)));
     if let Some((variable, text)) = by_env {
-        if let Err(Wrong { message, hint }) = (setting.rule)(&text) {
+        if let Err(Wrong { message, hint }) = value::check(setting.rule, &text) {
             faults.push(Fault { file: PathBuf::from(variable), at: None, message, hint });
         }
         return (text, variable.to_owned());
     }
     match raw.and_then(setting.in_file) {
-        Some(text) => {
-            (doc.take(&setting.path, (setting.rule)(&text), String::new()), doc.origin(&setting.path))
-        }
+        Some(text) => (text, doc.origin(&setting.path)),
         None => (setting.default.to_owned(), "default".to_owned()),
     }
 }

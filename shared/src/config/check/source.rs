@@ -35,6 +35,8 @@ pub(crate) struct Draft {
     pub(crate) said: Option<Said>,
     /// The name of its mapping; known even when much else is wrong.
     pub(crate) mapping: String,
+    /// It is a file that this version reads.
+    pub(crate) known: bool,
 }
 
 /// What a source file says, its rules checked.
@@ -52,9 +54,10 @@ pub(crate) struct Said {
 pub(crate) fn draft(id: SourceId, mut doc: Document, zone: Tz) -> Draft {
     let named = doc.root().get("mapping").and_then(|node| node.text()).filter(|name| !name.is_empty());
     let mapping = named.unwrap_or(id.as_str()).to_owned();
-    let raw = if of_this_version(&mut doc) { doc.read::<raw::SourceFile>() } else { None };
+    let known = of_this_version(&mut doc);
+    let raw = if known { doc.read::<raw::SourceFile>() } else { None };
     let said = raw.map(|raw| said(&mut doc, &raw, zone));
-    Draft { id, doc, said, mapping }
+    Draft { id, said, mapping, known: known && doc.is_yaml(), doc }
 }
 
 /// `type: ui`, `type: api` and `kind: browser` are what users know, so they get a word of their own.
@@ -63,7 +66,8 @@ fn of_this_version(doc: &mut Document) -> bool {
     let (kind, old) = (word("kind"), word("type"));
     if doc.has(&["type"]) {
         let meant = if old == "ui" || old == "browser" { "browser" } else { "api" };
-        doc.fault_at_key(&["type"], "unknown key `type`", Some(format!("write `kind: {meant}`")));
+        let only = if meant == "api" { "" } else { "; this version extracts `api` sources only" };
+        doc.fault_at_key(&["type"], "unknown key `type`", Some(format!("write `kind: {meant}`{only}")));
         doc.rename("type", "kind", meant);
         return meant == "api";
     }
@@ -84,10 +88,10 @@ fn of_this_version(doc: &mut Document) -> bool {
 
 fn said(doc: &mut Document, raw: &raw::SourceFile, zone: Tz) -> Said {
     let days = raw.chunk_days.map(|days| days.0);
-    let zone = raw.timezone.as_ref().map_or(zone, |text| doc.take(&["timezone"], value::zone(text), zone));
+    let zone = raw.timezone.as_ref().map_or(zone, |text| value::zone(text).unwrap_or(zone));
     let chunk_backoff = backoff(doc, "chunk_retry", &raw.chunk_retry.base, &raw.chunk_retry.ceiling);
     let extract = ExtractSpec::Api(Box::new(api(doc, raw)));
-    let secrets = raw.auth.as_ref().map(|auth| secrets(doc, auth)).unwrap_or_default();
+    let secrets = raw.auth.as_ref().map(secrets).unwrap_or_default();
     Said {
         chunk_days: pipeline::origin(doc, &["chunk_days"], days, CHUNK_DAYS),
         execution: pipeline::origin(doc, &["execution"], raw.execution.map(pipeline::mode), None),
@@ -112,43 +116,39 @@ fn api(doc: &mut Document, raw: &raw::SourceFile) -> ApiSpec {
     let window = window::window(doc, &raw.window);
     let paginator = paginator(doc, &raw.paginator);
     window::parameters(doc, &window, &request.params, &paginator, &auth);
-    let selector = raw.records.selector.clone();
-    if !selector.is_empty() {
-        doc.take(&["records", "selector"], value::dotted(&selector), vec![]);
-    }
     let retry = RequestRetry {
         attempts: raw.retry.attempts,
         backoff: backoff(doc, "retry", &raw.retry.base, &raw.retry.ceiling),
     };
     ApiSpec {
-        base_url: doc.take(&["base_url"], value::base_url(&raw.base_url), String::new()),
+        base_url: raw.base_url.clone(),
         auth,
         request,
         window,
         paginator,
-        records: Records { selector },
+        records: Records { selector: raw.records.selector.clone() },
         retry,
-        limits: limits(doc, raw),
+        limits: limits(raw),
     }
 }
 
-fn limits(doc: &mut Document, raw: &raw::SourceFile) -> RequestLimits {
-    let mut timeout = |name: &str, text: &DurationText| {
-        doc.take(&["timeouts", name], value::some_time(&text.0), Duration::from_secs(1))
-    };
-    let timeouts = &raw.timeouts;
+/// The meaning of a text whose fault, if it has one, is told already.
+fn time(text: &DurationText) -> Duration {
+    value::duration(&text.0).unwrap_or_default()
+}
+
+fn limits(raw: &raw::SourceFile) -> RequestLimits {
     RequestLimits {
-        connect_timeout: timeout("connect", &timeouts.connect),
-        read_timeout: timeout("read", &timeouts.read),
-        total_timeout: timeout("total", &timeouts.total),
-        max_body_bytes: doc.take(&["limits", "max_body"], value::size(&raw.limits.max_body.0), 1),
+        connect_timeout: time(&raw.timeouts.connect),
+        read_timeout: time(&raw.timeouts.read),
+        total_timeout: time(&raw.timeouts.total),
+        max_body_bytes: value::size(&raw.limits.max_body.0).unwrap_or_default(),
         max_pages: raw.limits.max_pages,
     }
 }
 
 fn backoff(doc: &mut Document, section: &str, base: &DurationText, ceiling: &DurationText) -> Backoff {
-    let base = doc.take(&[section, "base"], value::duration(&base.0), Duration::ZERO);
-    let ceiling = doc.take(&[section, "ceiling"], value::duration(&ceiling.0), Duration::ZERO);
+    let (base, ceiling) = (time(base), time(ceiling));
     if base > ceiling && doc.clean(&[section]) {
         let hint = "no wait is longer than the ceiling: raise it, or lower the base".to_owned();
         doc.fault(&[section], format!("the base of `{section}` is above its ceiling"), Some(hint));
@@ -173,31 +173,16 @@ fn auth(doc: &mut Document, raw: Option<&raw::Auth>) -> Auth {
     }
 }
 
-/// Checks the names of the secrets and says where they stand.
-fn secrets(doc: &mut Document, auth: &raw::Auth) -> Vec<(SecretRef, Vec<String>)> {
+/// The secrets and the places that name them.
+fn secrets(auth: &raw::Auth) -> Vec<(SecretRef, Vec<String>)> {
     let uses: Vec<(&str, &SecretName)> = match auth {
         raw::Auth::None {} => vec![],
         raw::Auth::Basic { username, password } => vec![("username", username), ("password", password)],
         raw::Auth::Bearer { token } => vec![("token", token)],
         raw::Auth::ApiKey { key, .. } => vec![("key", key)],
     };
-    let mut found = Vec::new();
-    for (part, SecretName { secret }) in uses {
-        let path = ["auth", part, "secret"];
-        if !valid_secret(secret) {
-            let hint =
-                "lower-case words with dots between them, such as razorpay.key_id; never the value itself";
-            doc.fault(&path, "this is no name of a secret", Some(hint.to_owned()));
-        }
-        found.push((SecretRef(secret.clone()), path.map(str::to_owned).to_vec()));
-    }
-    found
-}
-
-/// Words of `[a-z0-9_]` with dots between them.
-pub(crate) fn valid_secret(name: &str) -> bool {
-    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    name.len() <= 200 && name.split('.').all(|part| !part.is_empty() && part.bytes().all(word))
+    let place = |part: &str| ["auth", part, "secret"].map(str::to_owned).to_vec();
+    uses.into_iter().map(|(part, name)| (SecretRef(name.secret.clone()), place(part))).collect()
 }
 
 fn header_name(name: &str) -> Result<(), Wrong> {
@@ -246,12 +231,6 @@ fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str, names: &[&str]) {
 }
 
 fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
-    let mut path = |name: &str, text: &Option<String>| {
-        if let Some(text) = text {
-            doc.take(&["paginator", name], value::dotted(text), vec![]);
-        }
-        text.clone()
-    };
     match raw {
         raw::Paginator::None {} => Paginator::None,
         raw::Paginator::PageNumber {
@@ -267,9 +246,9 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
             start_page: *start_page,
             size_param: size_param.clone(),
             size: *size,
-            total_pages_path: path("total_pages_path", total_pages_path),
-            total_path: path("total_path", total_path),
-            has_more_path: path("has_more_path", has_more_path),
+            total_pages_path: total_pages_path.clone(),
+            total_path: total_path.clone(),
+            has_more_path: has_more_path.clone(),
         },
         raw::Paginator::Offset { offset_param, limit_param, limit, start, total_path, has_more_path } => {
             Paginator::Offset {
@@ -277,14 +256,11 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
                 limit_param: limit_param.clone(),
                 limit: *limit,
                 start: *start,
-                total_path: path("total_path", total_path),
-                has_more_path: path("has_more_path", has_more_path),
+                total_path: total_path.clone(),
+                has_more_path: has_more_path.clone(),
             }
         }
         raw::Paginator::Cursor { cursor_path, param, limit_param, limit, has_more_path, total_path } => {
-            path("cursor_path", &Some(cursor_path.clone()));
-            let (has_more_path, total_path) =
-                (path("has_more_path", has_more_path), path("total_path", total_path));
             if limit_param.is_some() && limit.is_none() && doc.clean(&["paginator"]) {
                 let hint = "add `limit`, the records per page".to_owned();
                 doc.fault(&["paginator", "limit_param"], "`limit_param` without `limit`", Some(hint));
@@ -294,8 +270,8 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
                 param: param.clone(),
                 limit_param: limit_param.clone(),
                 limit: *limit,
-                has_more_path,
-                total_path,
+                has_more_path: has_more_path.clone(),
+                total_path: total_path.clone(),
             }
         }
     }

@@ -8,6 +8,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
+use super::address;
 use crate::{
     config::{document::Wrong, nearest, spec::TimeFormat},
     contract::{ColumnType, RejectLimit},
@@ -173,6 +174,11 @@ pub(crate) fn column_type(text: &str) -> Result<ColumnType, Wrong> {
         "date" => Ok(ColumnType::Date),
         "timestamptz" => Ok(ColumnType::Timestamptz),
         "jsonb" => Ok(ColumnType::Jsonb),
+        // a comma ends a value within braces
+        other if other.starts_with("numeric(") && !other.contains([')', ',']) => Err(Wrong::new(
+            format!("`{text}` is cut off at its comma"),
+            "within { } put it in quotes: type: 'numeric(12,2)'",
+        )),
         other => match other.strip_prefix("numeric(").and_then(|rest| rest.strip_suffix(')')) {
             Some(inside) => numeric(text, inside),
             None => Err(unknown_type(text)),
@@ -219,8 +225,18 @@ pub(crate) fn dotted(text: &str) -> Result<Vec<String>, Wrong> {
     Ok(keys)
 }
 
+/// Words of `[a-z0-9_]` with dots between them.
+pub(crate) fn secret(name: &str) -> Result<(), Wrong> {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if name.len() <= 200 && name.split('.').all(|part| !part.is_empty() && part.bytes().all(word)) {
+        return Ok(());
+    }
+    let hint = "lower-case words with dots between them, such as razorpay.key_id; never the value itself";
+    Err(Wrong::new("this is no name of a secret", hint))
+}
+
 /// A name in Postgres; `what` says of which thing.
-pub(crate) fn identifier(what: &str, text: &str) -> Result<String, Wrong> {
+pub(crate) fn identifier(what: &str, text: &str) -> Result<(), Wrong> {
     if text.is_empty() {
         return Err(Wrong::new(format!("the name of a {what} is empty"), "give it a name"));
     }
@@ -231,38 +247,27 @@ pub(crate) fn identifier(what: &str, text: &str) -> Result<String, Wrong> {
     if text.chars().any(char::is_control) {
         return Err(Wrong::new(format!("the {what} name {text:?} holds a control character"), "remove it"));
     }
-    Ok(text.to_owned())
+    Ok(())
 }
 
-/// An http or https address without user, query or fragment.
-pub(crate) fn base_url(text: &str) -> Result<String, Wrong> {
-    let wrong = |message: &str, hint: &str| Err(Wrong::new(format!("`base_url` {message}"), hint));
-    let example = "as in https://api.example.org";
-    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
-        return wrong("must start with http:// or https://", example);
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return wrong("must hold no user and no password", "use `auth` with `{ secret: … }`");
+/// Holds a text against what its schema says that it means (`x-means`).
+pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
+    match means {
+        "duration" => duration(text).map(drop),
+        "time above zero" => some_time(text).map(drop),
+        "size" => size(text).map(drop),
+        "zone" => zone(text).map(drop),
+        "reject limit" => reject_limit(text).map(drop),
+        "time format" => time_format(text).map(drop),
+        "record format" => record_format(text).map(drop),
+        "column type" => column_type(text).map(drop),
+        "path" => dotted(text).map(drop),
+        "path or nothing" if text.is_empty() => Ok(()),
+        "path or nothing" => dotted(text).map(drop),
+        "schema" => identifier("schema", text),
+        "secret" => secret(text),
+        other => address::check(other, text),
     }
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let valid = |c: char| c.is_alphanumeric() || "-._~[]:".contains(c);
-    if host.is_empty() || !host.chars().all(valid) {
-        return wrong("names no host", example);
-    }
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return wrong("has no valid port", "as in http://127.0.0.1:8080");
-    }
-    if rest.contains(['?', '#']) {
-        return wrong("must end before `?` and `#`", "put parameters into `request.params`");
-    }
-    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        return wrong("holds white space", example);
-    }
-    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -318,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn names_zones_limits_and_addresses() {
+    fn names_zones_and_limits() {
         assert!(identifier("column", &"x".repeat(63)).is_ok());
         assert!(identifier("column", &"é".repeat(32)).is_err());
         assert!(identifier("column", "").is_err());
@@ -327,21 +332,6 @@ mod tests {
         assert_eq!(reject_limit("10").unwrap(), RejectLimit::Rows(10));
         for bad in ["-1", "101%", "x", "%", "NaN%"] {
             assert!(reject_limit(bad).is_err(), "{bad}");
-        }
-        for good in ["https://api.example.org", "http://127.0.0.1:8080/v1", "http://[::1]:80", "http://[::1]"]
-        {
-            assert!(base_url(good).is_ok(), "{good}");
-        }
-        for bad in [
-            "api.example.org",
-            "ftp://x",
-            "https://",
-            "https://a b",
-            "https://u:p@x",
-            "https://x?y=1",
-            "http://x:99999",
-        ] {
-            assert!(base_url(bad).is_err(), "{bad}");
         }
     }
 }

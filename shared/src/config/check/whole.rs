@@ -47,7 +47,7 @@ pub(crate) fn join(
     let mut whole = Whole::default();
     let mut missing = BTreeSet::new();
     for draft in drafts.iter_mut() {
-        if !mappings.contains_key(&draft.mapping) {
+        if draft.known && !mappings.contains_key(&draft.mapping) {
             missing_mapping(draft, mappings, &mut missing);
         }
         let contract = mappings.get(&draft.mapping).and_then(|mapping| mapping.contract.as_ref());

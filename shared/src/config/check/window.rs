@@ -13,10 +13,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// The window, with its rules checked.
 pub(crate) fn window(doc: &mut Document, raw: &raw::Window) -> Window {
-    let format = doc.take(&["window", "format"], value::time_format(&raw.format), TimeFormat::Date);
-    let granularity = raw.granularity.as_ref().map_or(Duration::ZERO, |text| {
-        doc.take(&["window", "granularity"], value::duration(&text.0), Duration::ZERO)
-    });
+    let format = value::time_format(&raw.format).unwrap_or(TimeFormat::Date);
+    let granularity = raw.granularity.as_ref().map(|text| value::duration(&text.0).unwrap_or_default());
+    let granularity = granularity.unwrap_or_default();
     if doc.clean(&["window"]) {
         both_ends(doc, &raw.params);
         granularity_fits(doc, raw.bounds, &format, granularity);

@@ -34,6 +34,7 @@ pub(crate) struct MappingFile {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Rejects {
     /// A number of rows, or a share of all rows such as `0.1%`.
+    #[schemars(extend("x-means" = "reject limit"))]
     pub(crate) allow: Amount,
 }
 
@@ -49,10 +50,13 @@ impl Default for Rejects {
 pub(crate) struct ColumnEntry {
     /// `text`, `bigint`, `numeric(p,s)`, `double`, `boolean`, `date`, `timestamptz` or `jsonb`.
     #[serde(rename = "type")]
+    #[schemars(extend("x-means" = "column type"))]
     pub(crate) kind: String,
     /// The record's field, as a dotted path; the column's name unless said.
+    #[schemars(extend("x-means" = "path"))]
     pub(crate) from: Option<String>,
     /// How a date or time is written: `epoch_s`, `epoch_ms`, `date`, `iso8601` or a strftime pattern.
+    #[schemars(extend("x-means" = "record format"))]
     pub(crate) format: Option<String>,
     /// A row without a value is rejected.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! What the files may hold, word for word: from here come the JSON Schemas, and by them the files are read.
 //!
-//! Durations, sizes, zones and the like stay text here; `check` gives them their meaning.
+//! Durations, sizes, zones and the like stay text here. `x-means` in a schema says what a text means, and
+//! `check::value` holds it against that.
 
 use std::borrow::Cow;
 
@@ -58,7 +59,7 @@ impl JsonSchema for DurationText {
         "Duration".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["500ms", "15s", "5m", "1d"] })
+        json_schema!({ "type": "string", "x-means": "duration", "examples": ["500ms", "15s", "5m", "1d"] })
     }
 }
 
@@ -68,6 +69,6 @@ impl JsonSchema for DurationText {
 #[schemars(extend("x-secret" = true))]
 pub(crate) struct SecretName {
     /// Its name, such as `razorpay.key_id`.
-    #[schemars(extend("pattern" = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$"))]
+    #[schemars(extend("x-means" = "secret", "pattern" = "^[a-z0-9_]+(\\.[a-z0-9_]+)*$"))]
     pub(crate) secret: String,
 }

@@ -44,8 +44,10 @@ pub(crate) struct ChunkDays(#[schemars(range(min = 1, max = 366))] pub(crate) u3
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redis {
     /// `redis://…` or `rediss://…`; `NSTORE_REDIS_URL` is stronger.
+    #[schemars(extend("x-means" = "redis url"))]
     pub(crate) url: Option<String>,
     /// What all keys start with, `nstore` unless said; `NSTORE_REDIS_PREFIX` is stronger.
+    #[schemars(extend("x-means" = "redis prefix"))]
     pub(crate) prefix: Option<String>,
 }
 
@@ -54,8 +56,10 @@ pub(crate) struct Redis {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Postgres {
     /// `postgresql://…`; `NSTORE_POSTGRES_URL` is stronger.
+    #[schemars(extend("x-means" = "postgres url"))]
     pub(crate) url: Option<String>,
     /// The schema of the target tables, `public` unless said.
+    #[schemars(extend("x-means" = "schema"))]
     pub(crate) schema: Option<String>,
 }
 
@@ -64,6 +68,7 @@ pub(crate) struct Postgres {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storage {
     /// `file:…`, relative to the current directory; `NSTORE_STORAGE_URL` is stronger.
+    #[schemars(extend("x-means" = "storage url"))]
     pub(crate) url: Option<String>,
 }
 
@@ -75,5 +80,6 @@ pub(crate) struct Defaults {
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) parallel_workers: Option<u32>,
     /// The zone of sources that declare none, `Asia/Kolkata` unless said.
+    #[schemars(extend("x-means" = "zone"))]
     pub(crate) timezone: Option<String>,
 }

@@ -25,6 +25,7 @@ pub(crate) struct SourceFile {
     /// What a load does to the rows that the table holds already.
     pub(crate) upload: Option<Upload>,
     /// The IANA zone in which its days are counted, such as `Asia/Kolkata`.
+    #[schemars(extend("x-means" = "zone"))]
     pub(crate) timezone: Option<String>,
     /// The API minds its limits: `execution: auto` means sequential.
     #[serde(default)]
@@ -43,6 +44,7 @@ pub(crate) struct SourceFile {
     #[serde(default)]
     pub(crate) on_discard: OnDiscard,
     /// Scheme, host and perhaps a path: `https://api.razorpay.com`.
+    #[schemars(extend("x-means" = "base url"))]
     pub(crate) base_url: String,
     /// How a request proves who asks.
     pub(crate) auth: Option<Auth>,
@@ -163,6 +165,7 @@ pub(crate) struct Window {
     /// Which query parameter carries which bound: `{ from: start, to: end }`.
     pub(crate) params: BTreeMap<String, WindowBound>,
     /// How a bound is written: `epoch_s`, `epoch_ms`, `date`, `iso8601` or a strftime pattern.
+    #[schemars(extend("x-means" = "time format"))]
     pub(crate) format: String,
     /// What the API means by its two parameters.
     pub(crate) bounds: Bounds,
@@ -189,10 +192,13 @@ pub(crate) enum Paginator {
         #[schemars(range(min = 1))]
         size: u64,
         /// Where the body says how many pages there are.
+        #[schemars(extend("x-means" = "path"))]
         total_pages_path: Option<String>,
         /// Where the body says how many records there are in all.
+        #[schemars(extend("x-means" = "path"))]
         total_path: Option<String>,
         /// Where the body says whether another page follows.
+        #[schemars(extend("x-means" = "path"))]
         has_more_path: Option<String>,
     },
     /// Records are skipped (limit and offset, count and skip).
@@ -208,13 +214,16 @@ pub(crate) enum Paginator {
         #[serde(default)]
         start: u64,
         /// Where the body says how many records there are in all.
+        #[schemars(extend("x-means" = "path"))]
         total_path: Option<String>,
         /// Where the body says whether another page follows.
+        #[schemars(extend("x-means" = "path"))]
         has_more_path: Option<String>,
     },
     /// Each page names the next.
     Cursor {
         /// Where the body names the next page; null or absent on the last.
+        #[schemars(extend("x-means" = "path"))]
         cursor_path: String,
         /// The parameter that carries it back.
         param: String,
@@ -224,8 +233,10 @@ pub(crate) enum Paginator {
         #[schemars(range(min = 1))]
         limit: Option<u64>,
         /// Where the body says whether another page follows.
+        #[schemars(extend("x-means" = "path"))]
         has_more_path: Option<String>,
         /// Where the body says how many records there are in all.
+        #[schemars(extend("x-means" = "path"))]
         total_path: Option<String>,
     },
 }
@@ -240,6 +251,7 @@ fn one() -> u64 {
 pub(crate) struct Records {
     /// Dotted path of the array, such as `data.items`; empty when the page is the array.
     #[serde(default)]
+    #[schemars(extend("x-means" = "path or nothing"))]
     pub(crate) selector: String,
 }
 
@@ -283,10 +295,13 @@ impl Default for Retry {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Timeouts {
     /// To connect.
+    #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) connect: DurationText,
     /// Between two pieces of a body.
+    #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) read: DurationText,
     /// For the whole request.
+    #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) total: DurationText,
 }
 
@@ -302,6 +317,7 @@ impl Default for Timeouts {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// Of one decompressed body: bytes, or a size such as `64MiB`.
+    #[schemars(extend("x-means" = "size"))]
     pub(crate) max_body: Amount,
     /// Pages of one chunk.
     #[schemars(range(min = 1))]

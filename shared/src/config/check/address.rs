@@ -1,0 +1,119 @@
+//! Addresses of services and APIs. They may hold passwords, so no message shows one. Pure.
+
+use crate::config::document::Wrong;
+
+/// Holds an address against the rule of that name.
+pub(crate) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
+    match rule {
+        "redis url" => {
+            let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
+            service(text, "Redis", &schemes, "redis://127.0.0.1:6379")
+        }
+        "redis prefix" => redis_prefix(text),
+        "postgres url" => {
+            let schemes = ["postgresql://", "postgres://"];
+            service(text, "Postgres", &schemes, "postgresql://user@127.0.0.1/nstore")
+        }
+        "storage url" => service(text, "the storage", &["file:"], "file:./storage"),
+        "base url" => base_url(text),
+        _ => Ok(()),
+    }
+}
+
+fn service(text: &str, what: &str, schemes: &[&str], example: &str) -> Result<(), Wrong> {
+    let right = schemes.iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if right {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("the address of {what} must start with {}", schemes.join(" or ")),
+        format!("as in {example}"),
+    ))
+}
+
+fn redis_prefix(text: &str) -> Result<(), Wrong> {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
+    if (1..=100).contains(&text.len()) && text.bytes().all(valid) {
+        return Ok(());
+    }
+    Err(Wrong::new(
+        format!("`{text}` cannot start keys"),
+        "1 to 100 of the characters A-Z, a-z, 0-9, `_`, `.`, `:`, `-`",
+    ))
+}
+
+/// An http or https address without user, query or fragment.
+fn base_url(text: &str) -> Result<(), Wrong> {
+    let wrong = |message: &str, hint: &str| Err(Wrong::new(format!("`base_url` {message}"), hint));
+    let example = "as in https://api.example.org";
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return wrong("must start with http:// or https://", example);
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return wrong("must hold no user and no password", "use `auth` with `{ secret: … }`");
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let valid = |c: char| c.is_alphanumeric() || "-._~[]:".contains(c);
+    if host.is_empty() || !host.chars().all(valid) {
+        return wrong("names no host", example);
+    }
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return wrong("has no valid port", "as in http://127.0.0.1:8080");
+    }
+    if rest.contains(['?', '#']) {
+        return wrong("must end before `?` and `#`", "put parameters into `request.params`");
+    }
+    if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return wrong("holds white space", example);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_urls() {
+        for good in ["https://api.example.org", "http://127.0.0.1:8080/v1", "http://[::1]:80", "http://[::1]"]
+        {
+            assert!(base_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "api.example.org",
+            "ftp://x",
+            "https://",
+            "https://a b",
+            "https://u:p@x",
+            "https://x?y=1",
+            "http://x:99999",
+        ] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn services() {
+        assert!(check("redis url", "redis://:pass@host").is_ok());
+        assert!(check("postgres url", "postgresql://host/db").is_ok());
+        for (rule, bad) in [
+            ("redis url", "redis://"),
+            ("redis url", "http://:pass@host"),
+            ("postgres url", "host=x password=hunter2"),
+            ("storage url", "s3://bucket"),
+            ("redis prefix", "a{b}"),
+            ("redis prefix", ""),
+        ] {
+            let wrong = check(rule, bad).unwrap_err();
+            assert!(
+                !wrong.message.contains("pass") && !wrong.message.contains("hunter2"),
+                "{}",
+                wrong.message
+            );
+        }
+    }
+}
