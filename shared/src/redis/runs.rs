@@ -134,7 +134,7 @@ impl Queue {
 fn read_progress(answer: Value) -> Result<Progress, RedisError> {
     let [counts, pages, rows, bytes, stopped, error, running] = wire::items(answer)?;
     let mut progress = Progress {
-        done: read_tally(pages, rows, bytes)?,
+        done: read_tally(&pages, &rows, &bytes)?,
         stopped: wire::number::<u64>(&stopped)? == 1,
         last_error: Some(wire::text(error)?).filter(|text| !text.is_empty()),
         ..Progress::default()
@@ -150,13 +150,13 @@ fn read_progress(answer: Value) -> Result<Progress, RedisError> {
             range: wire::parse(range)?,
             worker: wire::parse(worker)?,
             attempt: wire::number(&attempt)?,
-            tally: read_tally(pages, rows, bytes)?,
+            tally: read_tally(&pages, &rows, &bytes)?,
         });
     }
     progress.running.sort_by_key(|running| running.range);
     Ok(progress)
 }
 
-fn read_tally(pages: Value, rows: Value, bytes: Value) -> Result<Tally, RedisError> {
-    Ok(Tally { pages: wire::number(&pages)?, rows: wire::number(&rows)?, bytes: wire::number(&bytes)? })
+fn read_tally(pages: &Value, rows: &Value, bytes: &Value) -> Result<Tally, RedisError> {
+    Ok(Tally { pages: wire::number(pages)?, rows: wire::number(rows)?, bytes: wire::number(bytes)? })
 }

@@ -1,0 +1,22 @@
+//! The queue on a real Redis.
+//!
+//! - `stage`: a source of its own, workers, days as chunks
+//! - `claims`, `facts`, `leases`, `order`, `runs`: what each call promises
+//! - `outages`: Redis killed, emptied, stalled
+//! - `model`: a naive queue in Rust; `against_model`: random histories on both
+//! - `servers`: what kind of server is accepted; the fleet
+//! - `figures`: time and memory per chunk, printed
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod against_model;
+mod claims;
+mod facts;
+mod figures;
+mod leases;
+mod model;
+mod order;
+mod outages;
+mod runs;
+mod servers;
+mod stage;

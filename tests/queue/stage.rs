@@ -1,0 +1,178 @@
+//! What the tests of the queue play on: a source of its own, workers with rising nonces, days as chunks.
+
+use std::{ops::Range, time::Duration};
+
+use chrono::{Days, NaiveDate};
+use nstore_shared::{
+    chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, Kind, RunId, SourceId, WorkerId},
+    redis::{
+        Redis,
+        queue::{ChunkEntry, Claim, Claimant, Fact, GiveBack, Grant, Held, Pulse, Queue, RunEntry, Tally},
+    },
+};
+use nstore_tests::context::{self, unique};
+
+/// A lease that no test outlives.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+/// A lease that tests let run out.
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
+
+pub(crate) struct Stage {
+    pub(crate) redis: Redis,
+    pub(crate) queue: Queue,
+    pub(crate) source: SourceId,
+}
+
+impl Stage {
+    /// On the Redis of all tests.
+    pub(crate) async fn new() -> Self {
+        let redis = context::redis();
+        Self::at(&redis.url, &redis.prefix).await
+    }
+
+    pub(crate) async fn at(url: &str, prefix: &str) -> Self {
+        let redis = Redis::connect(url, prefix).await.unwrap();
+        let source = unique("source").parse().unwrap();
+        Self { queue: redis.queue(), redis, source }
+    }
+
+    pub(crate) fn parallel(&self, run: &str, parallel_workers: u32, total: u32) -> RunEntry {
+        RunEntry {
+            run: run.parse().unwrap(),
+            source: self.source.clone(),
+            kind: Kind::Api,
+            mode: ExecutionMode::Parallel,
+            parallel_workers,
+            width: None,
+            stop_on_discard: false,
+            attempts: 3,
+            total: u64::from(total),
+        }
+    }
+
+    pub(crate) fn sequential(&self, run: &str, total: u32) -> RunEntry {
+        RunEntry { mode: ExecutionMode::Sequential, ..self.parallel(run, 4, total) }
+    }
+
+    /// Puts days in at generation 1, as the first coordinator does that finds no worker at work.
+    pub(crate) async fn enqueue(&self, run: &RunEntry, days: Range<u32>) {
+        let fresh = self.queue.is_fresh(&self.source).await.unwrap();
+        let chunks: Vec<ChunkEntry> = days.map(|n| entry(n, 1)).collect();
+        self.queue.enqueue(run, &chunks).await.unwrap();
+        if fresh {
+            self.queue.adopt(&self.source).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn reopen(&self, run: &RunEntry, n: u32, generation: u32) {
+        self.queue.enqueue(run, &[entry(n, generation)]).await.unwrap();
+    }
+
+    pub(crate) async fn claim(&self, worker: &mut Worker) -> Option<Grant> {
+        worker.nonce += 1;
+        self.repeat(worker).await
+    }
+
+    /// The same claim again.
+    pub(crate) async fn repeat(&self, worker: &Worker) -> Option<Grant> {
+        self.ask(worker, None).await
+    }
+
+    /// Reports and claims in one call.
+    pub(crate) async fn next(&self, worker: &mut Worker, done: &Fact) -> Option<Grant> {
+        worker.nonce += 1;
+        self.ask(worker, Some(done)).await
+    }
+
+    pub(crate) async fn ask(&self, worker: &Worker, done: Option<&Fact>) -> Option<Grant> {
+        match self.queue.claim(&self.source, &worker.claimant(), done).await.unwrap() {
+            Claim::Granted(grant) => Some(grant),
+            Claim::Empty { ask_again } => {
+                assert!((20..=1000).contains(&ask_again.as_millis()), "{ask_again:?}");
+                None
+            }
+        }
+    }
+
+    pub(crate) async fn beat(&self, grant: &Grant, lease: Duration) -> Pulse {
+        self.queue.heartbeat(&[(held(grant), Tally::default())], lease).await.unwrap()[0]
+    }
+
+    pub(crate) async fn give_back(&self, grant: &Grant, how: GiveBack) -> bool {
+        self.queue.give_back(&held(grant), &how).await.unwrap()
+    }
+
+    pub(crate) async fn fail(&self, grant: &Grant, wait: Duration) -> bool {
+        self.give_back(grant, GiveBack::Retry { wait, error: "no luck".to_owned() }).await
+    }
+
+    pub(crate) async fn complete(&self, grant: &Grant) -> bool {
+        self.queue.report(&fact(grant, ChunkState::Completed)).await.unwrap()
+    }
+
+    pub(crate) async fn state(&self, run: &RunEntry, n: u32) -> Option<ChunkState> {
+        self.queue.known(&self.source, &run.run).await.unwrap().get(&day(n)).map(|known| known.state)
+    }
+
+    pub(crate) async fn count(&self, run: &RunEntry, state: ChunkState) -> u64 {
+        let progress = self.queue.progress(&self.source, &run.run).await.unwrap();
+        progress.and_then(|progress| progress.chunks.get(&state).copied()).unwrap_or(0)
+    }
+
+    pub(crate) fn chunk(&self, run: &RunId, n: u32) -> Chunk {
+        Chunk { source: self.source.clone(), run: run.clone(), range: day(n) }
+    }
+}
+
+/// One claim loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Worker {
+    pub(crate) id: WorkerId,
+    pub(crate) nonce: u64,
+    pub(crate) lease: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(id: &str) -> Self {
+        Self { id: id.parse().unwrap(), nonce: 0, lease: LONG }
+    }
+
+    pub(crate) fn with_lease(id: &str, lease: Duration) -> Self {
+        Self { lease, ..Self::new(id) }
+    }
+
+    pub(crate) fn claimant(&self) -> Claimant {
+        Claimant { worker: self.id.clone(), nonce: self.nonce, lease: self.lease }
+    }
+}
+
+/// The n-th day of 2025.
+pub(crate) fn day(n: u32) -> ChunkRange {
+    let start = NaiveDate::from_ymd_opt(2025, 1, 1).unwrap() + Days::new(u64::from(n));
+    ChunkRange::days(start, start + Days::new(1)).unwrap()
+}
+
+pub(crate) fn entry(n: u32, generation: u32) -> ChunkEntry {
+    ChunkEntry { range: day(n), generation, unproven: false }
+}
+
+pub(crate) fn held(grant: &Grant) -> Held {
+    Held { chunk: grant.chunk.clone(), generation: grant.generation, by: grant.by.clone() }
+}
+
+/// The grant's holder tells how it ended, with one page of ten rows.
+pub(crate) fn fact(grant: &Grant, state: ChunkState) -> Fact {
+    Fact {
+        chunk: grant.chunk.clone(),
+        generation: grant.generation,
+        state,
+        by: Some((grant.by.worker.clone(), grant.by.nonce)),
+        tally: Tally { pages: 1, rows: 10, bytes: 100 },
+        error: (state == ChunkState::Discarded).then(|| "no use".to_owned()),
+    }
+}
+
+/// What a grant is for, as tests write it.
+pub(crate) fn what(grant: Option<&Grant>) -> Option<(&str, ChunkRange)> {
+    grant.map(|grant| (grant.chunk.run.as_str(), grant.chunk.range))
+}
