@@ -179,5 +179,5 @@ async fn enqueue_is_idempotent() {
     assert_eq!((again.added, again.reopened), (0, 0));
     assert_eq!(stage.count(&run, ChunkState::Completed).await, 1);
     assert_eq!(stage.count(&run, ChunkState::Available).await, 1199);
-    assert_eq!(stage.queue.sources(run.kind).await.unwrap(), [stage.source.clone()]);
+    assert_eq!(stage.queue.sources(run.kind).await.unwrap(), std::slice::from_ref(&stage.source));
 }

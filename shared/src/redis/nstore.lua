@@ -366,25 +366,26 @@ local function set_run(s, e)
   return before.cancelled
 end
 
--- Returns which of Enqueued's numbers grows, if any.
-local function put(s, run, n, cancelled)
-  local c = read_chunk(s, run, n.range)
-  if not c then
-    c = new_chunk(s, run, n.range)
-    c.order = n.order
-    call('ZADD', key(s, 'all', run), n.order, n.range)
-    move(s, c, cancelled and 'x' or 'a', { 'g', n.g })
-    return 'added'
+-- Many new chunks enter the indexes together.
+local function put_new(s, run, state, added)
+  for _, index in ipairs(state == 'a' and { 'all', 'a' } or { 'all' }) do
+    call('ZADD', key(s, index, run), unpack(added))
   end
+  call('HINCRBY', key(s, 'run', run), state, #added / 2)
+end
+
+-- True when an ended chunk became available.
+local function reopen(s, c, n, state)
   local ended = ENDED[c.s]
-  if n.g < c.g or (n.g == c.g and not (n.unproven and ended)) then return nil end
-  if cancelled and c.s == 'x' then
+  if n.g < c.g or (n.g == c.g and not (n.unproven and ended)) then return false end
+  if c.s == 'x' and state == 'x' then
     call('HSET', c.key, 'g', n.g)
-    return nil
+    return false
   end
-  move(s, c, cancelled and 'x' or 'a', { 'g', n.g })
+  c.order = n.order
+  move(s, c, state, { 'g', n.g })
   call('HDEL', c.key, 'a', 'l', 'm')
-  return ended and not cancelled and 'reopened' or nil
+  return ended and state == 'a'
 end
 
 -- ARGV: run, mode (p|s), parallel workers, width (0: none), stop on discard (0|1), attempts, total, then for each
@@ -392,14 +393,23 @@ end
 local function enqueue(keys, args)
   local e = read_entries(args)
   local s = enter(keys)
-  local cancelled = set_run(s, e)
-  local changed = { added = 0, reopened = 0 }
+  local state = set_run(s, e) and 'x' or 'a'
+  local added, reopened = {}, 0
   for _, n in ipairs(e.chunks) do
-    local which = put(s, e.run, n, cancelled)
-    if which then changed[which] = changed[which] + 1 end
+    local c = read_chunk(s, e.run, n.range)
+    if c then
+      if reopen(s, c, n, state) then reopened = reopened + 1 end
+    else
+      local k = new_chunk(s, e.run, n.range).key
+      call('HSET', k, 'g', n.g, 's', state)
+      if state == 'x' then call('EXPIRE', k, KEEP_ENDED) end
+      added[#added + 1] = n.order
+      added[#added + 1] = n.range
+    end
   end
+  if #added > 0 then put_new(s, e.run, state, added) end
   settle(s, e.run)
-  return { changed.added, changed.reopened }
+  return { #added / 2, reopened }
 end
 
 -- ---- claim --------------------------------------------------------------------------------------
