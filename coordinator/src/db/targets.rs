@@ -1,7 +1,7 @@
 //! `nstore.runs` and `nstore.targets`: who loads, and which table was meant.
 
 use deadpool_postgres::GenericClient;
-use nstore_shared::storage::manifest::Manifest;
+use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
 use tokio_postgres::Error as PgError;
 
 use super::ident::Target;
@@ -25,6 +25,16 @@ pub(crate) async fn identity(client: &impl GenericClient, target: &Target) -> Re
         Some(row) if row.get::<_, Option<u32>>(1) == Some(row.get::<_, u32>(0)) => Identity::Same,
         Some(_) => Identity::Changed,
     })
+}
+
+/// Whether a run was registered, and its target with it.
+pub(crate) async fn registered(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<bool, PgError> {
+    let registered = client.prepare_cached(include_str!("sql/run_registered.sql")).await?;
+    Ok(client.query_one(&registered, &[&target.name(), &run.as_str()]).await?.get(0))
 }
 
 /// Records a table that stands.

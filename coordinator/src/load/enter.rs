@@ -35,10 +35,10 @@ impl Loader {
         if self.is_cancelled(run).await? {
             return Err(Stop::Cancelled);
         }
-        if targets::identity(tx, target).await? == Identity::Unknown {
+        if !targets::registered(tx, target, run).await? {
             return Err(LoadError::Unregistered { run: run.clone(), table: target.name() }.into());
         }
-        // from here on nobody drops it, so the second look is the one that counts
+        // from here on nobody drops it
         tx.batch_execute(&format!("LOCK TABLE {target} IN ROW EXCLUSIVE MODE")).await?;
         match targets::identity(tx, target).await? {
             Identity::Same => Ok(()),

@@ -1,0 +1,168 @@
+//! `replace`: the whole table or nothing.
+
+use nstore::load::{ChunkLoad, LedgerState, LoadError, ReplaceLoad};
+use nstore_shared::chunk::UploadMode::{Append, Replace};
+
+use crate::world::{World, ask, fill, world};
+
+/// A table with 30 rows of three days, loaded by run `r0`.
+async fn filled() -> World {
+    let world = world().await;
+    let run = ask("r0", Replace).key(&["id"]).manifest();
+    world.loader.preflight(&run).await.unwrap();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 10).await;
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 30 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Already);
+    world
+}
+
+#[tokio::test]
+async fn views_keys_and_grants_outlive_a_replace() {
+    let world = filled().await;
+    world
+        .run_sql("CREATE VIEW per_day AS SELECT day, count(*) AS n FROM orders GROUP BY day; GRANT SELECT ON orders TO PUBLIC")
+        .await;
+    let oid = world.number("SELECT 'orders'::regclass::oid::bigint").await;
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    world.loader.preflight(&run).await.unwrap();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 7).await;
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 21 });
+    assert_eq!(world.number("SELECT sum(n)::bigint FROM per_day").await, 21);
+    assert_eq!(world.number("SELECT 'orders'::regclass::oid::bigint").await, oid);
+    assert_eq!(world.number("SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_name = 'orders'").await, 1);
+    let earlier = world.loader.ledger(&"r0".parse().unwrap()).await.unwrap();
+    assert!(earlier.iter().all(|row| row.state == LedgerState::Replaced));
+}
+
+#[tokio::test]
+async fn readers_see_the_old_rows_until_the_commit_and_old_rows_stay_on_failure() {
+    let world = filled().await;
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    world.loader.register(&run).await.unwrap();
+    let mut markers = world.commit_all(&run, 7).await;
+
+    let missing = world.replace(&run, &markers[..2]).await;
+    assert!(matches!(missing, Err(LoadError::Incomplete { .. })), "{missing:?}");
+    let overlap = [markers.clone(), markers[..1].to_vec()].concat();
+    assert!(matches!(world.replace(&run, &overlap).await, Err(LoadError::Incomplete { .. })));
+    assert_eq!(world.rows().await, 30);
+
+    let path = world.artifact(&markers[1]);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    match world.replace(&run, &markers).await.unwrap() {
+        ReplaceLoad::Void { range, generation: 1, .. } => assert_eq!(range, markers[1].chunk.range),
+        odd => panic!("{odd:?}"),
+    }
+    assert_eq!(world.rows().await, 30);
+
+    let range = markers[1].chunk.range;
+    markers[1] = world.commit(&run, &range.to_string(), &["x,2025-08-02,x".into()]).await;
+    match world.replace(&run, &markers).await.unwrap() {
+        ReplaceLoad::Refused { range: at, row, .. } => {
+            assert_eq!((at, row.as_deref()), (range, Some("x,2025-08-02,x")));
+        }
+        odd => panic!("{odd:?}"),
+    }
+    assert_eq!(world.rows().await, 30);
+    assert!(world.loader.ledger(&run.run).await.unwrap().is_empty());
+    assert_eq!(world.loader.failures(&run.run).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn halves_of_a_split_chunk_count_and_an_empty_source_empties_the_table() {
+    let world = filled().await;
+    let run = ask("r1", Replace).key(&["id"]).chunk_days(2).created_at(1).manifest();
+    world.loader.register(&run).await.unwrap();
+    let mut markers = Vec::new();
+    for range in ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03", "2025-08-03_2025-08-04"] {
+        markers.push(world.commit(&run, range, &[]).await);
+    }
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 0 });
+    assert_eq!(world.rows().await, 0);
+}
+
+#[tokio::test]
+async fn a_replace_that_lacks_days_needs_leave() {
+    let world = filled().await;
+    let day = ask("r1", Replace).key(&["id"]).days("2025-08-02", 1).created_at(1).manifest();
+    let Err(refused @ LoadError::Shrink { .. }) = world.loader.preflight(&day).await else { panic!() };
+    assert!(refused.to_string().contains("2 days that this run lacks: 2025-08-01, 2025-08-03"), "{refused}");
+    assert!(refused.hint().unwrap().contains("replace_range"));
+    world.loader.register(&day).await.unwrap();
+    let markers = world.commit_all(&day, 7).await;
+    assert!(matches!(world.replace(&day, &markers).await, Err(LoadError::Shrink { .. })));
+    assert_eq!(world.rows().await, 30);
+
+    let allowed =
+        ask("r2", Replace).key(&["id"]).days("2025-08-02", 1).allow_shrink().created_at(1).manifest();
+    world.loader.preflight(&allowed).await.unwrap();
+    world.loader.register(&allowed).await.unwrap();
+    let markers = world.commit_all(&allowed, 7).await;
+    assert_eq!(world.replace(&allowed, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 7 });
+    // what is gone is held no more
+    let day = ask("r3", Replace).key(&["id"]).days("2025-08-02", 1).created_at(2).manifest();
+    world.loader.preflight(&day).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_older_replace_never_overwrites_a_newer_one() {
+    let world = world().await;
+    let older = ask("old", Replace).created_at(1).manifest();
+    let newer = ask("new", Replace).created_at(2).manifest();
+    for run in [&older, &newer] {
+        world.loader.register(run).await.unwrap();
+    }
+    let markers = world.commit_all(&newer, 9).await;
+    assert_eq!(world.replace(&newer, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 27 });
+    let markers = world.commit_all(&older, 10).await;
+    assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Superseded);
+    assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Already);
+    assert_eq!(world.rows().await, 27);
+    let ledger = world.loader.ledger(&older.run).await.unwrap();
+    assert!(ledger.len() == 3 && ledger.iter().all(|row| row.state == LedgerState::Superseded));
+}
+
+#[tokio::test]
+async fn a_cancelled_replace_and_old_rows_that_others_point_at_change_nothing() {
+    let world = filled().await;
+    world
+        .run_sql(
+            "CREATE TABLE refunds (id bigint REFERENCES orders);
+             INSERT INTO refunds SELECT id FROM orders LIMIT 1",
+        )
+        .await;
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 7).await;
+    let Err(LoadError::Target { problems, .. }) = world.replace(&run, &markers).await else { panic!() };
+    assert!(problems[0].contains("cannot be deleted"), "{problems:?}");
+    world.storage.cancel(&run.run, "no more").await.unwrap();
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Cancelled);
+    assert_eq!(world.rows().await, 30);
+}
+
+#[tokio::test]
+async fn days_of_a_keyless_append_are_free_after_a_replace_took_them_away() {
+    let world = world().await;
+    let append = ask("r1", Append).manifest();
+    world.loader.register(&append).await.unwrap();
+    let markers = world.commit_all(&append, 10).await;
+    world.load_all(&append, &markers).await;
+    let replace = ask("r2", Replace).days("2025-08-02", 2).allow_shrink().created_at(1).manifest();
+    world.loader.register(&replace).await.unwrap();
+    let markers = world.commit_all(&replace, 5).await;
+    assert_eq!(world.replace(&replace, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 10 });
+
+    let held = ask("r3", Append).manifest();
+    let Err(LoadError::DaysHeld { run, days, .. }) = world.loader.preflight(&held).await else { panic!() };
+    assert_eq!((run.as_str(), days.as_str()), ("r2", "2025-08-02 to 2025-08-03"));
+    let free = ask("r4", Append).days("2025-08-01", 1).manifest();
+    world.loader.register(&free).await.unwrap();
+    let range = free.sources[0].chunks[0];
+    let marker = world.commit(&free, &range.to_string(), &fill(&range, 3, "y")).await;
+    assert_eq!(world.load(&free, &marker).await.unwrap(), ChunkLoad::Loaded { rows: 3, skipped: 0 });
+    assert_eq!(world.rows().await, 13);
+}

@@ -1,0 +1,160 @@
+//! Killed backends, killed servers, cancel in the middle: never a row twice, never one too few.
+
+use std::time::Duration;
+
+use nstore::load::{ChunkLoad, LoadError};
+use nstore_shared::chunk::UploadMode::Append;
+use nstore_tests::context;
+
+use crate::world::{World, ask, world};
+
+/// Loads until it is loaded, as a caller does with what may pass.
+async fn persist(
+    world: &World,
+    run: &nstore_shared::storage::manifest::Manifest,
+    marker: &nstore_shared::storage::marker::Marker,
+) -> u32 {
+    for failures in 0..200 {
+        match world.load(run, marker).await {
+            Ok(ChunkLoad::Loaded { .. } | ChunkLoad::Already) => return failures,
+            Ok(ChunkLoad::Busy) => {}
+            Err(e) if e.may_pass() => tokio::time::sleep(Duration::from_millis(100)).await,
+            odd => panic!("{odd:?}"),
+        }
+    }
+    panic!("never loaded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backend_that_is_terminated_during_copy_leaves_exact_rows() {
+    let world = world().await;
+    let run = ask("r1", Append).days("2025-08-01", 4).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 30_000).await;
+    let other = world.another_loader().await;
+    let killer = tokio::spawn(async move {
+        let mut killed = 0;
+        // terminates whoever copies, some milliseconds into its work
+        for round in 0..30u64 {
+            tokio::time::sleep(Duration::from_millis(5 + round * 3)).await;
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                       WHERE datname = current_database() AND (query LIKE 'COPY%' OR query = 'COMMIT') AND state = 'active'";
+            killed += world.number(sql).await;
+        }
+        (world, killed)
+    });
+    let plan = &run.sources[0];
+    let mut failures = 0;
+    for marker in &markers {
+        loop {
+            match other.load_chunk(&run, plan, marker).await {
+                Ok(ChunkLoad::Loaded { .. } | ChunkLoad::Already) => break,
+                Ok(ChunkLoad::Busy) => {}
+                Err(e) if e.may_pass() => failures += 1,
+                odd => panic!("{odd:?}"),
+            }
+        }
+    }
+    let (world, killed) = killer.await.unwrap();
+    assert!(killed > 0 && failures > 0, "{killed} killed, {failures} failures seen");
+    assert_eq!(world.rows().await, 120_000);
+    assert_eq!(world.number("SELECT count(DISTINCT id) FROM orders").await, 120_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_during_copy_leaves_exact_rows() {
+    let mut postgres = tokio::task::spawn_blocking(context::own_postgres).await.unwrap();
+    let world = World::at(&postgres.url()).await;
+    let run = ask("r1", Append).days("2025-08-01", 3).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 60_000).await;
+    let load = async {
+        let mut failures = 0;
+        for marker in &markers {
+            failures += persist(&world, &run, marker).await;
+        }
+        failures
+    };
+    let kill = tokio::task::spawn_blocking(move || {
+        std::thread::sleep(Duration::from_millis(150));
+        postgres.server.kill();
+        std::thread::sleep(Duration::from_millis(300));
+        postgres.server.restart().unwrap();
+        postgres
+    });
+    let (failures, postgres) = tokio::join!(load, kill);
+    assert!(failures > 0, "the kill came too late to be seen");
+    let sql = postgres.unwrap();
+    let rows: i64 = sql.client().await.query_one("SELECT count(*) FROM orders", &[]).await.unwrap().get(0);
+    assert_eq!(rows, 180_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_acknowledged_cancel_no_row_comes_in() {
+    let world = world().await;
+    let run = ask("r1", Append).key(&["id"]).days("2025-08-01", 6).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 20_000).await;
+    let other = world.another_loader().await;
+    let loading = tokio::spawn({
+        let (run, other) = (run.clone(), other.clone());
+        async move {
+            let mut ends = Vec::new();
+            for marker in &markers {
+                ends.push(other.load_chunk(&run, &run.sources[0], marker).await);
+            }
+            ends
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    world.storage.cancel(&run.run, "no more").await.unwrap();
+    world.loader.cancel(&run.run).await.unwrap();
+    let rows = world.rows().await;
+    let ends = loading.await.unwrap();
+    assert!(matches!(ends.last(), Some(Ok(ChunkLoad::Cancelled))), "{ends:?}");
+    for end in &ends {
+        assert!(matches!(end, Ok(ChunkLoad::Loaded { .. } | ChunkLoad::Cancelled)), "{ends:?}");
+    }
+    assert_eq!(world.rows().await, rows);
+    let loaded = ends.iter().filter(|end| matches!(end, Ok(ChunkLoad::Loaded { .. }))).count();
+    assert_eq!(rows, 20_000 * i64::try_from(loaded).unwrap());
+    assert_eq!(world.loader.ledger(&run.run).await.unwrap().len(), loaded);
+}
+
+#[tokio::test]
+async fn a_locked_table_is_busy_and_a_cancelled_run_does_not_wait_for_it() {
+    let world = world().await;
+    let run = ask("r1", Append).key(&["id"]).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 10).await;
+    world.run_sql("BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await;
+    assert_eq!(world.load(&run, &markers[0]).await.unwrap(), ChunkLoad::Busy);
+    let (loader, waiting) = (world.loader.clone(), run.clone());
+    let load = tokio::spawn({
+        let marker = markers[1].clone();
+        async move { loader.load_chunk(&waiting, &waiting.sources[0], &marker).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.storage.cancel(&run.run, "no more").await.unwrap();
+    world.loader.cancel(&run.run).await.unwrap();
+    assert_eq!(load.await.unwrap().unwrap(), ChunkLoad::Cancelled);
+    world.run_sql("COMMIT").await;
+    assert_eq!(world.rows().await, 0);
+}
+
+#[tokio::test]
+async fn with_postgres_away_a_cancel_is_not_acknowledged() {
+    let mut postgres = tokio::task::spawn_blocking(context::own_postgres).await.unwrap();
+    let world = World::at(&postgres.url()).await;
+    let run = ask("r1", Append).manifest();
+    world.loader.register(&run).await.unwrap();
+    let postgres = tokio::task::spawn_blocking(move || {
+        postgres.server.kill();
+        postgres
+    });
+    let postgres = postgres.await.unwrap();
+    world.storage.cancel(&run.run, "no more").await.unwrap();
+    let refused = world.loader.cancel(&run.run).await;
+    assert!(matches!(&refused, Err(LoadError::Db(e)) if e.may_pass()), "{refused:?}");
+    drop(postgres);
+}

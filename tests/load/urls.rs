@@ -1,0 +1,36 @@
+//! Connecting: what is said when it fails, and many at once.
+
+use nstore::db::{Db, DbError};
+use nstore_tests::context;
+
+#[tokio::test]
+async fn a_server_that_is_not_there_may_come() {
+    let refused = Db::connect("postgresql://me:hunter2@127.0.0.1:1/shop", "public").await.unwrap_err();
+    let DbError::Unreachable { host, port: 1, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!(host, "127.0.0.1");
+    assert!(refused.may_pass() && !format!("{refused} {refused:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_database_or_role_that_is_not_there_is_named() {
+    let url = context::postgres().await.url;
+    let (server, database) = url.rsplit_once('/').unwrap();
+    let refused = Db::connect(&format!("{server}/no_such_shop"), "public").await.unwrap_err();
+    let DbError::Refused { reason, .. } = &refused else { panic!("{refused:?}") };
+    assert!(reason.contains("no_such_shop"), "{reason}");
+    assert!(refused.hint().unwrap().contains("createdb"), "{:?}", refused.hint());
+    let (_, host) = server.rsplit_once('@').unwrap();
+    let refused =
+        Db::connect(&format!("postgresql://nobody_here:pw@{host}/{database}"), "public").await.unwrap_err();
+    assert!(matches!(refused, DbError::Refused { .. }) && !refused.may_pass(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn many_coordinators_may_start_on_an_empty_database_at_once() {
+    let url = context::postgres().await.url;
+    let all = futures::future::join_all((0..6).map(|_| Db::connect(&url, "public"))).await;
+    for db in all {
+        let facts = db.unwrap().check().await.unwrap();
+        assert!(facts.version.starts_with(|c: char| c.is_ascii_digit()), "{facts:?}");
+    }
+}
