@@ -268,3 +268,40 @@ async fn a_process_is_watched_and_ended() {
     assert_eq!(running.wait_exit(Duration::from_secs(5)).await.signal, Some(9));
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+#[tokio::test]
+async fn testbed_lends_its_servers_and_passes_the_exit_code_on() {
+    let script = "echo $NSTORE_TEST_REDIS_URL $NSTORE_TEST_POSTGRES_URL; exit 7";
+    let exit = Process::new("testbed").args(["--", "sh", "-c", script]).run(Duration::from_secs(60)).await;
+    assert_eq!(exit.code, Some(7), "{}", exit.stderr);
+    let (redis, postgres) = exit.stdout.trim().split_once(' ').unwrap();
+    assert!(
+        redis.starts_with("redis://127.0.0.1:") && postgres.starts_with("postgres://"),
+        "{}",
+        exit.stdout
+    );
+    assert!(ask_redis(redis, "PING").is_err());
+}
+
+#[tokio::test]
+async fn a_killed_testbed_leaves_no_server_behind() {
+    let script = "echo $NSTORE_TEST_REDIS_URL; exec sleep 2";
+    let mut testbed = Process::new("testbed").args(["sh", "-c", script]).start();
+    let redis = testbed.wait_for("\n", Duration::from_secs(60)).await;
+    assert_eq!(ask_redis(redis.trim(), "PING").unwrap(), "+PONG\r\n");
+    testbed.kill9();
+    let start = Instant::now();
+    while ask_redis(redis.trim(), "PING").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10), "redis still answers");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_terminated_testbed_ends_its_command_first() {
+    let script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut testbed = Process::new("testbed").args(["sh", "-c", script]).start();
+    testbed.wait_for("ready", Duration::from_secs(60)).await;
+    testbed.sigterm();
+    assert_eq!(testbed.wait_exit(Duration::from_secs(30)).await.code, Some(5));
+}

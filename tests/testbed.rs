@@ -3,11 +3,16 @@
 use std::{
     os::unix::process::ExitStatusExt,
     process::{Command, ExitCode},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
 use nstore_tests::context::{POSTGRES_URL, REDIS_URL, Servers};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the command may take to end after Ctrl-C before it is told once more.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
@@ -23,17 +28,16 @@ async fn main() -> Result<ExitCode> {
     })
     .spawn()
     .with_context(|| format!("cannot start {}", program.display()))?;
-    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?));
+    let pid = child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    let end = || pid.map(|pid| kill_process(pid, Signal::TERM));
+    let mut interrupted = false;
     let status = loop {
         tokio::select! {
             status = child.wait() => break status?,
-            // the terminal sends Ctrl-C to the command as well
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {
-                if let Some(pid) = pid {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-                }
-            }
+            // a terminal sends Ctrl-C to the command as well, and that is to end in its own way
+            _ = interrupt.recv() => interrupted = true,
+            () = tokio::time::sleep(PATIENCE), if interrupted => { end(); }
+            _ = terminate.recv() => { end(); }
         }
     };
     drop(servers);

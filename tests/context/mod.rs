@@ -64,10 +64,16 @@ impl TestContext {
         Self { redis: redis(), postgres: postgres().await, storage: storage(), dir, _scratch: scratch }
     }
 
+    /// Where this context's processes look for their configuration; the test makes it.
+    pub fn config_dir(&self) -> PathBuf {
+        self.dir.join("config")
+    }
+
     /// A binary of this workspace, in this context's environment and directory: `nstore`, `nstore-worker`.
     pub fn process(&self, binary: &str) -> Process {
         Process::new(binary)
             .dir(&self.dir)
+            .env("NSTORE_CONFIG", self.config_dir())
             .env("NSTORE_REDIS_URL", &self.redis.url)
             .env("NSTORE_REDIS_PREFIX", &self.redis.prefix)
             .env("NSTORE_POSTGRES_URL", &self.postgres.url)
