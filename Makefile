@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # one profile and one target directory for everything, so that nothing is built twice
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help setup build fmt lint test clean
+.PHONY: help setup build fmt lint test demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,14 @@ lint: ## Check format and lints; every warning is an error
 
 test: setup lint build ## Set up, lint, build, run all tests beside private servers
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace
+
+demo: setup ## A month of five simulated sources into a private PostgreSQL, compared with the truth
+	cargo build --locked --workspace --bins
+	NSTORE_BIN=$(DEBUG) examples/demo/run
+
+bench: setup ## Measure the figures, as ratios in one run
+	cargo build --locked --release --workspace --bins
+	$(DEBUG:debug=release)/bench
 
 clean: ## Remove what was built; data under .nstore stays
 	cargo clean
