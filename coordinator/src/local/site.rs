@@ -190,6 +190,8 @@ pub struct LocalFacts {
     pub running: bool,
     /// Another living nstore runs PostgreSQL too.
     pub postgres_running: bool,
+    /// Workers that a killed nstore left behind.
+    pub left_behind: usize,
     /// There is a queue of earlier runs.
     pub redis_data: bool,
     /// There is a database.
@@ -202,6 +204,7 @@ pub fn facts(dir: &Path) -> LocalFacts {
     LocalFacts {
         dir: fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned()),
         postgres_running: running.as_ref().is_some_and(|addresses| addresses.postgres_url.is_some()),
+        left_behind: if running.is_some() { 0 } else { workers::earlier(&dir.join(PIDS)).len() },
         running: running.is_some(),
         redis_data: dir.join("redis").is_dir(),
         postgres_data: dir.join("postgres").exists(),
@@ -212,11 +215,13 @@ pub fn facts(dir: &Path) -> LocalFacts {
 ///
 /// # Errors
 /// When another living process uses the directory, or something survives every signal.
-pub async fn end_leftovers(dir: &Path) -> Result<u32, LocalError> {
+pub async fn end_leftovers(dir: &Path) -> Result<usize, LocalError> {
     let dir = make_dir(dir)?;
     let _lock = DirLock::take(&dir)?;
     let (pids, facts) = (dir.join(PIDS), facts_of_data(&dir));
     let ended = blocking(move || workers::end_earlier(&pids)).await?;
+    // it names servers that end now; without it there is nothing to remove
+    let _ = fs::remove_file(dir.join(ADDRESSES));
     // a start ends what an earlier owner left, and recovers its data
     if facts.0 {
         let options = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None };

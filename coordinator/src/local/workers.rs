@@ -130,20 +130,24 @@ impl Workers {
 ///
 /// # Errors
 /// When one survives every signal.
-pub(super) fn end_earlier(state: &Path) -> Result<u32, ServerError> {
-    let cwd = std::env::current_dir().unwrap_or_default();
-    let mut ended = 0;
-    for pid in fs::read_to_string(state).unwrap_or_default().lines().filter_map(|line| line.parse().ok()) {
-        if proc::is_server_of(pid, PROGRAM, &cwd) {
-            // nothing is lost: what it had not stored is extracted again
-            end_orphan(PROGRAM, pid, Signal::KILL)?;
-            ended += 1;
-        }
+pub(super) fn end_earlier(state: &Path) -> Result<usize, ServerError> {
+    let left = earlier(state);
+    for pid in &left {
+        // nothing is lost: what it had not stored is extracted again
+        end_orphan(PROGRAM, *pid, Signal::KILL)?;
     }
     match fs::remove_file(state) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(ServerError::io("remove", state)(e)),
-        _ => Ok(ended),
+        _ => Ok(left.len()),
     }
+}
+
+/// Living workers that the file names, which were started in this working directory.
+pub(super) fn earlier(state: &Path) -> Vec<u32> {
+    let cwd = std::env::current_dir().unwrap_or_default();
+    let named = fs::read_to_string(state).unwrap_or_default();
+    let pids = named.lines().filter_map(|line| line.parse().ok());
+    pids.filter(|pid| proc::is_server_of(*pid, PROGRAM, &cwd)).collect()
 }
 
 /// Slots of each process.
