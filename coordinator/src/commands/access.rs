@@ -63,8 +63,7 @@ impl Access {
             let house = house(&services, want.postgres && running.postgres_url.is_some()).await?;
             return Ok(Self { house, local: None, fresh_fleet: false });
         }
-        let started = Local::start(&local_options(global, want)).await;
-        let local = started.context("cannot start private servers")?;
+        let local = start(global, want).await?;
         match house(&replaced(&services, local.addresses()), want.postgres).await {
             Ok(house) => Ok(Self { house, local: Some(local), fresh_fleet: true }),
             Err(error) => {
@@ -146,7 +145,7 @@ pub(super) async fn services_to_try(
     if let Some(running) = site::attach(Path::new(site::DIR)) {
         return Ok((replaced(services, &running), None));
     }
-    let local = Local::start(&local_options(global, Want { postgres: true, ..Want::default() })).await?;
+    let local = start(global, Want { postgres: true, ..Want::default() }).await?;
     Ok((replaced(services, local.addresses()), Some(local)))
 }
 
@@ -157,14 +156,24 @@ pub(super) async fn end(local: Option<Local>) {
     }
 }
 
-fn local_options(global: &Global, want: Want) -> LocalOptions {
-    LocalOptions {
-        dir: site::DIR.into(),
+async fn start(global: &Global, want: Want) -> anyhow::Result<Local> {
+    // from here on a Ctrl-C must not cut us off from the servers that we start
+    Interrupt::listen()?;
+    let ours = [("NSTORE_REDIS_URL", true), ("NSTORE_POSTGRES_URL", want.postgres)];
+    let unused = ours.iter().filter(|(name, needed)| *needed && settings::env(name).is_some());
+    settings::warn(unused.map(|(name, _)| format!("{name} is not used: --local has servers of its own")));
+    let dir = Path::new(site::DIR);
+    if want.postgres && !site::facts(dir).postgres_data {
+        eprintln!("making a private PostgreSQL under {}/, once", dir.display());
+    }
+    let options = LocalOptions {
+        dir: dir.to_owned(),
         postgres: want.postgres,
         storage_url: settings::env("NSTORE_STORAGE_URL"),
         slots: want.slots,
         config: global.config.clone(),
-    }
+    };
+    Local::start(&options).await.context("cannot start private servers")
 }
 
 async fn house(services: &Services, postgres: bool) -> anyhow::Result<House> {

@@ -95,7 +95,8 @@ async fn source(
         Ok(()) => {
             let stands = writer.finish().await?;
             exported.bytes = stands.bytes;
-            exported.file = Some(format!("{}/{}", storage.url(), stands.name));
+            let root = storage.url().strip_prefix("file://").unwrap_or(storage.url());
+            exported.file = Some(format!("{root}/{}", stands.name));
             Ok(exported)
         }
         Err(error) => {

@@ -74,8 +74,10 @@ pub(super) async fn stop() -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let workers = site::end_leftovers(dir).await?;
-    let ended =
-        if workers == 0 { String::new() } else { format!("; {workers} workers were left and are ended") };
+    let ended = match workers {
+        0 => String::new(),
+        left => format!("; ended {}", view::quantity::count(left as u64, "worker")),
+    };
     view::print(&format!("nothing runs under {} any more{ended}", dir.display()));
     Ok(Exit::Good)
 }
@@ -88,11 +90,16 @@ pub(super) fn status() -> anyhow::Result<Exit> {
         return Ok(Exit::Good);
     }
     let facts = site::facts(dir);
+    let servers = match facts.left_behind {
+        _ if facts.running => "run now, for another nstore".to_owned(),
+        0 => "do not run".to_owned(),
+        _ => "were left behind by a killed nstore; end them with: nstore local stop".to_owned(),
+    };
     let yes = |there, yes: &str, no: &str| if there { yes.to_owned() } else { no.to_owned() };
     view::print(&format!(
         "directory   {}\nservers     {}\nqueue       {}\ndatabase    {}",
         facts.dir.display(),
-        yes(facts.running, "run now, started by another nstore", "do not run"),
+        servers,
         yes(facts.redis_data, "there, kept by redis", "none yet"),
         yes(facts.postgres_data, "there, look at it with: nstore local psql", "none yet"),
     ));

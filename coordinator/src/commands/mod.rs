@@ -83,8 +83,9 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
 fn start_logging(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Serve);
     let default = match cli.global.verbose {
-        0 if serves => "info",
-        0 => "warn",
+        // a pool's own word on a lost connection adds nothing to ours
+        0 if serves => "info,deadpool.postgres=error",
+        0 => "warn,deadpool.postgres=error",
         1 => "info",
         _ => "debug",
     };

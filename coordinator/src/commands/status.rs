@@ -97,7 +97,7 @@ async fn show(
         if args.json {
             view::print_json(&json!({ "run": null, "workers": workers }));
         } else {
-            view::print(&format!("{}\nno run yet: nstore extract --help", fleet(&workers)));
+            view::print(&format!("{}\nno run yet: nstore extract --help", fleet(&workers, global.local)));
         }
         return Ok(None);
     };
@@ -109,7 +109,7 @@ async fn show(
         view::print_json(&json!({ "run": report, "workers": workers }));
     } else {
         let table = view::report::of_run(&report, &follow::commands(global));
-        view::print(&format!("{}\n\n{table}", fleet(&workers)));
+        view::print(&format!("{}\n\n{table}", fleet(&workers, global.local)));
     }
     Ok(Some(report.verdict))
 }
@@ -134,9 +134,12 @@ async fn watch(
 }
 
 /// One line on who works, and one on each source that a host leaves alone.
-fn fleet(workers: &[WorkerCard]) -> String {
+fn fleet(workers: &[WorkerCard], local: bool) -> String {
     let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
     let mut text = match workers.len() {
+        0 if local => {
+            "no worker is running: those of --local work while nstore --local extract does".to_owned()
+        }
         0 => "no worker is running: start nstore-worker --kind api".to_owned(),
         1 => format!("1 worker is running, {slots} chunks at once"),
         count => format!("{count} workers are running, {slots} chunks at once"),
