@@ -54,9 +54,10 @@ def kind_of(values):
 
 
 def pattern_of(text):
+    """How a column writes its times."""
     for pattern in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]:
         try:
-            datetime.strptime(text, pattern)
+            datetime.strptime(str(text), pattern)
             return pattern
         except ValueError:
             pass
@@ -95,10 +96,13 @@ def main(file, table, date, config):
         granularity="1d" if date_kind == "date" else "1s",
     ), encoding="utf-8")
     keys = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
+    if not all(key in dict(columns) for key in keys):
+        keys = []
     target = "own_" + re.sub(r"\W", "_", table).lower()
     lines = [f"table: {target}", f"key: {json.dumps(keys)}" if keys else "", f"range_column: {date}", "columns:"]
     for name, kind in columns:
-        more = f', format: "{pattern}", required: true' if name == date else ""
+        more = f', format: "{pattern}"' if name == date else ""
+        more += ", required: true" if name == date or name in keys else ""
         lines.append(f"  {json.dumps(name)}: {{ type: {kind}{more} }}")
     mapping = "\n".join(line for line in lines if line) + "\n"
     (config / "mappings" / "own.yaml").write_text(mapping, encoding="utf-8")
