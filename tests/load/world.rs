@@ -126,7 +126,11 @@ impl World {
         }
     }
 
-    pub(crate) async fn replace(&self, manifest: &Manifest, markers: &[Marker]) -> Result<ReplaceLoad, LoadError> {
+    pub(crate) async fn replace(
+        &self,
+        manifest: &Manifest,
+        markers: &[Marker],
+    ) -> Result<ReplaceLoad, LoadError> {
         self.loader.replace(manifest, &manifest.sources[0], markers).await
     }
 

@@ -35,6 +35,11 @@ impl Cell {
         value.map_or(Self::Null, |text| Self::Text(text.to_owned()))
     }
 
+    /// A JSON value; its `null` is no value.
+    pub(crate) fn json(value: Value) -> Self {
+        if value.is_null() { Self::Null } else { Self::Json(value) }
+    }
+
     /// A time in milliseconds since 1970, if there is one.
     pub(crate) fn millis(value: Option<i64>) -> Self {
         value.map_or(Self::Null, |millis| Self::Time(millis * 1000))

@@ -78,7 +78,6 @@ pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
     let attributes = awkward::document(&mut dice);
     let updated = (!dice.one_in(6)).then(|| placed + dice.below_i64(900_000_000));
     let (payment, sale) = (paid_by(world, day, index), sold_as(world, day, index));
-    let rupees = |paise: i64| json!(paise_as_float(paise));
     let mut record = object(json!({
         "id": id,
         "status": status,
@@ -99,7 +98,6 @@ pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
     if dice.one_in(2) {
         leave_out_nulls(&mut record, &["note", "seller_order_id", "attributes"]);
     }
-    let json_or_null = |value| if value == json!(null) { Cell::Null } else { Cell::Json(value) };
     let cells = vec![
         Cell::Text(id),
         Cell::text(Some(status)),
@@ -117,15 +115,15 @@ pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
         Cell::text(payment.as_deref()),
         Cell::text(sale.as_deref()),
         Cell::text(note.as_deref()),
-        json_or_null(attributes),
+        Cell::json(attributes),
         Cell::Time(placed * 1000),
         Cell::millis(updated),
     ];
     Row { record, cells }
 }
 
-/// Paise as a JSON number of rupees; exact, as no amount has more than 14 digits.
+/// Paise as rupees; the nearest float is exact in print, as no amount has more than 14 digits.
 #[expect(clippy::cast_precision_loss, reason = "amounts stay far below 2^53 paise")]
-fn paise_as_float(paise: i64) -> f64 {
+fn rupees(paise: i64) -> f64 {
     paise as f64 / 100.0
 }

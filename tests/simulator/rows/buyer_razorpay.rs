@@ -2,10 +2,14 @@
 
 use chrono::NaiveDate;
 use nstore_shared::contract::ColumnType;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Api, Row, World, buyer_orders, object, payment_order_id};
-use crate::simulator::{awkward, cell::Cell, seed::short_id};
+use crate::simulator::{
+    awkward,
+    cell::Cell,
+    seed::{Dice, short_id},
+};
 
 pub(super) const COLUMNS: &[(&str, ColumnType)] = &[
     ("id", ColumnType::Text),
@@ -30,6 +34,11 @@ pub(super) const COLUMNS: &[(&str, ColumnType)] = &[
     ("created_at", ColumnType::Timestamptz),
 ];
 
+/// An object, or an empty array when there are none.
+fn notes(dice: &mut Dice, order: &str) -> Value {
+    if dice.one_in(3) { json!([]) } else { json!({"order": order, "remark": awkward::some_text(dice)}) }
+}
+
 pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
     let mut dice = world.dice(Api::BuyerRazorpay, day, index);
     let created = world.time(Api::BuyerRazorpay, day, index);
@@ -51,15 +60,10 @@ pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
     let description = awkward::text(&mut dice);
     let email = (!dice.one_in(5)).then(|| format!("c{}@example.com", dice.below(9000)));
     let contact = format!("+91{:010}", dice.below(10_000_000_000));
-    let notes = if dice.one_in(3) {
-        json!([])
-    } else {
-        json!({"order": order_id, "remark": awkward::some_text(&mut dice)})
-    };
+    let notes = notes(&mut dice, &order_id);
     let fee = captured.then_some(amount / 50);
     let tax = fee.map(|fee| fee * 18 / 100);
-    let error =
-        failed.then_some(("BAD_REQUEST_ERROR", "Payment failed because of \"insufficient\" funds, retry"));
+    let error = failed.then_some(("BAD_REQUEST_ERROR", "Payment failed: \"insufficient\" funds, retry"));
     let record = object(json!({
         "id": id, "entity": "payment", "amount": amount, "currency": "INR", "status": status,
         "order_id": order_id, "invoice_id": null, "international": international, "method": method,

@@ -2,7 +2,7 @@
 
 use chrono::{Days, NaiveDate};
 use nstore_shared::contract::ColumnType;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Api, MONEY, Row, World, buyer_orders, leave_out_nulls, object, row_id};
 use crate::simulator::{
@@ -76,7 +76,7 @@ pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
         shipping.map_or(Cell::Null, |(_, weight, _)| Cell::Double(weight)),
         shipping.map_or(Cell::Null, |(_, _, promised)| Cell::Date(promised)),
         Cell::text(remark.as_deref()),
-        if attributes == Value::Null { Cell::Null } else { Cell::Json(attributes) },
+        Cell::json(attributes),
         Cell::Time(created * 1000),
         Cell::millis(shipped),
     ];
