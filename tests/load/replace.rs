@@ -37,7 +37,7 @@ async fn views_keys_and_grants_outlive_a_replace() {
 }
 
 #[tokio::test]
-async fn readers_see_the_old_rows_until_the_commit_and_old_rows_stay_on_failure() {
+async fn old_rows_stay_whatever_fails() {
     let world = filled().await;
     let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
     world.loader.register(&run).await.unwrap();

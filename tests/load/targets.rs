@@ -83,7 +83,7 @@ async fn keys_that_on_conflict_cannot_name_are_no_keys() {
 }
 
 #[tokio::test]
-async fn a_view_and_a_foreign_role_are_named() {
+async fn a_view_is_no_table() {
     let world = world().await;
     world.run_sql("CREATE VIEW orders AS SELECT 1::bigint AS id, now()::date AS day, ''::text AS note").await;
     let run = ask("r1", Append).manifest();

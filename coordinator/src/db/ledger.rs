@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use nstore_shared::{
-    chunk::{RunId, UploadMode},
+    chunk::{RunId, SourceId},
     storage::{
         manifest::{Manifest, SourcePlan},
         marker::Marker,
@@ -116,14 +116,14 @@ pub(crate) async fn newer_replace(
     Ok(row.map(|row| row.get(0)))
 }
 
-/// Marks all other loads of a target as replaced.
+/// Marks all loads of a target as replaced but those of one run and source.
 pub(crate) async fn replace_others(
     client: &impl GenericClient,
     target: &Target,
-    marker_of: (&RunId, &str),
+    keep: (&RunId, &SourceId),
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/ledger_replace_others.sql");
-    client.execute(sql, &[&target.name(), &marker_of.0.as_str(), &marker_of.1]).await.map(drop)
+    client.execute(sql, &[&target.name(), &keep.0.as_str(), &keep.1.as_str()]).await.map(drop)
 }
 
 /// Marks the loads of other runs that touch some days as replaced.
@@ -140,9 +140,4 @@ pub(crate) async fn replace_days(
 /// All rows of a run: source, chunk, state, rows, skipped, generation, loaded at.
 pub(crate) async fn of_run(client: &impl GenericClient, run: &RunId) -> Result<Vec<Row>, PgError> {
     client.query(include_str!("sql/ledger_of_run.sql"), &[&run.as_str()]).await
-}
-
-/// Whether a mode keeps older extractions from overwriting newer ones chunk by chunk.
-pub(crate) fn minds_age(mode: UploadMode) -> bool {
-    mode == UploadMode::ReplaceRange
 }

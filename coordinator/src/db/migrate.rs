@@ -28,14 +28,12 @@ pub(super) async fn run(address: &Address) -> Result<(), DbError> {
 
 async fn migrate(client: &mut Client) -> Result<(), DbError> {
     let failed = |e: tokio_postgres::Error| DbError::query("preparing the schema nstore", &e);
-    client.batch_execute(include_str!("sql/lock_migrations.sql")).await.map_err(failed)?;
+    client.batch_execute(include_str!("sql/migrations_begin.sql")).await.map_err(failed)?;
     let exists =
         client.query_one(include_str!("sql/schema_exists.sql"), &[&"nstore"]).await.map_err(failed)?;
     if !exists.get::<_, bool>(0) {
-        client.batch_execute("CREATE SCHEMA nstore").await.map_err(failed)?;
+        client.batch_execute(include_str!("sql/schema_make.sql")).await.map_err(failed)?;
     }
-    // refinery's own CREATE TABLE IF NOT EXISTS would say so at each start
-    client.batch_execute("SET client_min_messages = warning").await.map_err(failed)?;
     let refused = |e: refinery::Error| DbError::Query {
         doing: "a migration of the schema nstore".into(),
         reason: e.to_string(),

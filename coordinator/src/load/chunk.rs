@@ -17,21 +17,19 @@ use super::{
     enter::committed_of,
     fit::keyless_append,
     spans::{self, Cover},
-    stop::{Stop, Verdict},
+    stop::{COMMITS, Stop, Verdict},
 };
 use crate::db::{
     days,
     error::{Failure, text_of},
     failures,
     ident::{Ident, Target},
-    ledger::{self, Entry},
+    ledger::Entry,
     session,
 };
 
 /// Longer than a short statement of another loader, shorter than its COPY: there is other work to do.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a COMMIT without an answer is followed by the same transaction again.
-const COMMITS: u32 = 3;
 
 /// How rows reach the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +91,7 @@ impl Loader {
         if keyless_append(plan) {
             check_claim(&tx, entry).await?;
         }
-        if ledger::minds_age(plan.upload_mode) {
+        if alone {
             if is_superseded(&tx, entry).await? {
                 entry.settle(&tx, "superseded", 0, 0).await?;
                 tx.commit().await.map_err(Stop::at_commit)?;

@@ -140,9 +140,8 @@ async fn claim(
         // loads of the other runs hold it shared: none of them is in the middle of these days
         Lock::Target(target).exclusive(tx).await?;
         held = claims::held_by_others(tx, plan, target, run).await?;
-        for day in held.into_keys() {
-            let after = day.succ_opt().unwrap_or(day);
-            delete_days(tx, plan, target, &(day..after)).await?;
+        for days in spans::joined(held.into_keys()) {
+            delete_days(tx, plan, target, &days).await?;
         }
         days::release(tx, target, run, &wanted).await?;
         ledger::replace_days(tx, target, run, &wanted).await?;

@@ -17,7 +17,7 @@ use super::{
     claims, copy,
     enter::committed_of,
     spans,
-    stop::{Stop, Verdict},
+    stop::{COMMITS, Stop, Verdict},
 };
 use crate::db::{
     days, failures,
@@ -28,8 +28,6 @@ use crate::db::{
 
 /// A replace has nothing else to do meanwhile.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a COMMIT without an answer is followed by the same transaction again.
-const COMMITS: u32 = 3;
 
 /// One whole-table load.
 struct Job<'a> {
@@ -127,7 +125,7 @@ impl Loader {
             failures::clear(&tx, &marker.chunk).await?;
         }
         days::release_loaded(&tx, target, run).await?;
-        ledger::replace_others(&tx, target, (run, job.plan.source.as_str())).await?;
+        ledger::replace_others(&tx, target, (run, &job.plan.source)).await?;
         tx.commit().await.map_err(Stop::at_commit)?;
         Ok(ReplaceLoad::Loaded { rows })
     }

@@ -14,8 +14,8 @@ pub(super) fn days_of(plan: &SourcePlan) -> Option<Range<NaiveDate>> {
     Some(touched().map(|days| days.0).min()?..touched().map(|days| days.1).max()?)
 }
 
-/// Days as people read them: `2025-08-01 to 2025-08-04, 2025-08-09 and 3 more spans`. Takes them in order.
-pub(super) fn text_of(days: impl IntoIterator<Item = NaiveDate>) -> String {
+/// Days in order, joined where they touch.
+pub(super) fn joined(days: impl IntoIterator<Item = NaiveDate>) -> Vec<Range<NaiveDate>> {
     let mut spans: Vec<Range<NaiveDate>> = Vec::new();
     for day in days {
         let after = day + Days::new(1);
@@ -24,6 +24,12 @@ pub(super) fn text_of(days: impl IntoIterator<Item = NaiveDate>) -> String {
             _ => spans.push(day..after),
         }
     }
+    spans
+}
+
+/// Days in order as people read them: `2025-08-01 to 2025-08-04, 2025-08-09 and 3 more spans`.
+pub(super) fn text_of(days: impl IntoIterator<Item = NaiveDate>) -> String {
+    let spans = joined(days);
     let shown = spans.iter().take(NAMED).map(|span| match span.end - Days::new(1) {
         last if last == span.start => last.to_string(),
         last => format!("{} to {last}", span.start),
@@ -62,7 +68,7 @@ pub(super) fn cover(range: &Range<DateTime<Utc>>, others: &[Range<DateTime<Utc>>
 /// Why committed ranges are not exactly the plan; `None` when they are.
 pub(super) fn mismatch(plan: &SourcePlan, committed: &[ChunkRange]) -> Option<String> {
     let zone = plan.zone();
-    let joined = |ranges: &[ChunkRange]| {
+    let covered = |ranges: &[ChunkRange]| {
         let mut instants: Vec<_> = ranges.iter().map(|range| range.instants(zone)).collect();
         instants.sort_unstable();
         let mut spans: Vec<(DateTime<Utc>, DateTime<Utc>)> = Vec::new();
@@ -75,7 +81,7 @@ pub(super) fn mismatch(plan: &SourcePlan, committed: &[ChunkRange]) -> Option<St
         }
         Ok(spans)
     };
-    let (planned, committed) = match (joined(&plan.chunks), joined(committed)) {
+    let (planned, committed) = match (covered(&plan.chunks), covered(committed)) {
         (Ok(planned), Ok(committed)) => (planned, committed),
         (Err(at), _) | (_, Err(at)) => return Some(format!("two chunks overlap at {at}")),
     };

@@ -17,6 +17,9 @@ use crate::db::{
     ident::Target,
 };
 
+/// How often a COMMIT without an answer is followed by the same transaction again.
+pub(super) const COMMITS: u32 = 3;
+
 /// Why a transaction was not committed.
 pub(super) enum Stop {
     /// A statement failed.
@@ -96,7 +99,7 @@ impl Loader {
             Stop::Refused(error) => self.refuse(&at.chunk, target, error, None).await,
             Stop::Load(LoadError::Db(e)) if e.may_pass() => self.lost(&at.chunk, e).await,
             Stop::Load(e) => Err(e),
-            Stop::Unknown(e) => self.lost(&at.chunk, self.failed(at, target, &e)).await,
+            Stop::Unknown(e) => self.lost(&at.chunk, failed(at, target, &e)).await,
             Stop::Pg(e) => self.judge_statement(target, at, committed, &e).await,
         }
     }
@@ -110,25 +113,20 @@ impl Loader {
     ) -> Result<Verdict, LoadError> {
         match Failure::of(e) {
             Failure::Busy => Ok(Verdict::Busy),
-            Failure::Lost | Failure::Stopped => self.lost(&at.chunk, self.failed(at, target, e)).await,
+            Failure::Lost | Failure::Stopped => self.lost(&at.chunk, failed(at, target, e)).await,
             Failure::Data | Failure::Duplicate => {
                 let row = copy::offending_line(&self.storage, at, committed, e).await?;
                 self.refuse(&at.chunk, target, text_of(e), row).await
             }
             Failure::NoTable => Err(recreated(target)),
             Failure::Shape => Err(LoadError::Target { table: target.name(), problems: vec![text_of(e)] }),
-            Failure::Full | Failure::Other => Err(self.failed(at, target, e).into()),
+            Failure::Full | Failure::Other => Err(failed(at, target, e).into()),
         }
     }
 
     /// A connection that went away: by cancel's hand, or it may pass.
     async fn lost(&self, chunk: &Chunk, e: DbError) -> Result<Verdict, LoadError> {
         if self.is_cancelled(&chunk.run).await? { Ok(Verdict::Cancelled) } else { Err(e.into()) }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as the loader's failure at the places of use")]
-    fn failed(&self, at: &Marker, target: &Target, e: &PgError) -> DbError {
-        DbError::query(format!("loading chunk {} into {}", at.chunk, target.name()), e)
     }
 
     async fn void(&self, at: &Marker, reason: VoidReason, detail: String) -> Result<Verdict, LoadError> {
@@ -151,6 +149,10 @@ impl Loader {
         tracing::warn!(%chunk, table = target.name(), error, "the table refused rows");
         Ok(Verdict::Refused { error, row })
     }
+}
+
+fn failed(at: &Marker, target: &Target, e: &PgError) -> DbError {
+    DbError::query(format!("loading chunk {} into {}", at.chunk, target.name()), e)
 }
 
 /// The clear word on a table that other hands took away.
