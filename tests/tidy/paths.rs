@@ -23,7 +23,8 @@ pub(super) fn named_paths(source: &Source) -> Vec<NamedPath> {
     while at < tokens.len() {
         let start = at;
         match tokens[at].text.as_str() {
-            "use" => {
+            // `use<'a>` behind a type is no import
+            "use" if tokens.get(at + 1).is_none_or(|token| token.text != "<") => {
                 at += 1;
                 tree(&tokens, &mut at, &[], &mut paths, &mut locals);
             }
@@ -93,7 +94,7 @@ fn tree(
         match token.text.as_str() {
             "{" => {
                 *at += 1;
-                while tokens.get(*at).is_some_and(|token| token.text != "}") {
+                while tokens.get(*at).is_some_and(|token| !matches!(token.text.as_str(), "}" | ";")) {
                     tree(tokens, at, &parts, paths, locals);
                     *at += usize::from(tokens.get(*at).is_some_and(|token| token.text == ","));
                 }
@@ -159,6 +160,12 @@ mod tests {
     fn trees_are_flattened() {
         let text = "pub use a::{\n    b,\n    c::{self, d as e, *},\n};\nuse f;\nuse ::g::h;\n";
         assert_eq!(paths(text), ["2 a::b", "3 a::c", "3 a::c::d", "3 a::c::*", "5 f", "6 g::h"]);
+    }
+
+    #[test]
+    fn what_is_no_import_does_not_end_in_a_loop() {
+        let text = "fn f<'a>() -> impl Send + use<'a> {\n    a::b();\n    c();\n}\nuse d::{e;\n";
+        assert_eq!(paths(text), ["2 a::b", "5 d::e"]);
     }
 
     #[test]
