@@ -28,12 +28,13 @@ pub(super) async fn follow(
     if stopped && global.local {
         eprintln!("stopping: chunks in flight are finished or given back; Ctrl-C again to stop at once");
     }
+    let cancelled = access.house.storage.cancelled(&manifest.run).await;
     access.close(Some(interrupt)).await;
-    let report = followed?;
+    let (report, cancelled) = (followed?, cancelled?.map(|cancelled| cancelled.reason));
     if json {
         view::print_json(&report);
     } else {
-        view::print(&report::of_run(&report, &commands(global)));
+        view::print(&report::of_run(&report, cancelled.as_deref(), &commands(global)));
     }
     if stopped && report.verdict == Verdict::Open {
         eprintln!("{}", interrupted(global, &report));

@@ -106,9 +106,12 @@ async fn show(
         report = watch(access, manifest, report, interrupt).await?;
     }
     if args.json {
-        view::print_json(&json!({ "run": report, "workers": workers }));
+        let mut document = json!(report);
+        document["workers"] = json!(workers);
+        view::print_json(&document);
     } else {
-        let table = view::report::of_run(&report, &follow::commands(global));
+        let cancelled = access.house.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
+        let table = view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global));
         view::print(&format!("{}\n\n{table}", fleet(&workers, global.local)));
     }
     Ok(Some(report.verdict))

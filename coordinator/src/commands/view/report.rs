@@ -9,9 +9,11 @@ use crate::run::{FailedChunk, RunReport, SourceReport, Verdict};
 /// More failed chunks of one source are counted, not listed: they tend to fail alike.
 const LISTED: usize = 20;
 
-/// The report as text; `nstore` stands before the commands that it proposes.
-pub(in crate::commands) fn of_run(report: &RunReport, nstore: &str) -> String {
-    let mut parts = vec![format!("run {}: {}", report.run, word(report.verdict)), sources(report)];
+/// The report as text, with the reason of a cancelled run; `nstore` stands before the commands that it proposes.
+pub(in crate::commands) fn of_run(report: &RunReport, cancelled: Option<&str>, nstore: &str) -> String {
+    let reason = cancelled.map_or_else(String::new, |reason| format!(": {reason}"));
+    let head = format!("run {}: {}{reason}", report.run, word(report.verdict));
+    let mut parts = vec![head, sources(report)];
     parts.extend(failures(report));
     let said: Vec<String> = report.sources.iter().filter_map(remark).collect();
     if !said.is_empty() {
@@ -175,7 +177,7 @@ pub(super) mod tests {
     #[test]
     fn a_good_end_is_short() {
         let report = report(Verdict::Good, vec![good("buyer_orders"), good("buyer_razorpay")]);
-        insta::assert_snapshot!(of_run(&report, "nstore"));
+        insta::assert_snapshot!(of_run(&report, None, "nstore"));
     }
 
     #[test]
@@ -207,7 +209,7 @@ pub(super) mod tests {
             blocked: None,
         };
         let report = report(Verdict::Partial, vec![good("buyer_orders"), tickets]);
-        insta::assert_snapshot!(of_run(&report, "nstore --local"));
+        insta::assert_snapshot!(of_run(&report, None, "nstore --local"));
     }
 
     #[test]
@@ -224,10 +226,12 @@ pub(super) mod tests {
         };
         let mut shown = report(Verdict::Open, vec![open.clone()]);
         shown.upload = false;
-        insta::assert_snapshot!(of_run(&shown, "nstore"));
+        insta::assert_snapshot!(of_run(&shown, None, "nstore"));
         open.verdict = Verdict::Failed;
         open.blocked = Some("days 2025-08-01 to 2025-08-03 are held by run x".into());
-        assert!(of_run(&report(Verdict::Failed, vec![open]), "nstore").contains("nothing is loaded: days"));
+        assert!(
+            of_run(&report(Verdict::Failed, vec![open]), None, "nstore").contains("nothing is loaded: days")
+        );
     }
 
     #[test]
@@ -244,7 +248,7 @@ pub(super) mod tests {
             failed: vec![one; 25],
             blocked: None,
         };
-        let text = of_run(&report(Verdict::Failed, vec![source]), "nstore");
+        let text = of_run(&report(Verdict::Failed, vec![source]), None, "nstore");
         assert!(text.contains("and 5 more"), "{text}");
         assert_eq!(text.matches("2025-08-04_2025-08-07").count(), 20);
     }
