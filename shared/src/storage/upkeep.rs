@@ -118,9 +118,7 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn remove_source(&self, source: &SourceId, run: &RunId) -> Result<u64, StorageError> {
-        let folder = paths::chunks(source, run);
-        let gone = self.delete_all(&folder).await?;
-        self.remove_folder(&folder);
+        let gone = self.delete_all(&paths::chunks(source, run)).await?;
         self.delete(&paths::processed(source, run)).await?;
         Ok(gone)
     }
@@ -132,15 +130,7 @@ impl Storage {
     pub async fn remove_run(&self, run: &RunId) -> Result<(), StorageError> {
         self.delete(&paths::cancelled(run)).await?;
         self.delete(&paths::manifest(run)).await?;
-        self.delete_all(&paths::run(run)).await?;
-        self.remove_folder(&paths::run(run));
-        Ok(())
-    }
-
-    /// Stores know no folders, but the local file system keeps them when they are empty.
-    fn remove_folder(&self, folder: &Path) {
-        // one that holds something again, or is gone already, is left as it is
-        let _ = std::fs::remove_dir(self.root.join(folder.as_ref()));
+        self.delete_all(&paths::run(run)).await.map(drop)
     }
 
     /// Whether a chunk's file is there.
