@@ -1,5 +1,7 @@
 //! Whole jobs with the real binaries, real servers and a simulated marketplace: the tables must equal the truth.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod house;
 mod main_job;
 mod mistakes;

@@ -83,7 +83,7 @@ async fn a_wrong_password_is_said_to_be_one() {
     let mut house = House::with_rows(10).await;
     let (user, rest) = house.context.postgres.url.split_once('@').unwrap();
     let (user, _) = user.rsplit_once(':').unwrap();
-    house.env.push(("NSTORE_POSTGRES_URL".into(), format!("{user}:canary@{rest}").into()));
+    house.env.push(("NSTORE_POSTGRES_URL".into(), format!("{user}:canary@{rest}")));
     let exit = house.run(&format!("extract {DAYS} --sources buyer_orders --upload")).await;
     assert!(matches!(exit.code, Some(2 | 4)), "{:?} {}", exit.code, exit.stderr);
     assert!(exit.stderr.contains("password"), "{}", exit.stderr);

@@ -117,13 +117,7 @@ impl<'a> Watch<'a> {
                 let asked = self.ask_redis().await;
                 self.bear(asked)?;
                 if self.options.fail_fast && self.boards.iter().any(|board| !board.failed().is_empty()) {
-                    change::cancel(
-                        self.house,
-                        &self.manifest.run,
-                        "a chunk failed, and --fail-fast was given",
-                    )
-                    .await?;
-                    self.boards.iter_mut().for_each(|board| board.cancelled = true);
+                    self.fail_fast().await?;
                 }
             }
             self.show();
@@ -132,6 +126,13 @@ impl<'a> Watch<'a> {
             }
             self.turn().await?;
         }
+    }
+
+    async fn fail_fast(&mut self) -> Result<(), RunError> {
+        let reason = "a chunk failed, and --fail-fast was given";
+        change::cancel(self.house, &self.manifest.run, reason).await?;
+        self.boards.iter_mut().for_each(|board| board.cancelled = true);
+        Ok(())
     }
 
     /// One tick: loads are started, and those that land are taken in.

@@ -104,8 +104,8 @@ impl Storage {
         std::fs::create_dir_all(path).map_err(|e| unusable(format!("cannot make folder `{path}`: {e}")))?;
         let root =
             std::fs::canonicalize(path).map_err(|e| unusable(format!("cannot open folder `{path}`: {e}")))?;
-        let store =
-            LocalFileSystem::new_with_prefix(&root).map_err(|e| unusable(e.to_string()))?.with_fsync(true);
+        let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| unusable(e.to_string()))?;
+        let store = store.with_fsync(true).with_automatic_cleanup(true);
         Ok(Self { store: Arc::new(store), url: format!("file://{}", root.display()), root })
     }
 

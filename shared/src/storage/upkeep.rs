@@ -44,7 +44,7 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn check(&self) -> Result<Duration, StorageError> {
-        let key = Path::from(format!("runs/.check-{}", fastrand::u64(..)));
+        let key = Path::from(format!(".check-{}", fastrand::u64(..)));
         let started = Instant::now();
         self.store.put(&key, "nstore".into()).await.map_err(|e| self.failed(key.as_ref(), e))?;
         self.get(&key).await?;
