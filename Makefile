@@ -12,7 +12,7 @@ DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, rustfmt, clippy, cargo-nextest
+setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, Python's venv, rustfmt, clippy, cargo-nextest
 	@.ci/setup
 
 build: ## Build all binaries, tests too

@@ -134,7 +134,7 @@ def main(arguments):
     different = 0
     for table, columns in tables.items():
         count, total = expected(sources[table], columns, zone)
-        rows, checksum = there.get(table, (0, 0))
+        rows, checksum = there.get(table, ("no", "none"))
         equal = (rows, checksum) == (count, total)
         different += not equal
         verdict = "equal" if equal else "DIFFERENT"

@@ -273,7 +273,8 @@ impl Play {
             }
             Step::Release { grant } => self.give_back(grant, GiveBack::Release, None).await,
             Step::Defer { grant } => {
-                self.give_back(grant, GiveBack::Defer { wait: Duration::ZERO }, None).await
+                self.give_back(grant, GiveBack::Defer { wait: Duration::ZERO, error: String::new() }, None)
+                    .await
             }
             Step::Beat { grant, short } => self.beat(grant, short).await,
             Step::Cancel { run } => {

@@ -132,7 +132,7 @@ async fn a_429_holds_the_whole_source_and_counts_no_try() {
     let (mut a, mut b) = (Worker::new("a"), Worker::new("b"));
     let grant = stage.claim(&mut a).await.unwrap();
     let wait = Duration::from_millis(300);
-    assert!(stage.give_back(&grant, GiveBack::Defer { wait }).await);
+    assert!(stage.give_back(&grant, GiveBack::Defer { wait, error: "429".into() }).await);
     assert!(stage.claim(&mut b).await.is_none());
     // a shorter wait does not shorten a longer one
     stage.queue.hold(&stage.source, Duration::ZERO).await.unwrap();

@@ -48,8 +48,10 @@ pub async fn compare(asked: &Comparison) -> anyhow::Result<bool> {
     let mut equal = true;
     for source in sources {
         let truth = truth(asked, source).await?;
-        let found = tables.get(source).map_or(&[][..], Vec::as_slice);
-        let differences = truth.differences(found);
+        let (found, differences) = match tables.get(source) {
+            Some(found) => (found.as_slice(), truth.differences(found)),
+            None => (&[][..], vec!["there is no such table".to_owned()]),
+        };
         println!("{}", line(&truth, found, differences.is_empty()));
         for difference in differences.iter().take(5) {
             eprintln!("  {difference}");

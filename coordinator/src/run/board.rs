@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, RunId, SourceId, UploadMode},
+    config::spec::{Bounds, ExtractSpec},
     redis::queue::Progress,
     retry::FailureClass,
     storage::{
@@ -41,6 +42,9 @@ pub struct SourceStatus {
     pub bytes: u64,
     /// Rows that did not fit their mapping, in stored chunks.
     pub rejected: u64,
+    /// Rows left out of stored chunks because they lie outside what was asked, where the source's `window.bounds`
+    /// promise that none does.
+    pub outside: u64,
     /// Chunks that the ledger holds.
     pub loaded_chunks: u64,
     /// Rows that loads added.
@@ -180,6 +184,12 @@ impl Board {
         self.complete() && (!load || loaded())
     }
 
+    /// The window asks for the chunk itself and no more.
+    fn bounds_are_exact(&self) -> bool {
+        let ExtractSpec::Api(api) = &self.plan.spec.extract;
+        matches!(api.window.bounds, Bounds::Closed | Bounds::HalfOpen)
+    }
+
     fn discarded(&self) -> impl Iterator<Item = FailedChunk> {
         self.markers.values().filter_map(|marker| match &marker.outcome {
             Outcome::Discarded { class, error, .. } => Some(FailedChunk {
@@ -226,6 +236,11 @@ impl Board {
             bytes: stored.iter().map(|c| c.artifact.bytes).sum::<u64>()
                 + flying().map(|c| c.tally.bytes).sum::<u64>(),
             rejected: stored.iter().map(|c| c.quality.rejected).sum(),
+            outside: if self.bounds_are_exact() {
+                stored.iter().map(|c| c.quality.outside_window).sum()
+            } else {
+                0
+            },
             loaded_chunks: self.loaded.len() as u64,
             loaded_rows: self.loaded.values().map(|c| c.rows).sum(),
             skipped_rows: self.loaded.values().map(|c| c.skipped).sum(),

@@ -637,12 +637,12 @@ local function give_back(keys, args)
   local c = read_chunk(s, run, range)
   free_slot(s, slot_of(worker, nonce, c or new_chunk(s, run, range)), run)
   if not holds(c, worker, nonce) or c.g ~= g then return 0 end
+  if why ~= '' then call('HSET', key(s, 'run', run), 'error', why) end
   if how ~= 'retry' then
     put_back(s, c, 'a', {})
     return 1
   end
   local at = s.now + wait
-  call('HSET', key(s, 'run', run), 'error', why)
   put_back(s, c, 't', { 'a', c.failed + 1, 'nb', at, 'e', why })
   if c.s == 't' then call('ZADD', key(s, 'later', run), at, range) end
   return 1

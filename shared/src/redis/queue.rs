@@ -148,6 +148,8 @@ pub enum GiveBack {
     Defer {
         /// As the source asked.
         wait: Duration,
+        /// For people, in `status`.
+        error: String,
     },
 }
 

@@ -128,8 +128,9 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn remove_run(&self, run: &RunId) -> Result<(), StorageError> {
-        self.delete(&paths::cancelled(run)).await?;
+        // the manifest first: without its mark, a cancelled run would look open
         self.delete(&paths::manifest(run)).await?;
+        self.delete(&paths::cancelled(run)).await?;
         self.delete_all(&paths::run(run)).await.map(drop)
     }
 

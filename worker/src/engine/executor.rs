@@ -130,8 +130,9 @@ impl Work<'_> {
             Decision::Discard => self.discard(failure).await,
             Decision::Defer(wait) => {
                 let seconds = wait.as_secs_f64();
-                tell!(info, self.grant, seconds, "deferred: the source asks for patience");
-                Ok(Done::Back(GiveBack::Defer { wait }))
+                let error = self.bench.fit_to_tell(&failure.error.message);
+                tell!(info, self.grant, seconds, error, "deferred: the source asks for patience");
+                Ok(Done::Back(GiveBack::Defer { wait, error }))
             }
             Decision::Retry => {
                 let wait = self.plan.spec.chunk_backoff.wait(attempt, fastrand::f64());

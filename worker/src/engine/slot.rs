@@ -94,7 +94,8 @@ impl Slot {
             }
             Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), ask_again),
             None => {
-                // the end, or an answer that makes no sense: reconcile tells what this call did not
+                // the end, or an answer that makes no sense: the fact may not have arrived, and may be repeated
+                self.fact = done;
                 self.rota.empty(source, Instant::now(), Duration::MAX);
             }
         }

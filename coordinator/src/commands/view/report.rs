@@ -113,6 +113,13 @@ fn remark(source: &SourceReport) -> Option<String> {
     if source.status.stopped {
         return Some(format!("{name}: a failed chunk stopped the later ones (on_discard: stop)"));
     }
+    if source.status.outside > 0 {
+        return Some(format!(
+            "{name}: {} rows came that lie outside what was asked, and were left out: rows may be missing at the \
+             days' ends; compare `timezone` and `window.bounds` with the source's documents",
+            grouped(source.status.outside)
+        ));
+    }
     match (&source.status.last_error, source.verdict) {
         (Some(error), Verdict::Open) => Some(format!("{name}: the last try that failed: {error}")),
         _ => None,
@@ -155,6 +162,7 @@ pub(super) mod tests {
             rows: 123_456,
             bytes: 7_654_321,
             rejected: 0,
+            outside: 0,
             loaded_chunks: 4,
             loaded_rows: 98_765,
             skipped_rows: 0,

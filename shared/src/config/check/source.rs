@@ -21,11 +21,9 @@ use crate::{
 
 /// Days per chunk of a source that says nothing.
 const CHUNK_DAYS: u32 = 7;
-/// Headers and parameters that carry secrets: these belong under `auth`.
-const SECRET_HEADERS: [&str; 6] =
-    ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"];
-const SECRET_PARAMS: [&str; 6] =
-    ["api_key", "apikey", "access_token", "auth_token", "client_secret", "password"];
+/// Words in the names of headers and parameters that carry secrets: these belong under `auth`.
+const SECRET_WORDS: [&str; 9] =
+    ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "passwd", "signature"];
 
 /// A source whose file alone has been looked at.
 pub(crate) struct Draft {
@@ -211,17 +209,18 @@ fn request(doc: &mut Document, raw: &raw::Request) -> RequestSpec {
         if value.0.chars().any(char::is_control) {
             doc.fault(&path, "a header holds no line breaks and no control characters", None);
         }
-        no_secret(doc, &path, "header", &SECRET_HEADERS);
+        no_secret(doc, &path, "header");
     }
     for name in raw.params.keys() {
-        no_secret(doc, &["request", "params", name], "parameter", &SECRET_PARAMS);
+        no_secret(doc, &["request", "params", name], "parameter");
     }
     RequestSpec { path: raw.path.clone(), params: written(&raw.params), headers: written(&raw.headers) }
 }
 
-fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str, names: &[&str]) {
+fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str) {
     let name = path[2];
-    if names.contains(&name.to_lowercase().as_str()) {
+    let plain = name.to_lowercase().replace('_', "-");
+    if SECRET_WORDS.iter().any(|word| plain.contains(word)) {
         let place = if what == "header" { "header" } else { "query" };
         let hint = format!(
             "never put secrets in a source: use `auth: {{ type: api_key, in: {place}, name: {name}, key: {{ secret: … }} }}`, `basic` or `bearer`"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{
     DateTime,
-    format::{Item, Numeric, Parsed, StrftimeItems, parse},
+    format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
 };
 use chrono_tz::Tz;
 
@@ -119,12 +119,21 @@ pub(crate) fn time_format(text: &str) -> Result<TimeFormat, Wrong> {
 pub(crate) fn record_format(text: &str) -> Result<TimeFormat, Wrong> {
     let format = time_format(text)?;
     match &format {
+        // chrono reads over a zone's name without minding it
+        TimeFormat::Strftime(pattern) if has_zone_name(pattern) => Err(Wrong::new(
+            format!("`{text}` reads a zone by its name, which does not tell an offset"),
+            "use %z for an offset, or write a literal Z for UTC",
+        )),
         TimeFormat::Strftime(pattern) if !names_a_day(pattern) => Err(Wrong::new(
             format!("`{text}` names no day"),
             "a pattern for a column needs year, month and day",
         )),
         _ => Ok(format),
     }
+}
+
+fn has_zone_name(pattern: &str) -> bool {
+    StrftimeItems::new(pattern).any(|item| item == Item::Fixed(Fixed::TimezoneName))
 }
 
 fn names_a_day(pattern: &str) -> bool {
@@ -148,16 +157,13 @@ pub(crate) fn is_whole_day(format: &TimeFormat) -> bool {
                 )
             }
             // those besides names of months and days hold a time or a zone
-            Item::Fixed(kind) => {
-                use chrono::format::Fixed;
-                !matches!(
-                    kind,
-                    Fixed::ShortMonthName
-                        | Fixed::LongMonthName
-                        | Fixed::ShortWeekdayName
-                        | Fixed::LongWeekdayName
-                )
-            }
+            Item::Fixed(kind) => !matches!(
+                kind,
+                Fixed::ShortMonthName
+                    | Fixed::LongMonthName
+                    | Fixed::ShortWeekdayName
+                    | Fixed::LongWeekdayName
+            ),
             _ => false,
         }),
     }

@@ -77,7 +77,7 @@ pub(crate) struct Storage {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Defaults {
     /// Chunks of a run and source in flight, 4 unless said.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 256))]
     pub(crate) parallel_workers: Option<u32>,
     /// The zone of sources that declare none, `Asia/Kolkata` unless said.
     #[schemars(extend("x-means" = "zone"))]

@@ -43,6 +43,14 @@ pub(super) enum PagingFault {
         "the total went from {before} to {now} while the pages were read, so rows may be missing or double"
     )]
     TotalMoved { before: u64, now: u64 },
+    #[error(
+        "the number of pages went from {before} to {now} while they were read, so rows may be missing or double"
+    )]
+    PagesMoved { before: u64, now: u64 },
+    #[error(
+        "there is nothing at `paginator.{0}`, which was to show that the list is complete; correct the path"
+    )]
+    NoProof(&'static str),
     #[error("{received} records came, but the total says {total}")]
     TotalDiffers { total: u64, received: u64 },
     #[error("the cursor `{0}` came a second time; correct `paginator.cursor_path` or `paginator.param`")]
@@ -64,7 +72,9 @@ impl PagingFault {
     pub(super) fn class(&self) -> FailureClass {
         match self {
             // the data moved: the next attempt reads it anew
-            Self::TotalMoved { .. } | Self::TotalDiffers { .. } => FailureClass::Transient,
+            Self::TotalMoved { .. } | Self::PagesMoved { .. } | Self::TotalDiffers { .. } => {
+                FailureClass::Transient
+            }
             Self::TooManyPages(_) => FailureClass::Config,
             _ => FailureClass::Data,
         }
@@ -79,6 +89,7 @@ pub(super) struct Paging<'a> {
     pages: u64,
     received: u64,
     total: Option<u64>,
+    total_pages: Option<u64>,
     last: Option<u64>,
     /// Fingerprints of all cursors so far.
     cursors: HashSet<u64>,
@@ -101,7 +112,8 @@ impl<'a> Paging<'a> {
     /// Before the first page.
     pub(super) fn new(paginator: &'a Paginator, max_pages: u64) -> Self {
         let cursors = HashSet::new();
-        Self { paginator, max_pages, pages: 0, received: 0, total: None, last: None, cursors }
+        let (total, total_pages, last) = (None, None, None);
+        Self { paginator, max_pages, pages: 0, received: 0, total, total_pages, last, cursors }
     }
 
     /// Pages seen.
@@ -126,7 +138,14 @@ impl<'a> Paging<'a> {
         {
             return Err(PagingFault::TotalMoved { before, now });
         }
+        if let (Some(before), Some(now)) = (self.total_pages, facts.total_pages)
+            && before != now
+        {
+            return Err(PagingFault::PagesMoved { before, now });
+        }
         self.total = self.total.or(facts.total);
+        self.total_pages = self.total_pages.or(facts.total_pages);
+        self.proof_is_there()?;
         let turn = match self.paginator {
             Paginator::None => Turn::End(Evidence::SinglePage),
             Paginator::PageNumber { size, .. } => self.by_count(facts, *size)?,
@@ -138,6 +157,24 @@ impl<'a> Paging<'a> {
             Turn::More(_) if self.pages >= self.max_pages => Err(PagingFault::TooManyPages(self.max_pages)),
             Turn::More(cursor) => Ok(Step::Ask(self.params(cursor))),
         }
+    }
+
+    /// A path that was to show that the list is complete, and meets nothing on the first page, shows nothing.
+    fn proof_is_there(&self) -> Result<(), PagingFault> {
+        let (total, pages) = match self.paginator {
+            Paginator::None => (&None, &None),
+            Paginator::PageNumber { total_path, total_pages_path, .. } => (total_path, total_pages_path),
+            Paginator::Offset { total_path, .. } | Paginator::Cursor { total_path, .. } => {
+                (total_path, &None)
+            }
+        };
+        if total.is_some() && self.total.is_none() {
+            return Err(PagingFault::NoProof("total_path"));
+        }
+        if pages.is_some() && self.total_pages.is_none() {
+            return Err(PagingFault::NoProof("total_pages_path"));
+        }
+        Ok(())
     }
 
     /// What the body says outranks what its size suggests: a source may well cap the size that it was asked for.

@@ -42,9 +42,9 @@ where
             }
             Err(Failure::Limited(message, asked)) => {
                 limited += 1;
-                // without a word on how long, never less than half of the usual wait
+                // never less than half of the usual wait, even for a source that says "0 seconds"
                 let usual = || retry.backoff.wait(limited, 0.5 + fastrand::f64() / 2.0);
-                let wait = asked.unwrap_or_else(usual);
+                let wait = usual().max(asked.unwrap_or_default());
                 if wait > LONGEST_IN_PLACE || limited >= retry.attempts {
                     let message =
                         format!("GET {shown}: {message}; to be left alone for {} s", wait.as_secs_f64());

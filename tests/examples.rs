@@ -1,0 +1,51 @@
+//! The examples, as a stranger runs them: each compares what arrived with where it came from.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nstore_tests::context::{Exit, Process, process::binary};
+
+/// Making the virtual environment for the first time takes longest.
+const LIMIT: Duration = Duration::from_secs(170);
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Runs a script of `examples/` with the binaries of this build.
+async fn run(script: &str, args: &[&str], env: &[(&str, &str)]) -> Exit {
+    let mut process = Process::new(root().join("examples").join(script).to_str().unwrap())
+        .args(args)
+        .env("NSTORE_BIN", binary("nstore").parent().unwrap());
+    for (name, value) in env {
+        process = process.env(name, *value);
+    }
+    process.run(LIMIT).await
+}
+
+/// Exit code 0, and so many lines that end in `equal`.
+fn assert_equal(exit: &Exit, tables: usize) {
+    let told = format!("{}\n{}", exit.stdout, exit.stderr);
+    assert_eq!(exit.code, Some(0), "{told}");
+    let equal = exit.stdout.lines().filter(|line| line.trim_end().ends_with("equal")).count();
+    assert_eq!(equal, tables, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_with_five_equal_tables() {
+    assert_equal(&run("demo/run", &["60"], &[]).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_is_loaded_and_equals_its_files() {
+    let made_up = run("datasette/run", &[], &[("OLIST_DIR", "/nonexistent")]).await;
+    assert_equal(&made_up, 3);
+    // the real data set where it lies beside the repository; without it the script would only repeat itself
+    if root().join("../shared/data/olist").is_dir() {
+        assert_equal(&run("datasette/run", &[], &[]).await, 3);
+    }
+}
