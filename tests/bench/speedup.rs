@@ -6,19 +6,19 @@ use nstore_tests::simulator::Options;
 
 use crate::field::{Field, median};
 
-const RUN: &str = "extract --start-date 2025-08-01 --end-date 2025-09-01 --sources buyer_orders \
-                   --chunk-sizes buyer_orders:1 --parallel-workers 4";
+const RUN: &str = "extract --start-date 2025-08-01 --end-date 2025-09-01 --sources buyer_razorpay \
+                   --chunk-sizes buyer_razorpay:1 --parallel-workers 4";
 
 pub(crate) async fn measure(runs: usize) -> anyhow::Result<()> {
     let latency = Duration::from_millis(50);
-    // ten pages a day
+    // ten pages of 100 a day: small ones, so that what is measured is the waiting and not two cores at work
     let field =
         Field::new(Options { rows_per_day: 4_900, exact: true, latency, ..Options::default() }).await?;
     let _worker = field.worker(4);
     let mut ratios = vec![];
     for round in 0..=runs {
-        let sequential = field.nstore(&format!("{RUN} --execution-mode buyer_orders:sequential")).await?;
-        let parallel = field.nstore(&format!("{RUN} --execution-mode buyer_orders:parallel")).await?;
+        let sequential = field.nstore(&format!("{RUN} --execution-mode buyer_razorpay:sequential")).await?;
+        let parallel = field.nstore(&format!("{RUN} --execution-mode buyer_razorpay:parallel")).await?;
         let ratio = sequential.as_secs_f64() / parallel.as_secs_f64();
         let word = if round == 0 { "warm-up" } else { "counted" };
         println!(

@@ -1,6 +1,9 @@
 //! What is known of one source's part of a run. Pure: others bring the facts, the board draws the conclusions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, RunId, SourceId, UploadMode},
@@ -13,7 +16,7 @@ use nstore_shared::{
     },
 };
 
-use crate::load::{LedgerState, LoadFailure};
+use crate::load::LoadFailure;
 
 /// How far one source's part of a run is: what people see.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -90,12 +93,13 @@ pub(super) struct Board {
     pub(super) cancelled: bool,
     /// Hints read so far.
     pub(super) hints: u64,
+    /// When it was last compared with storage.
+    pub(super) reconciled: Option<Instant>,
 }
 
 /// What the ledger says of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LoadedChunk {
-    pub(super) state: LedgerState,
     pub(super) rows: u64,
     pub(super) skipped: u64,
 }
@@ -116,6 +120,7 @@ impl Board {
             blocked: None,
             cancelled: false,
             hints: 0,
+            reconciled: None,
         }
     }
 

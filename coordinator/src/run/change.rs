@@ -17,13 +17,17 @@ use super::{House, RunError, submit};
 pub async fn cancel(house: &House, run: &RunId, reason: &str) -> Result<(), RunError> {
     let manifest = house.manifest(run).await?;
     house.storage.cancel(run, reason).await?;
-    if manifest.upload.enabled {
-        house.loader_of(&manifest)?.cancel(run).await?;
-    }
+    // one that was extracted alone may be loaded all the same, by `nstore load`
+    let loads = match &house.loader {
+        Some(loader) => loader.cancel(run).await.map_err(RunError::from),
+        None if manifest.upload.enabled => Err(RunError::NoLoader(run.clone())),
+        None => Ok(()),
+    };
+    // extraction stops even where the loads could not be reached
     for plan in &manifest.sources {
         house.redis.queue().cancel(&plan.source, run).await?;
     }
-    Ok(())
+    loads
 }
 
 /// What a retry set going.

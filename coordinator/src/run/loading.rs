@@ -42,20 +42,23 @@ pub(super) struct Desk {
     manifest: Arc<Manifest>,
     tasks: JoinSet<Landed>,
     busy: HashSet<(usize, Option<ChunkRange>)>,
-    rests_until: Instant,
+    /// One source's locked table does not hold the others up.
+    rests: Vec<Rest>,
+    /// The source that was served last: the next one comes first.
+    served: usize,
+}
+
+/// How long a source's loads are left alone.
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Instant,
     setbacks: u32,
 }
 
 impl Desk {
     pub(super) fn new(loader: Loader, manifest: Arc<Manifest>) -> Self {
-        Self {
-            loader,
-            manifest,
-            tasks: JoinSet::new(),
-            busy: HashSet::new(),
-            rests_until: Instant::now(),
-            setbacks: 0,
-        }
+        let rests = vec![Rest { until: Instant::now(), setbacks: 0 }; manifest.sources.len()];
+        Self { loader, manifest, tasks: JoinSet::new(), busy: HashSet::new(), rests, served: 0 }
     }
 
     /// No load is on its way.
@@ -63,40 +66,48 @@ impl Desk {
         self.tasks.is_empty()
     }
 
-    /// Starts what may be loaded now.
+    /// Starts what may be loaded now; sources take turns.
     pub(super) fn start(&mut self, boards: &[Board]) {
-        if Instant::now() < self.rests_until {
-            return;
-        }
-        for (index, board) in boards.iter().enumerate() {
-            match board.plan.upload_mode {
-                UploadMode::Replace => self.start_table(index, board),
-                UploadMode::Append | UploadMode::ReplaceRange => self.start_chunks(index, board),
-            }
+        let mut passed = 0;
+        while self.tasks.len() < AT_ONCE && passed < boards.len() {
+            let index = (self.served + 1) % boards.len();
+            self.served = index;
+            passed = if self.start_one(index, &boards[index]) { 0 } else { passed + 1 };
         }
     }
 
-    fn start_chunks(&mut self, index: usize, board: &Board) {
-        for marker in board.to_load() {
-            if self.tasks.len() >= AT_ONCE {
-                return;
-            }
-            if self.busy.insert((index, Some(marker.chunk.range))) {
-                let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
-                let plan = board.plan.clone();
-                self.tasks.spawn(async move {
-                    let result = loader.load_chunk(&manifest, &plan, &marker).await;
-                    Landed { board: index, what: Cargo::Chunk(Box::new(marker)), result }
-                });
-            }
+    /// Starts one load of a source; false when there is none to start.
+    fn start_one(&mut self, index: usize, board: &Board) -> bool {
+        if Instant::now() < self.rests[index].until {
+            return false;
+        }
+        let idle = !self.busy.iter().any(|(of, _)| *of == index);
+        match board.plan.upload_mode {
+            UploadMode::Append => self.start_chunk(index, board),
+            // a load that deletes takes the table for itself: a second one would only wait for it
+            UploadMode::ReplaceRange => idle && self.start_chunk(index, board),
+            UploadMode::Replace => idle && self.start_table(index, board),
         }
     }
 
-    fn start_table(&mut self, index: usize, board: &Board) {
-        let ready = board.complete() && board.refused.is_empty() && !board.to_load().is_empty();
-        if self.tasks.len() >= AT_ONCE || !ready || !self.busy.insert((index, None)) {
-            return;
+    fn start_chunk(&mut self, index: usize, board: &Board) -> bool {
+        let free = |marker: &Marker| !self.busy.contains(&(index, Some(marker.chunk.range)));
+        let Some(marker) = board.to_load().into_iter().find(free) else { return false };
+        self.busy.insert((index, Some(marker.chunk.range)));
+        let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
+        let plan = board.plan.clone();
+        self.tasks.spawn(async move {
+            let result = loader.load_chunk(&manifest, &plan, &marker).await;
+            Landed { board: index, what: Cargo::Chunk(Box::new(marker)), result }
+        });
+        true
+    }
+
+    fn start_table(&mut self, index: usize, board: &Board) -> bool {
+        if !board.complete() || !board.refused.is_empty() || board.to_load().is_empty() {
+            return false;
         }
+        self.busy.insert((index, None));
         let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
         let plan = board.plan.clone();
         let markers: Vec<Marker> = board.committed().cloned().collect();
@@ -104,6 +115,7 @@ impl Desk {
             let result = loader.replace(&manifest, &plan, &markers).await.map(as_chunk_load);
             Landed { board: index, what: Cargo::Table(markers), result }
         });
+        true
     }
 
     /// Waits for one load to end; for ever when none is on its way.
@@ -131,9 +143,10 @@ impl Desk {
             Ok(outcome) => matches!(outcome, ChunkLoad::Busy),
             Err(error) => error.may_pass(),
         };
-        self.setbacks = if setback { self.setbacks + 1 } else { 0 };
+        let rest = &mut self.rests[landed.board];
+        rest.setbacks = if setback { rest.setbacks + 1 } else { 0 };
         if setback {
-            self.rests_until = Instant::now() + PATIENCE.wait(self.setbacks, 0.5 + fastrand::f64() / 2.0);
+            rest.until = Instant::now() + PATIENCE.wait(rest.setbacks, 0.5 + fastrand::f64() / 2.0);
         }
     }
 }

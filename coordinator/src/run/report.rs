@@ -55,11 +55,15 @@ pub struct SourceReport {
 pub async fn report(house: &House, manifest: &Manifest) -> Result<RunReport, RunError> {
     let mut boards = submit::boards(house, manifest).await?;
     for board in &mut boards {
-        // without Redis the stored truth is shown alone
-        board.progress =
-            house.redis.queue().progress(&board.plan.source, &manifest.run).await.unwrap_or_default();
+        board.progress = match house.redis.queue().progress(&board.plan.source, &manifest.run).await {
+            // without Redis the stored truth is shown alone
+            Err(away) if away.may_pass() => None,
+            told => told?,
+        };
     }
-    let load = manifest.upload.enabled && house.loader.is_some();
+    // a run that was extracted alone may have been loaded later
+    let touched = |board: &Board| !board.loaded.is_empty() || !board.refused.is_empty();
+    let load = manifest.upload.enabled || boards.iter().any(touched);
     Ok(of_boards(&manifest.run, &boards, load))
 }
 

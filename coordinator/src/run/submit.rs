@@ -11,6 +11,7 @@ use nstore_shared::{
 use super::{
     House, RunError,
     board::{self, Board},
+    change,
     reconcile::run_entry,
 };
 
@@ -51,12 +52,18 @@ pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Res
         Created::Other(stands) => return Err(RunError::KeyTaken(stands.run)),
     };
     refuse_cancelled(house, &manifest.run).await?;
+    if !again {
+        // what Redis may still hold of an older run of this name is of no concern to the new one
+        for plan in &manifest.sources {
+            house.redis.queue().forget(&plan.source, &manifest.run).await?;
+        }
+    }
     if manifest.upload.enabled
         && let Err(refused) = house.loader_of(&manifest)?.register(&manifest).await
     {
         // the run exists by now; it must not wait for ever for days that it does not get
-        if !refused.may_pass() {
-            house.storage.cancel(&manifest.run, &refused.to_string()).await?;
+        if !again && !refused.may_pass() {
+            change::cancel(house, &manifest.run, &refused.to_string()).await?;
         }
         return Err(refused.into());
     }
@@ -115,16 +122,21 @@ async fn enqueue_all(
 pub async fn open_runs(house: &House) -> Result<Vec<Manifest>, RunError> {
     let mut open = Vec::new();
     for run in house.storage.runs().await?.into_iter().rev() {
-        if house.storage.cancelled(&run).await?.is_some() {
-            continue;
-        }
-        if let Some(manifest) = house.storage.manifest(&run).await?
-            && has_open_chunk(house, &manifest).await?
-        {
-            open.push(manifest);
+        match open_run(house, &run).await {
+            Ok(found) => open.extend(found),
+            // a run that cannot be read, of a newer nstore say, keeps nobody from starting another
+            Err(error) => tracing::warn!(%run, %error, "run cannot be looked at"),
         }
     }
     Ok(open)
+}
+
+async fn open_run(house: &House, run: &RunId) -> Result<Option<Manifest>, RunError> {
+    if house.storage.cancelled(run).await?.is_some() {
+        return Ok(None);
+    }
+    let Some(manifest) = house.storage.manifest(run).await? else { return Ok(None) };
+    Ok(has_open_chunk(house, &manifest).await?.then_some(manifest))
 }
 
 async fn has_open_chunk(house: &House, manifest: &Manifest) -> Result<bool, RunError> {
@@ -175,13 +187,18 @@ pub(super) async fn refresh_ledger(
     let Some(loader) = &house.loader else { return Ok(()) };
     let mut by_source: BTreeMap<SourceId, &mut Board> =
         boards.iter_mut().map(|board| (board.plan.source.clone(), board)).collect();
-    for row in loader.ledger(&manifest.run).await? {
+    let (rows, failures) = (loader.ledger(&manifest.run).await?, loader.failures(&manifest.run).await?);
+    for board in by_source.values_mut() {
+        board.loaded.clear();
+        board.refused.clear();
+    }
+    for row in rows {
         if let Some(board) = by_source.get_mut(&row.source) {
-            let loaded = board::LoadedChunk { state: row.state, rows: row.rows, skipped: row.skipped };
+            let loaded = board::LoadedChunk { rows: row.rows, skipped: row.skipped };
             board.loaded.insert(row.range, loaded);
         }
     }
-    for failure in loader.failures(&manifest.run).await? {
+    for failure in failures {
         if let Some(board) = by_source.get_mut(&failure.source) {
             board.refused.insert(failure.range, failure);
         }

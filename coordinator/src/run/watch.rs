@@ -1,6 +1,9 @@
 //! Follows a run to its end: progress from Redis, truth from storage, loads beside extraction.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use nstore_shared::{
@@ -11,11 +14,10 @@ use nstore_shared::{
         marker::{GrantRef, MARKER_VERSION, Marker, Outcome, VoidReason},
     },
 };
-use tokio::time::Instant;
 
 use super::{
     House, RunError, RunReport, SourceStatus,
-    board::Board,
+    board::{Board, LoadedChunk},
     change, loading, report,
     submit::{self, refuse_cancelled},
 };
@@ -77,10 +79,10 @@ struct Watch<'a> {
     view: &'a mut dyn View,
     boards: Vec<Board>,
     desk: Option<loading::Desk>,
-    reconciled: Option<Instant>,
-    /// Services that are away and were said to be.
+    /// Redis is away and was said to be.
     redis_away: bool,
-    postgres_away: bool,
+    /// Loads fail in a way that may pass, and that was said.
+    load_stuck: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -98,23 +100,16 @@ impl<'a> Watch<'a> {
         };
         let boards = submit::boards(house, manifest).await?;
         let manifest = shared;
-        Ok(Self {
-            house,
-            manifest,
-            options,
-            view,
-            boards,
-            desk,
-            reconciled: None,
-            redis_away: false,
-            postgres_away: false,
-        })
+        Ok(Self { house, manifest, options, view, boards, desk, redis_away: false, load_stuck: false })
     }
 
     async fn follow(&mut self) -> Result<(), RunError> {
         loop {
             if self.options.extract {
                 let asked = self.ask_redis().await;
+                if asked.is_ok() && std::mem::take(&mut self.redis_away) {
+                    self.view.note("redis is back");
+                }
                 self.bear(asked)?;
                 if self.options.fail_fast && self.boards.iter().any(|board| !board.failed().is_empty()) {
                     self.fail_fast().await?;
@@ -149,29 +144,25 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A Redis that is away is waited for: extraction goes on without us, loading too.
-    fn bear(&mut self, asked: Result<(), RunError>) -> Result<(), RunError> {
-        match asked {
-            Ok(()) => {
-                if std::mem::take(&mut self.redis_away) {
-                    self.view.note("redis is back");
-                }
-                Ok(())
-            }
-            Err(RunError::Redis(error)) if error.may_pass() => {
-                if !std::mem::replace(&mut self.redis_away, true) {
-                    self.view.note(&format!("{error}; waiting for it, nothing is lost"));
-                }
-                Ok(())
-            }
-            Err(error) => Err(error),
+    /// A service that is away is waited for: extraction goes on without us, and loads are tried again.
+    fn bear(&mut self, result: Result<(), RunError>) -> Result<(), RunError> {
+        let said = match &result {
+            Err(RunError::Redis(error)) if error.may_pass() => &mut self.redis_away,
+            Err(RunError::Load(error)) if error.may_pass() => &mut self.load_stuck,
+            _ => return result,
+        };
+        if !std::mem::replace(said, true)
+            && let Err(error) = result
+        {
+            self.view.note(&format!("{error}; trying again, nothing is lost"));
         }
+        Ok(())
     }
 
     async fn ask_redis(&mut self) -> Result<(), RunError> {
-        let due = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE);
-        let may = self.reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_AGAIN);
         for board in &mut self.boards {
+            let rested = |time| board.reconciled.is_none_or(|at: Instant| at.elapsed() >= time);
+            let (due, may) = (rested(RECONCILE), rested(RECONCILE_AGAIN));
             let queue = self.house.redis.queue();
             let (source, run) = (board.plan.source.clone(), self.manifest.run.clone());
             for range in queue.hints(&source, &run, board.hints).await? {
@@ -184,42 +175,49 @@ impl<'a> Watch<'a> {
             let over = redis_says_over(board) && !board.extraction_ended();
             if due || (may && over) {
                 self.house.reconcile(board).await?;
-                self.reconciled = Some(Instant::now());
+                board.reconciled = Some(Instant::now());
             }
         }
         Ok(())
     }
 
     async fn take_in(&mut self, landed: loading::Landed) -> Result<(), RunError> {
-        let away = matches!(&landed.result, Err(error) if error.may_pass());
-        if away != self.postgres_away {
-            self.postgres_away = away;
-            match &landed.result {
-                Err(error) => self.view.note(&format!("{error}; trying again, nothing is lost")),
-                Ok(_) => self.view.note("postgres is back"),
-            }
-        }
         let board = &mut self.boards[landed.board];
-        match landed.result {
-            Ok(ChunkLoad::Busy) => Ok(()),
-            Ok(ChunkLoad::Cancelled) => {
+        let result = match landed.result {
+            Err(error) if error.may_pass() => return self.bear(Err(error.into())),
+            Err(error) => {
+                self.view.note(&format!("nothing more of {} is loaded: {error}", board.plan.source));
+                board.blocked = Some(error.to_string());
+                return Ok(());
+            }
+            Ok(result) => result,
+        };
+        if std::mem::take(&mut self.load_stuck) {
+            self.view.note("loading goes on");
+        }
+        match (result, landed.what) {
+            (ChunkLoad::Busy, _) => Ok(()),
+            (ChunkLoad::Cancelled, _) => {
                 board.cancelled = true;
                 Ok(())
             }
-            Ok(ChunkLoad::Void { reason, detail, .. }) => {
-                self.view.note(&format!("{}: {detail}; extracted again", board.plan.source));
-                self.voided(landed.board, &landed.what, reason).await
+            (ChunkLoad::Void { reason, detail, .. }, what) => {
+                self.view.note(&format!("{}: {detail}; to be extracted again", board.plan.source));
+                self.voided(landed.board, &what, reason).await
             }
-            Ok(
+            (ChunkLoad::Loaded { rows, skipped }, loading::Cargo::Chunk(marker)) => {
+                board.loaded.insert(marker.chunk.range, LoadedChunk { rows, skipped });
+                Ok(())
+            }
+            (
                 ChunkLoad::Loaded { .. }
                 | ChunkLoad::Already
                 | ChunkLoad::Superseded
                 | ChunkLoad::Refused { .. },
-            ) => submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await,
-            Err(error) if error.may_pass() => Ok(()),
-            Err(error) => {
-                board.blocked = Some(error.to_string());
-                Ok(())
+                _,
+            ) => {
+                let read = submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await;
+                self.bear(read)
             }
         }
     }
@@ -246,7 +244,10 @@ impl<'a> Watch<'a> {
                 self.house.storage.create_marker(&marker).await?;
             }
         }
-        let reconciled = self.house.reconcile(board).await;
+        let reconciled = match self.options.extract {
+            true => self.house.reconcile(board).await,
+            false => self.house.refresh_markers(board).await.map(drop),
+        };
         self.bear(reconciled)
     }
 

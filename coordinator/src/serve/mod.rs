@@ -1,12 +1,15 @@
 //! The daemon: follows every open run, loads what is stored, compares storage with Redis every minute.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::Instant,
+};
 use tracing::{info, warn};
 
 use crate::run::{self, House, RunError, RunReport, SourceStatus, Verdict, View, WatchOptions};
@@ -23,8 +26,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 pub async fn serve(house: House, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
     house.storage.runs().await?;
     info!(storage = house.storage.url(), "serving");
-    let mut daemon =
-        Daemon { house, followed: BTreeSet::new(), ended: BTreeMap::new(), tasks: JoinSet::new() };
+    let mut daemon = Daemon {
+        house,
+        followed: BTreeSet::new(),
+        ended: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        names: HashMap::new(),
+    };
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => {}
@@ -39,6 +47,8 @@ struct Daemon {
     followed: BTreeSet<RunId>,
     ended: BTreeMap<RunId, Instant>,
     tasks: JoinSet<(RunId, Result<RunReport, RunError>)>,
+    /// Which run a task follows, for one that breaks off.
+    names: HashMap<task::Id, RunId>,
 }
 
 impl Daemon {
@@ -52,9 +62,12 @@ impl Daemon {
             loop {
                 tokio::select! {
                     () = &mut next => break,
-                    Some(ended) = self.tasks.join_next() => match ended {
-                        Ok((run, result)) => self.note(run, &result),
-                        Err(broken) => warn!(error = %broken, "following a run broke off"),
+                    Some(ended) = self.tasks.join_next_with_id() => match ended {
+                        Ok((task, (run, result))) => {
+                            self.names.remove(&task);
+                            self.note(run, &result);
+                        }
+                        Err(broken) => self.broken(&broken),
                     },
                 }
             }
@@ -67,15 +80,24 @@ impl Daemon {
             if self.followed.contains(&run) || !rested {
                 continue;
             }
-            let Some(manifest) = self.house.storage.manifest(&run).await? else { continue };
-            let report = run::report::report(&self.house, &manifest).await?;
-            if report.verdict == Verdict::Open {
-                self.follow(manifest);
-            } else {
-                self.ended.insert(run, Instant::now());
+            // one run that cannot be read keeps nobody from the others
+            match self.open(&run).await {
+                Ok(Some(manifest)) => self.follow(manifest),
+                Ok(None) => drop(self.ended.insert(run, Instant::now())),
+                Err(error) => {
+                    warn!(%run, %error, "run cannot be looked at; trying again in a minute");
+                    self.ended.insert(run, Instant::now());
+                }
             }
         }
         Ok(())
+    }
+
+    /// The run, if something of it is still to be done.
+    async fn open(&self, run: &RunId) -> Result<Option<Manifest>, RunError> {
+        let Some(manifest) = self.house.storage.manifest(run).await? else { return Ok(None) };
+        let report = run::report::report(&self.house, &manifest).await?;
+        Ok((report.verdict == Verdict::Open).then_some(manifest))
     }
 
     fn follow(&mut self, manifest: Manifest) {
@@ -83,14 +105,17 @@ impl Daemon {
         let run = manifest.run.clone();
         info!(%run, "following");
         self.followed.insert(run.clone());
-        self.tasks.spawn(async move {
-            let options =
-                WatchOptions { extract: true, load: manifest.upload.enabled, fail_fast: manifest.fail_fast };
-            let mut view = LogView { run: run.clone() };
-            let result =
-                run::watch::watch(&house, &manifest, options, &mut view, std::future::pending()).await;
-            (run, result)
-        });
+        let name = run.clone();
+        let task = self.tasks.spawn(async move { (run.clone(), follow(&house, &manifest, run).await) });
+        self.names.insert(task.id(), name);
+    }
+
+    fn broken(&mut self, broken: &JoinError) {
+        if let Some(run) = self.names.remove(&broken.id()) {
+            warn!(%run, error = %broken, "following a run broke off; trying again in a minute");
+            self.followed.remove(&run);
+            self.ended.insert(run, Instant::now());
+        }
     }
 
     fn note(&mut self, run: RunId, result: &Result<RunReport, RunError>) {
@@ -101,6 +126,14 @@ impl Daemon {
         self.followed.remove(&run);
         self.ended.insert(run, Instant::now());
     }
+}
+
+/// Who submitted a run may have died before the end of that: repeating it is safe, and nothing is loaded before.
+async fn follow(house: &House, manifest: &Manifest, run: RunId) -> Result<RunReport, RunError> {
+    run::submit::submit(house, manifest.clone(), false).await?;
+    let options =
+        WatchOptions { extract: true, load: manifest.upload.enabled, fail_fast: manifest.fail_fast };
+    run::watch::watch(house, manifest, options, &mut LogView { run }, std::future::pending()).await
 }
 
 /// Notes go to the log; progress is what `nstore status` shows.

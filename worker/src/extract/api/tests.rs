@@ -179,7 +179,8 @@ async fn what_passes_is_tried_again() {
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"items\":[".to_vec();
     let cut = json(r#"{"items":[{"a":"#);
     let server =
-        Server::start(vec![answer("500 Oops", "", "no"), half.clone(), json(r#"{"items":[]}"#)]).await;
+        Server::start(vec![answer("500 Oops", "", "no"), half.clone(), json(r#"{"items":[],"total":0}"#)])
+            .await;
     assert!(extract(&spec(&server.url)).await.0.is_ok());
     let error = error_of(vec![answer("502 Bad", "", "gone"), half, cut]).await;
     assert_eq!(error.class, FailureClass::Transient);
@@ -212,7 +213,7 @@ async fn a_silent_server_is_not_waited_for() {
 #[tokio::test]
 async fn patience_is_told_and_kept() {
     let busy = answer("429 Too Many Requests", "retry-after: 1\r\n", "slow down");
-    let server = Server::start(vec![busy, json(r#"{"items":[]}"#)]).await;
+    let server = Server::start(vec![busy, json(r#"{"items":[],"total":0}"#)]).await;
     let start = Instant::now();
     let (ended, sent) = extract(&spec(&server.url)).await;
     assert!(ended.is_ok() && start.elapsed() >= Duration::from_secs(1));
@@ -283,7 +284,7 @@ async fn secrets_go_where_they_belong_and_nowhere_else() {
 #[tokio::test]
 async fn redirects_stay_at_home() {
     let to = |target: &str| answer("302 Found", &format!("location: {target}\r\n"), "");
-    let server = Server::start(vec![to("/v2/payments"), json(r#"{"items":[]}"#)]).await;
+    let server = Server::start(vec![to("/v2/payments"), json(r#"{"items":[],"total":0}"#)]).await;
     assert!(extract(&spec(&server.url)).await.0.is_ok());
     assert_eq!(server.targets()[1], "/v2/payments");
     let other = Server::start(vec![json("{}")]).await;
@@ -312,10 +313,13 @@ async fn no_body_grows_without_end() {
 
 #[tokio::test]
 async fn contradictions_end_the_attempt() {
-    let next = |n: u32, next: &str| json(&format!(r#"{{"items":[{n}],"next":"{next}"}}"#));
+    let next = |n: u32, next: &str| json(&format!(r#"{{"items":[{n}],"next":"{next}","total":3}}"#));
     let error = error_of(vec![next(1, "a"), next(2, "b"), next(3, "a")]).await;
     assert_eq!(error.class, FailureClass::Data);
     assert!(error.message.contains("cursor `a` came a second time"), "{error}");
+    let error = error_of(vec![json(r#"{"items":[1]}"#)]).await;
+    assert_eq!(error.class, FailureClass::Data);
+    assert!(error.message.contains("nothing at `paginator.total_path`"), "{error}");
     let error = error_of(vec![json(r#"{"items":[1,2],"total":3}"#)]).await;
     assert_eq!(error.class, FailureClass::Transient);
     assert!(error.message.contains("2 records came, but the total says 3"), "{error}");
