@@ -5,14 +5,15 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # one profile and one target directory for everything, so that nothing is built twice
-DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+DEBUG := $(CARGO_TARGET_DIR)/debug
 
 .PHONY: help setup build fmt lint test demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, Python's venv, rustfmt, clippy, cargo-nextest
+setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, Python's venv, rustfmt, clippy
 	@.ci/setup
 
 build: ## Build all binaries, tests too
@@ -25,7 +26,9 @@ lint: ## Check format and lints; every warning is an error
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: setup lint build ## Set up, lint, build, run all tests beside private servers
+test: setup ## Set up, lint, build, run all tests beside private servers
+	@.ci/setup nextest
+	@$(MAKE) --no-print-directory lint build
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace
 
 demo: setup ## A month of five simulated sources into a private PostgreSQL, compared with the truth

@@ -162,6 +162,11 @@ const RULES_OF_A_SOURCE: &[Case] = &[
         "12:43: header `Authorization` carries a secret",
     ),
     (
+        "params: { expand: true,",
+        "headers: { X-Shop-Access-Token: x }, params: {",
+        "12:43: header `X-Shop-Access-Token` carries a secret",
+    ),
+    (
         "width: 4",
         "mapping: payy",
         "22:10: there is no file mappings/payy.yaml\n  did you mean `mapping: pay`?",
@@ -194,6 +199,7 @@ const RULES_OF_A_MAPPING: &[Case] = &[
     ("type: 'numeric(12,2)'", "type: money", "7:23: unknown type `money`\n  did you mean `numeric(12,2)`?"),
     ("from: card.last4", "format: date", "8:17: only `date` and `timestamptz` columns have a format"),
     ("format: epoch_s", "format: '%H:%M'", "9:44: `%H:%M` names no day"),
+    ("format: epoch_s", "format: '%Y-%m-%d %Z'", "9:44: `%Y-%m-%d %Z` reads a zone by its name"),
     ("  card_last4:", "  xmin:", "8:3: every table has a system column `xmin` already"),
     ("card.last4, type: text", "card.last4", "8:15: missing key `type`"),
 ];

@@ -349,6 +349,9 @@ mod tests {
         let moved = PagingFault::TotalMoved { before: 15, now: 16 };
         assert_eq!(moved.class(), FailureClass::Transient);
         assert_eq!(end(&offset(), &[of(10, 15), of(6, 16)]), Err(moved));
+        let of_pages = |records, pages| PageFacts { total_pages: Some(pages), ..page(records) };
+        let moved = PagingFault::PagesMoved { before: 3, now: 2 };
+        assert_eq!(end(&numbered(), &[of_pages(10, 3), of_pages(10, 2)]), Err(moved));
         let last = PageFacts { has_more: Some(false), ..of(9, 10) };
         assert_eq!(end(&offset(), &[last]), differs(10, 9));
     }
