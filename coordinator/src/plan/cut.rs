@@ -34,7 +34,8 @@ pub fn assert_plan(plan: &SourcePlan, start: NaiveDate, end: NaiveDate) {
         let size = i64::from(plan.chunk_days);
         assert!(days == size || (last && (1..=size).contains(&days)), "chunk {chunk} has {days} days");
         let (opens, closes) = chunk.instants(zone);
-        assert!(opens < closes, "chunk {chunk} holds no instant in {zone}");
+        // equal for a day that a zone left out, as Pacific/Apia did with 2011-12-30
+        assert!(opens <= closes, "chunk {chunk} ends before it starts in {zone}");
         if let Some(following) = plan.chunks.get(at + 1) {
             assert_eq!(closes, following.instants(zone).0, "chunk {chunk} does not touch the next in {zone}");
         }

@@ -92,7 +92,11 @@ impl Reader {
     pub(super) fn instant(&self, text: &str, zone: &mut LocalZone) -> Result<i64, TimeFault> {
         let micros = match self.read(text)? {
             Reading::Instant(micros) => micros,
-            Reading::Day(day) => start_of_day(day, zone.zone).timestamp_micros(),
+            Reading::Day(day) => {
+                // before the zone is asked, which knows no end of time
+                within_reach(i64::from(day.num_days_from_ce()))?;
+                start_of_day(day, zone.zone).timestamp_micros()
+            }
             Reading::Local(local) => zone.instant(local).ok_or(TimeFault::Gap)?,
         };
         within_reach(days_of(micros)).map(|()| micros)
