@@ -1,13 +1,9 @@
 //! `replace_range`: each chunk's own range, and older data never over newer.
 
 use nstore::load::{ChunkLoad, LedgerState, LoadError};
-use nstore_shared::{
-    chunk::UploadMode::ReplaceRange,
-    contract::ColumnType,
-    storage::marker::{Outcome, VoidReason},
-};
+use nstore_shared::{chunk::UploadMode::ReplaceRange, contract::ColumnType, storage::marker::VoidReason};
 
-use crate::world::{ask, at, column, committed, fill, world};
+use crate::world::{ask, at, column, fill, world};
 
 #[tokio::test]
 async fn a_range_is_replaced_and_its_neighbours_stay() {
@@ -96,20 +92,6 @@ async fn older_data_never_overwrites_newer() {
     world.load_all(&part, &[marker]).await;
     assert_eq!(world.number("SELECT count(*) FROM orders WHERE note = 'part'").await, 14);
     assert_eq!(world.number("SELECT count(*) FROM orders WHERE day = '2025-08-01'").await, 7);
-}
-
-#[tokio::test]
-async fn rows_that_no_later_load_would_find_again_are_refused() {
-    let world = world().await;
-    let run = ask("r1", ReplaceRange).manifest();
-    world.loader.register(&run).await.unwrap();
-    let mut marker = world.commit(&run, "2025-08-01_2025-08-02", &["1,2025-08-01,x".into()]).await;
-    let mut counted = committed(&marker).clone();
-    counted.quality.nulls.insert("day".into(), 1);
-    marker.outcome = Outcome::Committed(Box::new(counted));
-    let done = world.load(&run, &marker).await.unwrap();
-    assert!(matches!(&done, ChunkLoad::Refused { error, .. } if error.contains("range_column")), "{done:?}");
-    assert_eq!(world.rows().await, 0);
 }
 
 #[tokio::test]

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ops::Range};
 
 use chrono::NaiveDate;
 use deadpool_postgres::GenericClient;
-use nstore_shared::chunk::{RunId, SourceId};
+use nstore_shared::{
+    chunk::{RunId, SourceId},
+    storage::manifest::Manifest,
+};
 use tokio_postgres::{Error as PgError, Row};
 
 use super::ident::Target;
@@ -34,6 +37,29 @@ pub(crate) async fn claimed(
 ) -> Result<Held, PgError> {
     let sql = include_str!("sql/days_claimed.sql");
     client.query(sql, &[&target.name(), &run.as_str()]).await.map(|rows| held(&rows))
+}
+
+/// Of some days, those that a reload may not take from the runs that hold them.
+pub(crate) async fn untakeable(
+    client: &impl GenericClient,
+    target: &Target,
+    manifest: &Manifest,
+    days: &Range<NaiveDate>,
+) -> Result<Held, PgError> {
+    let sql = include_str!("sql/days_untakeable.sql");
+    let (run, made) = (manifest.run.as_str(), manifest.created_at);
+    client.query(sql, &[&target.name(), &run, &made, &days.start, &days.end]).await.map(|rows| held(&rows))
+}
+
+/// Claims, for the runs that loaded them, the days beside some days that share a ledger row with them.
+pub(crate) async fn keep_neighbours(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+    days: &Range<NaiveDate>,
+) -> Result<(), PgError> {
+    let sql = include_str!("sql/days_keep_neighbours.sql");
+    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
 }
 
 /// Claims what is free of some days.

@@ -1,4 +1,4 @@
-//! One chunk, one transaction: append and replace_range.
+//! One chunk, one transaction: append, its reload, and replace_range.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::db::{
     error::{Failure, text_of},
     failures,
     ident::{Ident, Target},
-    ledger::Entry,
+    ledger::{self, Entry},
     session,
 };
 
@@ -59,9 +59,10 @@ impl Loader {
         }
         let target = self.target(&plan.contract.table)?;
         let entry = Entry { target: &target, plan, marker, rows: committed.rows };
+        let reload = manifest.upload.reload && keyless_append(plan);
         let (mut how, mut commits) = (How::Straight, 0);
         let stop = loop {
-            match self.attempt(&entry, committed, how).await {
+            match self.attempt(&entry, committed, how, reload).await {
                 Ok(done) => return Ok(done),
                 Err(stop) if stop.is_duplicate() && how == How::Straight && skips(plan) => how = How::Staged,
                 // it may have happened: the ledger knows
@@ -79,11 +80,17 @@ impl Loader {
         })
     }
 
-    async fn attempt(&self, entry: &Entry<'_>, committed: &Committed, how: How) -> Result<ChunkLoad, Stop> {
+    async fn attempt(
+        &self,
+        entry: &Entry<'_>,
+        committed: &Committed,
+        how: How,
+        reload: bool,
+    ) -> Result<ChunkLoad, Stop> {
         let (plan, chunk) = (entry.plan, &entry.marker.chunk);
         let mut client = self.db.client().await?;
         let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
-        let alone = plan.upload_mode == UploadMode::ReplaceRange;
+        let alone = reload || plan.upload_mode == UploadMode::ReplaceRange;
         self.enter(&tx, &chunk.run, entry.target, alone).await?;
         if !entry.insert(&tx).await? {
             return Ok(ChunkLoad::Already);
@@ -97,7 +104,10 @@ impl Loader {
                 tx.commit().await.map_err(Stop::at_commit)?;
                 return Ok(ChunkLoad::Superseded);
             }
-            delete_range(&tx, entry, committed).await?;
+            delete_range(&tx, entry).await?;
+        }
+        if reload {
+            take_over(&tx, entry).await?;
         }
         let rows = match how {
             How::Straight => {
@@ -143,18 +153,21 @@ async fn is_superseded(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<bool, 
     }
 }
 
+/// What other runs loaded into the days of a reload's chunk counts as replaced from here on.
+async fn take_over(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
+    let chunk = &entry.marker.chunk;
+    let (first, end) = chunk.range.touched_days(entry.plan.zone());
+    days::keep_neighbours(tx, entry.target, &chunk.run, &(first..end)).await?;
+    Ok(ledger::replace_days(tx, entry.target, &chunk.run, &(first..end)).await?)
+}
+
 /// Deletes the chunk's own half-open range.
-async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>, committed: &Committed) -> Result<(), Stop> {
+async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
     let contract = &entry.plan.contract;
     let unfit =
         |problem: &str| LoadError::Target { table: entry.target.name(), problems: vec![problem.into()] };
     let column = contract.range_column.as_deref().and_then(|name| contract.column(name));
-    let Some(column) = column else { return Err(unfit("replace_range needs a range_column").into()) };
-    if let Some(nulls) = committed.quality.nulls.get(&column.name).filter(|nulls| **nulls > 0) {
-        // no later load of the range would find these rows again
-        let name = &column.name;
-        return Err(Stop::Refused(format!("{nulls} rows have no value in the range_column `{name}`")));
-    }
+    let Some(column) = column else { return Err(unfit("replacing a range needs a range_column").into()) };
     let deleted = match (column.kind, entry.marker.chunk.range) {
         (ColumnType::Date, ChunkRange::Days { start, end }) => {
             delete_between(tx, entry.target, &column.name, "date", &start, &end).await
@@ -172,7 +185,7 @@ async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>, committed: &Commi
 type Bound = dyn tokio_postgres::types::ToSql + Sync;
 
 /// Deletes rows whose value lies in `[start, end)`.
-pub(super) async fn delete_between(
+async fn delete_between(
     tx: &Transaction<'_>,
     target: &Target,
     column: &str,

@@ -51,6 +51,24 @@ pub(super) async fn held_by_others(
     Ok(held)
 }
 
+/// Why a reload may not take the days that others hold; `None` when it may. It takes days from older runs
+/// only, and never those that it has decided about itself: its ledger rows would keep it from loading them.
+pub(super) async fn untakeable(
+    client: &impl GenericClient,
+    manifest: &Manifest,
+    plan: &SourcePlan,
+    target: &Target,
+) -> Result<Option<LoadError>, PgError> {
+    let Some(wanted) = spans::days_of(plan) else { return Ok(None) };
+    let kept = days::untakeable(client, target, manifest, &wanted).await?;
+    Ok(days_held(plan, target, kept).map(|mut refusal| {
+        if let LoadError::DaysHeld { reloadable, .. } = &mut refusal {
+            *reloadable = false;
+        }
+        refusal
+    }))
+}
+
 /// Days by the run that holds them.
 pub(super) fn by_run(held: Held) -> BTreeMap<String, Vec<NaiveDate>> {
     let mut runs: BTreeMap<String, Vec<NaiveDate>> = BTreeMap::new();

@@ -90,8 +90,12 @@ async fn check_days(
     if !manifest.upload.reload {
         return claims::days_held(plan, target, held).map_or(Ok(()), Err);
     }
+    if let Some(refusal) = claims::untakeable(client, manifest, plan, target).await.map_err(failed)? {
+        return Err(refusal);
+    }
     for (run, days) in claims::by_run(held) {
-        found.notes.push(format!("{} of run {run} will be deleted and loaded anew", spans::text_of(days)));
+        let days = spans::text_of(days);
+        found.notes.push(format!("{days} of run {run} will be replaced, chunk by chunk as they load anew"));
     }
     Ok(())
 }

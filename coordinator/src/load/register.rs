@@ -1,20 +1,15 @@
 //! Before the first chunk: tables made, their identity recorded, days claimed.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
-use chrono::NaiveDate;
 use deadpool_postgres::Transaction;
 use nstore_shared::{
-    chunk::start_of_day,
-    contract::{ColumnType, Contract},
+    contract::Contract,
     storage::manifest::{Manifest, SourcePlan},
 };
-use tokio_postgres::Error as PgError;
 
 use super::{
-    LoadError, Loader,
-    chunk::{delete_between, undeletable},
-    claims,
+    LoadError, Loader, claims,
     fit::keyless_append,
     spans,
     stop::{Stop, recreated},
@@ -23,7 +18,6 @@ use crate::db::{
     DbError, days,
     error::Failure,
     ident::{self, Ident, Target},
-    ledger,
     locks::Lock,
     session, tables,
     targets::{self, Identity},
@@ -126,7 +120,8 @@ fn create_statements(target: &Target, contract: &Contract) -> Result<String, DbE
     Ok(statements)
 }
 
-/// Claims the plan's days; with `--reload` takes them from other runs, rows and all.
+/// Claims the plan's days; with `--reload` takes them from older runs. Their rows stay until each chunk's own
+/// load replaces them.
 async fn claim(
     tx: &Transaction<'_>,
     manifest: &Manifest,
@@ -135,19 +130,15 @@ async fn claim(
 ) -> Result<(), Stop> {
     let Some(wanted) = spans::days_of(plan) else { return Ok(()) };
     let run = &manifest.run;
-    let mut held = claims::held_by_others(tx, plan, target, run).await?;
+    let held = claims::held_by_others(tx, plan, target, run).await?;
     if manifest.upload.reload && !held.is_empty() {
         // loads of the other runs hold it shared: none of them is in the middle of these days
         Lock::Target(target).exclusive(tx).await?;
-        held = claims::held_by_others(tx, plan, target, run).await?;
-        for days in spans::joined(held.into_keys()) {
-            delete_days(tx, plan, target, &days).await?;
+        if let Some(refusal) = claims::untakeable(tx, manifest, plan, target).await? {
+            return Err(refusal.into());
         }
         days::release(tx, target, run, &wanted).await?;
-        ledger::replace_days(tx, target, run, &wanted).await?;
-        held = claims::held_by_others(tx, plan, target, run).await?;
-    }
-    if let Some(refusal) = claims::days_held(plan, target, held) {
+    } else if let Some(refusal) = claims::days_held(plan, target, held) {
         return Err(refusal.into());
     }
     days::claim(tx, target, &plan.source, run, &wanted).await?;
@@ -161,34 +152,9 @@ async fn claim(
         .into())
 }
 
-/// Deletes the rows of some days by the range column.
-async fn delete_days(
-    tx: &Transaction<'_>,
-    plan: &SourcePlan,
-    target: &Target,
-    days: &Range<NaiveDate>,
-) -> Result<(), Stop> {
-    let contract = &plan.contract;
-    let column = contract.range_column.as_deref().and_then(|name| contract.column(name));
-    let deleted: Result<(), PgError> = match column.map(|column| (&column.name, column.kind)) {
-        Some((name, ColumnType::Date)) => {
-            delete_between(tx, target, name, "date", &days.start, &days.end).await?
-        }
-        Some((name, ColumnType::Timestamptz)) => {
-            let (start, end) = (start_of_day(days.start, plan.zone()), start_of_day(days.end, plan.zone()));
-            delete_between(tx, target, name, "timestamptz", &start, &end).await?
-        }
-        _ => {
-            let problem = "--reload needs a range_column of type date or timestamptz".to_owned();
-            return Err(LoadError::Target { table: target.name(), problems: vec![problem] }.into());
-        }
-    };
-    deleted.map_err(|e| undeletable(target, e))
-}
-
 #[cfg(test)]
 mod tests {
-    use nstore_shared::contract::{Column, NulPolicy, RejectLimit};
+    use nstore_shared::contract::{Column, ColumnType, NulPolicy, RejectLimit};
 
     use super::*;
 
