@@ -1,9 +1,12 @@
 //! `replace`: the whole table or nothing.
 
 use nstore::load::{ChunkLoad, LedgerState, LoadError, ReplaceLoad};
-use nstore_shared::chunk::UploadMode::{Append, Replace};
+use nstore_shared::{
+    chunk::UploadMode::{Append, Replace, ReplaceRange},
+    storage::marker::VoidReason,
+};
 
-use crate::world::{World, ask, fill, world};
+use crate::world::{World, ask, at, fill, world};
 
 /// A table with 30 rows of three days, loaded by run `r0`.
 async fn filled() -> World {
@@ -123,6 +126,44 @@ async fn an_older_replace_never_overwrites_a_newer_one() {
     assert_eq!(world.rows().await, 27);
     let ledger = world.loader.ledger(&older.run).await.unwrap();
     assert!(ledger.len() == 3 && ledger.iter().all(|row| row.state == LedgerState::Superseded));
+}
+
+#[tokio::test]
+async fn a_replace_never_overwrites_newer_extractions_of_other_modes() {
+    let world = filled().await;
+    let slow = ask("slow", Replace).key(&["id"]).created_at(1).manifest();
+    world.loader.register(&slow).await.unwrap();
+    let mut markers = world.commit_all(&slow, 5).await;
+    // while it was extracting, two days were loaded by later runs
+    let range = ask("later", ReplaceRange).key(&["id"]).days("2025-08-01", 1).created_at(2).manifest();
+    let append = ask("added", Append).key(&["id"]).days("2025-08-03", 1).created_at(2).manifest();
+    for (run, per_day) in [(&range, 7), (&append, 11)] {
+        world.loader.register(run).await.unwrap();
+        let markers = world.commit_all(run, per_day).await;
+        world.load_all(run, &markers).await;
+    }
+    let stands = 7 + 10 + 11;
+    assert_eq!(world.rows().await, stands);
+    match world.replace(&slow, &markers).await.unwrap() {
+        ReplaceLoad::Void { range, generation: 1, reason: VoidReason::Outdated, detail } => {
+            assert_eq!(range, markers[0].chunk.range);
+            assert!(detail.contains("run later"), "{detail}");
+        }
+        odd => panic!("{odd:?}"),
+    }
+    assert_eq!(world.rows().await, stands);
+    assert!(world.loader.ledger(&slow.run).await.unwrap().is_empty());
+    // just these two are to be extracted anew, then the whole goes in
+    for (place, voids) in [(0, 1), (1, 0), (2, 1)] {
+        assert_eq!(world.storage.voids(&markers[place].chunk).await.unwrap().len(), voids, "{place}");
+    }
+    for place in [0, 2] {
+        let range = markers[place].chunk.range;
+        markers[place] = world.commit_at(&slow, &range.to_string(), &fill(&range, 6, "x"), at(3)).await;
+        assert_eq!(markers[place].generation, 2);
+    }
+    assert_eq!(world.replace(&slow, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 17 });
+    assert_eq!(world.rows().await, 17);
 }
 
 #[tokio::test]

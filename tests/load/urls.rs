@@ -34,3 +34,28 @@ async fn many_coordinators_may_start_on_an_empty_database_at_once() {
         assert!(facts.version.starts_with(|c: char| c.is_ascii_digit()), "{facts:?}");
     }
 }
+
+#[tokio::test]
+async fn a_migration_that_another_one_blocks_may_pass() {
+    let url = context::postgres().await.url;
+    Db::connect(&url, "public").await.unwrap();
+    let (sql, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let database = url.rsplit_once('/').unwrap().1;
+    sql.batch_execute(&format!(
+        "ALTER DATABASE {database} SET lock_timeout = '200ms';
+         SELECT pg_advisory_lock(hashtextextended('nstore migrations', 0))"
+    ))
+    .await
+    .unwrap();
+    let refused = Db::connect(&url, "public").await.unwrap_err();
+    assert!(refused.may_pass() && refused.to_string().contains("another nstore is migrating"), "{refused:?}");
+    drop(sql);
+    for _ in 0..50 {
+        match Db::connect(&url, "public").await {
+            Ok(_) => return,
+            Err(e) => assert!(e.may_pass(), "{e:?}"),
+        }
+    }
+    panic!("the lock went with its session, and the schema stays blocked");
+}

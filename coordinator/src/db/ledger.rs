@@ -99,6 +99,22 @@ impl Entry<'_> {
             .await?;
         Ok(rows.iter().map(|row| row.get(0)..row.get(1)).collect())
     }
+
+    /// Another run that has loaded newer extractions of the chunk's range, by any mode but replace.
+    pub(crate) async fn newer_of_others(
+        &self,
+        client: &impl GenericClient,
+    ) -> Result<Option<String>, PgError> {
+        let newer = client.prepare_cached(include_str!("sql/ledger_newer_others.sql")).await?;
+        let (run, instants) = (self.marker.chunk.run.as_str(), self.instants());
+        let row = client
+            .query_opt(
+                &newer,
+                &[&self.target.name(), &run, &instants.start, &instants.end, &self.marker.started_at],
+            )
+            .await?;
+        Ok(row.map(|row| row.get(0)))
+    }
 }
 
 fn count(n: u64) -> i64 {

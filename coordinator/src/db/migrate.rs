@@ -8,6 +8,9 @@ use super::{CONNECT_TIMEOUT, DbError, GREETING_TIMEOUT, address::Address};
 /// Where refinery keeps what it has applied.
 const HISTORY: &str = "nstore.migrations";
 
+/// The SQLSTATE of a lock that was not got in time.
+const LOCK_NOT_GOT: &str = "55P03";
+
 /// All migrations, in order; each is applied once and never changed after.
 const MIGRATIONS: [(&str, &str); 1] = [("V1__ledger", include_str!("migrations/V1__ledger.sql"))];
 
@@ -28,7 +31,13 @@ pub(super) async fn run(address: &Address) -> Result<(), DbError> {
 
 async fn migrate(client: &mut Client) -> Result<(), DbError> {
     let failed = |e: tokio_postgres::Error| DbError::query("preparing the schema nstore", &e);
-    client.batch_execute(include_str!("sql/migrations_begin.sql")).await.map_err(failed)?;
+    client.batch_execute(include_str!("sql/migrations_begin.sql")).await.map_err(|e| match failed(e) {
+        DbError::Query { doing, code, may_pass, .. } if code.as_deref() == Some(LOCK_NOT_GOT) => {
+            let reason = "another nstore is migrating it and does not come to an end; try again".to_owned();
+            DbError::Query { doing, reason, code, may_pass }
+        }
+        other => other,
+    })?;
     let exists =
         client.query_one(include_str!("sql/schema_exists.sql"), &[&"nstore"]).await.map_err(failed)?;
     if !exists.get::<_, bool>(0) {

@@ -7,7 +7,7 @@ use nstore_shared::{
     chunk::ChunkRange,
     storage::{
         manifest::{Manifest, SourcePlan},
-        marker::{Committed, Marker, Outcome},
+        marker::{Committed, Marker, Outcome, VoidReason},
     },
 };
 
@@ -117,6 +117,15 @@ impl Loader {
         if let Some(shrink) = claims::shrink(&tx, job.manifest, job.plan, target).await? {
             return Err(shrink.into());
         }
+        let mut outdated = outdated(&tx, job).await?.into_iter();
+        if let Some((first, detail)) = outdated.next() {
+            // all at once: voided one by one, each would cost another round of extraction
+            for (place, detail) in outdated {
+                self.void(job.chunks[place].0, VoidReason::Outdated, detail).await?;
+            }
+            *at = first;
+            return Err(Stop::Outdated(detail));
+        }
         empty(&tx, target).await?;
         let mut rows = 0;
         for (place, (marker, committed)) in job.chunks.iter().enumerate() {
@@ -138,6 +147,17 @@ async fn record(tx: &Transaction<'_>, job: &Job<'_>) -> Result<bool, Stop> {
         fresh |= job.entry(at).insert(tx).await?;
     }
     Ok(fresh)
+}
+
+/// The chunks whose rows are older than what other runs have loaded of their ranges since, each with the reason.
+async fn outdated(tx: &Transaction<'_>, job: &Job<'_>) -> Result<Vec<(usize, String)>, Stop> {
+    let mut outdated = Vec::new();
+    for at in 0..job.chunks.len() {
+        if let Some(run) = job.entry(at).newer_of_others(tx).await? {
+            outdated.push((at, format!("run {run} has loaded newer extractions of it")));
+        }
+    }
+    Ok(outdated)
 }
 
 /// Deletes all rows. An empty table is left alone: a DELETE would still scan what dead rows it has.

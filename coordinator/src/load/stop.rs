@@ -32,7 +32,7 @@ pub(super) enum Stop {
     Cancelled,
     /// The artifact is not what its marker says.
     Damaged(String),
-    /// Newer extractions cover a part of the chunk.
+    /// Newer extractions cover the chunk, or a part of it, and its rows cannot be set aside.
     Outdated(String),
     /// The server took the bytes and refuses the rows for another reason.
     Refused(String),
@@ -129,7 +129,13 @@ impl Loader {
         if self.is_cancelled(&chunk.run).await? { Ok(Verdict::Cancelled) } else { Err(e.into()) }
     }
 
-    async fn void(&self, at: &Marker, reason: VoidReason, detail: String) -> Result<Verdict, LoadError> {
+    /// Voids a chunk's outcome, so that it is extracted again.
+    pub(super) async fn void(
+        &self,
+        at: &Marker,
+        reason: VoidReason,
+        detail: String,
+    ) -> Result<Verdict, LoadError> {
         tracing::warn!(chunk = %at.chunk, generation = at.generation, ?reason, detail, "voided");
         self.storage.void(&at.chunk, at.generation, reason, &detail).await?;
         Ok(Verdict::Void { reason, detail })
