@@ -1,9 +1,9 @@
 //! Killed backends, killed servers, cancel in the middle: never a row twice, never one too few.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use nstore::load::{ChunkLoad, LoadError};
-use nstore_shared::chunk::UploadMode::Append;
+use nstore_shared::{chunk::UploadMode::Append, storage::StorageError};
 use nstore_tests::context;
 
 use crate::world::{World, ask, world};
@@ -157,4 +157,29 @@ async fn with_postgres_away_a_cancel_is_not_acknowledged() {
     let refused = world.loader.cancel(&run.run).await;
     assert!(matches!(&refused, Err(LoadError::Db(e)) if e.may_pass()), "{refused:?}");
     drop(postgres);
+}
+
+#[tokio::test]
+async fn storage_that_says_no_is_not_asked_again() {
+    let world = world().await;
+    let run = ask("r1", Append).key(&["id"]).manifest();
+    world.loader.register(&run).await.unwrap();
+    let marker = world.commit(&run, "2025-08-01_2025-08-02", &["1,2025-08-01,x".into()]).await;
+    // a file in the place of the run's folder: no later try finds the artifact
+    let folder = world.artifact(&marker).parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let refused = world.load(&run, &marker).await;
+    let Err(e @ LoadError::Storage(StorageError::Store { .. })) = refused else { panic!("{refused:?}") };
+    assert!(!e.may_pass(), "{e}");
+
+    for (kind, passes) in [
+        (ErrorKind::PermissionDenied, false),
+        (ErrorKind::ReadOnlyFilesystem, false),
+        (ErrorKind::StorageFull, true),
+        (ErrorKind::TimedOut, true),
+    ] {
+        let e = LoadError::from(StorageError::Io { url: "file:///s".into(), source: kind.into() });
+        assert_eq!(e.may_pass(), passes, "{kind}");
+    }
 }

@@ -164,4 +164,13 @@ async fn a_role_without_rights_beyond_its_own_suffices() {
     let deletes = ask("r3", ReplaceRange).manifest();
     let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&deletes).await else { panic!() };
     assert!(problems[0].contains("DELETE"), "{problems:?}");
+    // rows that are there already are skipped by way of a temporary table
+    world.run_sql(&format!("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")).await;
+    let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&run).await else { panic!() };
+    assert!(
+        problems[0].contains(&format!("GRANT TEMPORARY ON DATABASE {database} TO {role}")),
+        "{problems:?}"
+    );
+    let straight = ask("r4", Append).days("2025-09-01", 1).manifest();
+    theirs.loader.preflight(&straight).await.unwrap();
 }

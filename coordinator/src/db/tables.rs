@@ -51,6 +51,13 @@ pub(crate) async fn schema(client: &impl GenericClient, schema: &Ident) -> Resul
     Ok(Schema { role: row.get(0), may_create_table: row.get(1), may_create_schema: row.get(2) })
 }
 
+/// The database and the role, when the role may make no temporary tables there.
+pub(crate) async fn no_temp(client: &impl GenericClient) -> Result<Option<(String, String)>, PgError> {
+    let row = client.query_one(include_str!("sql/temp_facts.sql"), &[]).await?;
+    let may: bool = row.get(0);
+    Ok((!may).then(|| (row.get(1), row.get(2))))
+}
+
 /// Whether a table or anything else of that name stands.
 pub(crate) async fn exists(client: &impl GenericClient, target: &Target) -> Result<bool, PgError> {
     let (schema, table) = (target.schema.as_str(), target.table.as_str());

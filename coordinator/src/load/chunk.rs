@@ -15,7 +15,7 @@ use nstore_shared::{
 use super::{
     ChunkLoad, LoadError, Loader, copy,
     enter::committed_of,
-    fit::keyless_append,
+    fit::{keyless_append, skips},
     spans::{self, Cover},
     stop::{COMMITS, Stop, Verdict},
 };
@@ -123,11 +123,6 @@ impl Loader {
         tx.commit().await.map_err(Stop::at_commit)?;
         Ok(ChunkLoad::Loaded { rows, skipped })
     }
-}
-
-/// Whether rows that are there already are skipped by their key.
-fn skips(plan: &SourcePlan) -> bool {
-    plan.upload_mode == UploadMode::Append && !plan.contract.key.is_empty()
 }
 
 /// Without a key, only the claim on its days keeps a chunk from doubling rows.

@@ -104,7 +104,7 @@ impl LoadError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Db(e) => e.may_pass(),
-            Self::Storage(e) => matches!(e, StorageError::Store { .. } | StorageError::Io { .. }),
+            Self::Storage(e) => e.may_pass(),
             Self::Busy { .. } => true,
             Self::Several(all) => all.iter().all(Self::may_pass),
             _ => false,

@@ -60,6 +60,11 @@ pub(super) fn keyless_append(plan: &SourcePlan) -> bool {
     plan.upload_mode == UploadMode::Append && plan.contract.key.is_empty()
 }
 
+/// Appends that skip rows which are there already, by their key.
+pub(super) fn skips(plan: &SourcePlan) -> bool {
+    plan.upload_mode == UploadMode::Append && !plan.contract.key.is_empty()
+}
+
 /// What is wrong with a table that stands already.
 pub(super) fn check_table(plan: &SourcePlan, upload: &Upload, table: &Table, found: &mut Findings) {
     if !["r", "p"].contains(&table.kind.as_str()) {
@@ -107,8 +112,7 @@ fn check_rights(plan: &SourcePlan, upload: &Upload, table: &Table, found: &mut F
     if deletes && !(table.may_delete && table.may_select) {
         found.problem(format!("upload mode {} needs the rights to SELECT and DELETE", plan.upload_mode));
     }
-    let skips = plan.upload_mode == UploadMode::Append && !plan.contract.key.is_empty();
-    if skips && !table.may_select {
+    if skips(plan) && !table.may_select {
         found.problem("append with a key needs the right to SELECT");
     }
 }

@@ -8,7 +8,7 @@ use nstore_shared::{
 
 use super::{
     LoadError, Loader, Preflight, claims,
-    fit::{self, Findings, keyless_append},
+    fit::{self, Findings, keyless_append, skips},
     spans,
     stop::recreated,
 };
@@ -62,6 +62,7 @@ impl Loader {
             Some(table) => fit::check_table(plan, &manifest.upload, table, &mut found),
             None => check_schema(client, &target, &mut found).await.map_err(failed)?,
         }
+        check_staging(client, plan, &mut found).await.map_err(failed)?;
         if !found.problems.is_empty() {
             return Err(LoadError::Target { table: target.name(), problems: found.problems });
         }
@@ -115,6 +116,24 @@ fn check_neighbours(manifest: &Manifest, plan: &SourcePlan, found: &mut Findings
             found.problems.push(format!("{mode} would delete the rows of {other}, which has the same table"));
         }
     }
+}
+
+/// Whether a chunk with rows that are there already could be staged beside the table.
+async fn check_staging(
+    client: &Client,
+    plan: &SourcePlan,
+    found: &mut Findings,
+) -> Result<(), tokio_postgres::Error> {
+    if !skips(plan) {
+        return Ok(());
+    }
+    if let Some((database, role)) = tables::no_temp(client).await? {
+        found.problems.push(format!(
+            "append with a key needs temporary tables, and role {role} may not make them: \
+             GRANT TEMPORARY ON DATABASE {database} TO {role}"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the table can be made.

@@ -70,6 +70,36 @@ pub enum StorageError {
     },
 }
 
+impl StorageError {
+    /// Whether another try can end otherwise: not when the store says no, nor when it cannot do it at all.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Url { .. } | Self::Document { .. } => false,
+            Self::Io { source, .. } => may_pass(source),
+            Self::Store { source, .. } => match source {
+                StoreError::PermissionDenied { .. }
+                | StoreError::Unauthenticated { .. }
+                | StoreError::InvalidPath { .. }
+                | StoreError::NotSupported { .. }
+                | StoreError::NotImplemented { .. }
+                | StoreError::UnknownConfigurationKey { .. } => false,
+                // a local store has no kinds for these: the system's own error lies below
+                other => io_below(other).is_none_or(may_pass),
+            },
+        }
+    }
+}
+
+fn io_below(e: &StoreError) -> Option<&std::io::Error> {
+    let first: &(dyn std::error::Error + 'static) = e;
+    std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref())
+}
+
+fn may_pass(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    !matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory)
+}
+
 /// What became of a create-only write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Created<T> {
