@@ -10,7 +10,7 @@ use nstore_shared::{
         Storage,
         manifest::Manifest,
         marker::{GrantRef, MARKER_VERSION, Marker, Outcome},
-        outcomes::Generations,
+        outcomes::{Generations, leaves},
         upkeep::StoredArtifact,
     },
 };
@@ -18,7 +18,7 @@ use nstore_shared::{
 use super::{
     access::{self, Access, Want},
     exit::{Exit, Refusal},
-    leaves, runs,
+    runs,
     runs::Stored,
     view,
 };
@@ -212,8 +212,9 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
 async fn close_open_chunks(storage: &Storage, manifest: &Manifest) -> anyhow::Result<()> {
     for plan in &manifest.sources {
         let standing = storage.standing(&plan.source, &manifest.run).await?;
-        for leaf in leaves::leaves(plan, &standing).iter().filter(|leaf| leaf.marker.is_none()) {
-            let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range: leaf.range };
+        let open = leaves(&plan.chunks, &standing).into_iter().filter(|(_, marker)| marker.is_none());
+        for (range, _) in open {
+            let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range };
             storage.create_marker(&closed(storage, chunk).await?).await?;
         }
     }

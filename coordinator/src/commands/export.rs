@@ -3,14 +3,12 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use futures::StreamExt as _;
-use nstore_shared::{
-    chunk::Chunk,
-    storage::{
-        Storage,
-        artifact::ArtifactWriter,
-        manifest::{Manifest, SourcePlan},
-        marker::{Committed, Marker},
-    },
+use nstore_shared::storage::{
+    Storage,
+    artifact::ArtifactWriter,
+    manifest::{Manifest, SourcePlan},
+    marker::{Committed, Marker, VoidReason},
+    outcomes::leaves,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -18,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     access,
     exit::{Exit, Refusal},
-    follow, leaves, view,
+    follow, view,
 };
 use crate::cli::{Global, RunArgs};
 
@@ -77,8 +75,11 @@ async fn source(
     plan: &SourcePlan,
 ) -> anyhow::Result<Exported> {
     let standing = storage.standing(&plan.source, &manifest.run).await?;
-    let leaves = leaves::leaves(plan, &standing);
-    let committed: Vec<(&Marker, &Committed)> = leaves.iter().filter_map(leaves::Leaf::committed).collect();
+    let leaves = leaves(&plan.chunks, &standing);
+    let committed: Vec<(&Marker, &Committed)> = leaves
+        .iter()
+        .filter_map(|(_, marker)| marker.and_then(|marker| Some((marker, marker.committed()?))))
+        .collect();
     let mut exported = Exported {
         source: plan.source.to_string(),
         file: None,
@@ -101,17 +102,36 @@ async fn source(
         }
         Err(error) => {
             writer.abort().await?;
-            let hint = format!("{} resume {} extracts it again", follow::commands(global), manifest.run);
             Err(match error {
-                CopyError::Damaged(text) => Refusal::new(Exit::Failed, text, hint).into(),
+                CopyError::Damaged(marker, detail) => {
+                    damaged(global, storage, &marker, &detail).await?.into()
+                }
                 CopyError::Other(error) => error,
             })
         }
     }
 }
 
+/// A damaged outcome counts no more, so that a resume extracts the chunk again.
+async fn damaged(
+    global: &Global,
+    storage: &Storage,
+    marker: &Marker,
+    detail: &str,
+) -> anyhow::Result<Refusal> {
+    let run = &marker.chunk.run;
+    if storage.cancelled(run).await?.is_some() {
+        let hint = "the run is cancelled and stays so: extract these days anew";
+        return Ok(Refusal::new(Exit::Failed, detail, hint));
+    }
+    storage.void(&marker.chunk, marker.generation, VoidReason::Damaged, detail).await?;
+    let hint = format!("extract this chunk again: {} resume {run}", follow::commands(global));
+    Ok(Refusal::new(Exit::Failed, detail, hint))
+}
+
 enum CopyError {
-    Damaged(String),
+    /// The artifact is not what its marker says.
+    Damaged(Box<Marker>, String),
     Other(anyhow::Error),
 }
 
@@ -129,9 +149,10 @@ async fn copy_all(
     for (at, (marker, chunk)) in committed.iter().enumerate() {
         if chunk.columns != committed[0].1.columns {
             let text = format!("chunk {} has other columns than the first one", marker.chunk);
-            return Err(CopyError::Damaged(text));
+            let hint = "one file cannot hold both: extract these days in a run of their own";
+            return Err(Refusal::new(Exit::Failed, text, hint).into());
         }
-        copy(storage, writer, &marker.chunk, chunk, at == 0).await?;
+        copy(storage, writer, marker, chunk, at == 0).await?;
     }
     Ok(())
 }
@@ -140,13 +161,14 @@ async fn copy_all(
 async fn copy(
     storage: &Storage,
     writer: &mut ArtifactWriter,
-    chunk: &Chunk,
+    marker: &Marker,
     committed: &Committed,
     with_header: bool,
 ) -> Result<(), CopyError> {
-    let name = &committed.artifact.name;
+    let (chunk, name) = (&marker.chunk, &committed.artifact.name);
+    let damaged = |text| CopyError::Damaged(Box::new(marker.clone()), text);
     let Some(mut pieces) = storage.read_artifact(chunk, name).await? else {
-        return Err(CopyError::Damaged(format!("the file {name} of chunk {chunk} is gone")));
+        return Err(damaged(format!("the file {name} of chunk {chunk} is gone")));
     };
     let mut sum = Sha256::new();
     let mut header = if with_header { Header::Passed } else { Header::Ahead };
@@ -159,9 +181,7 @@ async fn copy(
         }
     }
     if hex::encode(sum.finalize()) != committed.artifact.sha256 {
-        return Err(CopyError::Damaged(format!(
-            "the file {name} of chunk {chunk} is damaged: its sha256 differs"
-        )));
+        return Err(damaged(format!("the file {name} of chunk {chunk} is damaged: its sha256 differs")));
     }
     Ok(())
 }

@@ -2,13 +2,11 @@
 
 use anyhow::Context as _;
 use chrono::Utc;
-use nstore_shared::storage::{
-    Storage,
-    manifest::{Manifest, Upload},
-};
+use nstore_shared::storage::manifest::{Manifest, Upload};
 
 use super::{
     access::{self, Access, Want},
+    credentials, disk,
     exit::{Exit, Refusal},
     follow,
     interrupt::Interrupt,
@@ -23,11 +21,6 @@ use crate::{
     },
 };
 
-/// Below this, what is stored is likely to end the run.
-const TOO_LITTLE_BYTES: u64 = 256 << 20;
-/// Below this, it is worth a word.
-const LITTLE_BYTES: u64 = 1 << 30;
-
 pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Result<Exit> {
     let plan = planned(global, args)?;
     settings::warn(&plan.warnings);
@@ -39,7 +32,8 @@ pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Resu
         let hint = "leave one of them out: with --local the workers end with this command";
         return Err(Refusal::new(Exit::Usage, "--detach and --local do not go together", hint).into());
     }
-    check_disk(&access::storage(global)?)?;
+    credentials::demand(global, &plan.sources)?;
+    disk::check(&access::storage(global)?)?;
     let manifest = manifest(args, &plan)?;
     let interrupt = Interrupt::listen()?;
     let want = Want { postgres: args.upload, slots: access::slots(&plan.sources), beside: false };
@@ -129,19 +123,4 @@ fn show_plan(args: &ExtractArgs, plan: &Plan) {
     } else {
         view::print(&view::plan::for_people(plan, args.upload));
     }
-}
-
-/// Too little space is said before it is full.
-fn check_disk(storage: &Storage) -> anyhow::Result<()> {
-    let free = storage.free_bytes()?;
-    let (place, size) = (storage.url(), view::quantity::bytes(free));
-    if free < TOO_LITTLE_BYTES {
-        let text = format!("only {size} are free for storage at {place}");
-        let hint = "make room, `nstore clean` shows what may go; or set NSTORE_STORAGE_URL to a larger disk";
-        return Err(Refusal::new(Exit::Failed, text, hint).into());
-    }
-    if free < LITTLE_BYTES {
-        settings::warn([format!("only {size} are free for storage at {place}")]);
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
 use super::{
     access::Access,
     exit::Exit,
+    idle,
     interrupt::Interrupt,
     view::{self, report},
 };
@@ -23,7 +24,7 @@ pub(super) async fn follow(
     interrupt: &Interrupt,
     json: bool,
 ) -> anyhow::Result<Exit> {
-    let followed = watch_it(&mut access, manifest, options, interrupt).await;
+    let followed = watch_it(&mut access, manifest, options, interrupt, global.local).await;
     let stopped = interrupt.came();
     if stopped && global.local {
         eprintln!("stopping: chunks in flight are finished or given back; Ctrl-C again to stop at once");
@@ -47,13 +48,16 @@ async fn watch_it(
     manifest: &Manifest,
     options: WatchOptions,
     interrupt: &Interrupt,
+    private: bool,
 ) -> anyhow::Result<RunReport> {
-    let mut view = view::progress(options.load);
+    let (mut view, watcher) = idle::attended(view::progress(options.load));
     let (house, local) = access.parts();
+    let fleet = house.redis.fleet();
     tokio::select! {
-        report = watch::watch(house, manifest, options, &mut *view, interrupt.wait(1)) => {
+        report = watch::watch(house, manifest, options, &mut view, interrupt.wait(1)) => {
             report.with_context(|| format!("run {}", manifest.run))
         }
+        never = watcher.look(&fleet, manifest, private), if options.extract => match never {},
         error = Access::broken(local) => Err(error).with_context(|| format!("run {}", manifest.run)),
     }
 }

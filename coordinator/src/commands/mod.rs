@@ -3,6 +3,8 @@
 //! - `settings`: the configuration that applies
 //! - `access`: the services that a verb needs, private ones with `--local`
 //! - `follow`: watches a run, shows it, says how it ended
+//! - `idle`: says why nothing runs
+//! - `credentials`, `disk`: what is refused before anything starts
 //! - `interrupt`: Ctrl-C
 //! - [`exit`] and `explain`: errors become an exit code, a line and a hint
 //! - `view`: all that people read
@@ -15,14 +17,16 @@ mod access;
 mod cancel;
 mod clean;
 mod config;
+mod credentials;
+mod disk;
 pub mod exit;
 mod explain;
 mod export;
 mod extract;
 mod follow;
 mod forget;
+mod idle;
 mod interrupt;
-mod leaves;
 mod load;
 mod local;
 mod resume;

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 
 use super::{
     access::{self, Access, Want},
+    credentials, disk,
     exit::Exit,
     follow,
     interrupt::Interrupt,
@@ -14,7 +15,10 @@ use crate::{
 };
 
 pub(super) async fn resume(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
-    let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
+    let storage = access::storage(global)?;
+    let manifest = access::manifest(&storage, &args.run).await?;
+    credentials::demand_for_open(global, &storage, &manifest, |marker| marker.is_none()).await?;
+    disk::check(&storage)?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
     let want = Want { postgres: load, slots: access::slots(&manifest.sources), beside: false };

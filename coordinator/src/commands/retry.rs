@@ -1,10 +1,11 @@
 //! `nstore retry RUN`: chunks that failed for good run again, refused loads are tried again.
 
 use anyhow::Context as _;
-use nstore_shared::storage::manifest::Manifest;
+use nstore_shared::storage::{manifest::Manifest, marker::Marker};
 
 use super::{
     access::{self, Access, Want},
+    credentials, disk,
     exit::Exit,
     follow,
     interrupt::Interrupt,
@@ -19,7 +20,13 @@ use crate::{
 };
 
 pub(super) async fn retry(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
-    let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
+    let storage = access::storage(global)?;
+    let manifest = access::manifest(&storage, &args.run).await?;
+    credentials::demand_for_open(global, &storage, &manifest, |marker| {
+        marker.and_then(Marker::committed).is_none()
+    })
+    .await?;
+    disk::check(&storage)?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
     let want = Want { postgres: load, slots: access::slots(&manifest.sources), beside: false };

@@ -3,11 +3,11 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
     chunk::RunId,
-    storage::{Storage, manifest::Manifest, marker::Outcome},
+    storage::{Storage, manifest::Manifest, marker::Outcome, outcomes::leaves},
 };
 use serde::Serialize;
 
-use super::{access, exit::Exit, leaves, view};
+use super::{access, exit::Exit, view};
 use crate::cli::{Global, RunsArgs};
 
 /// One run, from storage alone.
@@ -91,9 +91,9 @@ pub(super) async fn look(storage: &Storage, manifest: &Manifest) -> anyhow::Resu
     };
     for plan in &manifest.sources {
         let standing = storage.standing(&plan.source, &manifest.run).await?;
-        for leaf in leaves::leaves(plan, &standing) {
+        for (_, marker) in leaves(&plan.chunks, &standing) {
             stored.chunks += 1;
-            match leaf.marker.map(|marker| &marker.outcome) {
+            match marker.map(|marker| &marker.outcome) {
                 Some(Outcome::Committed(committed)) => {
                     stored.committed += 1;
                     stored.rows += committed.rows;

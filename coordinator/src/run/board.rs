@@ -13,6 +13,7 @@ use nstore_shared::{
     storage::{
         manifest::{Manifest, SourcePlan},
         marker::{Marker, Outcome},
+        outcomes::leaves,
     },
 };
 
@@ -134,7 +135,7 @@ impl Board {
 
     /// The planned chunks, the halves of split ones in their place, whatever their outcome.
     pub(super) fn leaves(&self) -> BTreeSet<ChunkRange> {
-        leaves(&self.plan.chunks, &self.markers)
+        leaves(&self.plan.chunks, &self.markers).into_iter().map(|(range, _)| range).collect()
     }
 
     /// The markers of stored chunks.
@@ -262,17 +263,4 @@ pub(super) fn committed(marker: &Marker) -> Option<&nstore_shared::storage::mark
         Outcome::Committed(committed) => Some(committed),
         Outcome::Split { .. } | Outcome::Discarded { .. } => None,
     }
-}
-
-/// The planned ranges, with the halves of split ones in their place.
-pub(super) fn leaves(planned: &[ChunkRange], markers: &BTreeMap<ChunkRange, Marker>) -> BTreeSet<ChunkRange> {
-    let mut open = planned.to_vec();
-    let mut leaves = BTreeSet::new();
-    while let Some(range) = open.pop() {
-        match markers.get(&range).map(|marker| &marker.outcome) {
-            Some(Outcome::Split { halves }) => open.extend(halves),
-            _ => drop(leaves.insert(range)),
-        }
-    }
-    leaves
 }

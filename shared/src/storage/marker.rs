@@ -67,6 +67,16 @@ pub enum Outcome {
     },
 }
 
+impl Marker {
+    /// What is stored, when it is that.
+    pub fn committed(&self) -> Option<&Committed> {
+        match &self.outcome {
+            Outcome::Committed(committed) => Some(committed),
+            Outcome::Split { .. } | Outcome::Discarded { .. } => None,
+        }
+    }
+}
+
 impl Outcome {
     /// The queue's state for it.
     pub fn state(&self) -> ChunkState {

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     Created, Storage, StorageError,
-    marker::{MARKER_VERSION, Marker, Void, VoidReason},
+    marker::{MARKER_VERSION, Marker, Outcome, Void, VoidReason},
     paths::{self, Entry},
 };
 use crate::chunk::{Chunk, ChunkRange, Generation, RunId, SourceId};
@@ -34,6 +34,24 @@ impl Generations {
     pub fn standing(&self) -> Option<Generation> {
         self.marked.contains(&self.wanted()).then(|| self.wanted())
     }
+}
+
+/// The planned ranges with their standing markers, in the order of their dates; split ones are replaced by their
+/// halves. Pure.
+pub fn leaves<'a>(
+    planned: &[ChunkRange],
+    markers: &'a BTreeMap<ChunkRange, Marker>,
+) -> Vec<(ChunkRange, Option<&'a Marker>)> {
+    let mut open: Vec<ChunkRange> = planned.iter().rev().copied().collect();
+    let mut leaves = Vec::with_capacity(planned.len());
+    while let Some(range) = open.pop() {
+        let marker = markers.get(&range);
+        match marker.map(|marker| &marker.outcome) {
+            Some(Outcome::Split { halves: [first, second] }) => open.extend([*second, *first]),
+            _ => leaves.push((range, marker)),
+        }
+    }
+    leaves
 }
 
 impl Storage {

@@ -138,7 +138,7 @@ fn next(report: &RunReport, nstore: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::commands) mod tests {
     use nstore_shared::{
         chunk::{ExecutionMode, UploadMode},
         retry::FailureClass,
@@ -148,7 +148,7 @@ pub(super) mod tests {
     use crate::run::SourceStatus;
 
     /// A source half way.
-    pub(in crate::commands::view) fn status(source: &str) -> SourceStatus {
+    pub(in crate::commands) fn status(source: &str) -> SourceStatus {
         SourceStatus {
             source: source.parse().unwrap(),
             mode: ExecutionMode::Parallel,
