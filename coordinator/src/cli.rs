@@ -72,7 +72,7 @@ pub enum Verb {
     /// Extract the chunks of a run that failed for good once more, and load refused ones again
     Retry(RunArgs),
     /// Load what a run has stored
-    Load(RunArgs),
+    Load(LoadArgs),
     /// Write one CSV per source from the chunks of a run
     Export(RunArgs),
     /// Forget what was loaded into a table that was dropped or made anew by other hands
@@ -160,6 +160,23 @@ pub struct RunArgs {
     /// The run, as `nstore runs` shows it
     #[arg(value_name = "RUN")]
     pub run: RunId,
+    /// Print one JSON document at the end, and nothing else, on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `nstore load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// The run, as `nstore runs` shows it
+    #[arg(value_name = "RUN")]
+    pub run: RunId,
+    /// Delete days that another run loaded, and load them anew (append without a key)
+    #[arg(long)]
+    pub reload: bool,
+    /// Let a replace drop days that the table holds
+    #[arg(long)]
+    pub allow_shrink: bool,
     /// Print one JSON document at the end, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
@@ -321,7 +338,8 @@ impl Verb {
             Self::Extract(args) => args.json,
             Self::Status(args) => args.json,
             Self::Runs(args) => args.json,
-            Self::Resume(args) | Self::Retry(args) | Self::Load(args) | Self::Export(args) => args.json,
+            Self::Resume(args) | Self::Retry(args) | Self::Export(args) => args.json,
+            Self::Load(args) => args.json,
             Self::Config(args) => match &args.verb {
                 ConfigVerb::Show { json } | ConfigVerb::TestConnections { json, .. } => *json,
                 ConfigVerb::Validate | ConfigVerb::Schema { .. } => false,

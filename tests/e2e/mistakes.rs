@@ -138,3 +138,45 @@ async fn fail_fast_ends_the_run_at_the_first_failure() {
         .await;
     says(&exit, 1, &["401", "--fail-fast"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_can_work_on_says_why() {
+    let mut house = House::with_rows(10).await;
+    let mut job = house.nstore(&format!("extract {DAYS} --sources buyer_razorpay")).start();
+    job.wait_for("no worker of kind api is running", crate::house::LONG).await;
+    let secrets = house.simulator.env();
+    let (secret, _) = secrets.iter().find(|(name, _)| name.contains("RAZORPAY_KEY_SECRET")).unwrap();
+    house.env.push((secret.clone(), String::new()));
+    let _poor = house.worker(2);
+    job.wait_for("every worker leaves it alone", crate::house::LONG).await;
+    job.wait_for(secret, crate::house::LONG).await;
+    house.env.pop();
+    let _rich = house.worker(2);
+    says(&job.wait_exit(crate::house::LONG).await, 0, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_credential_is_refused_where_the_workers_are_our_own() {
+    let mut house = House::with_rows(10).await;
+    let secrets = house.simulator.env();
+    let (secret, _) = secrets.into_iter().find(|(name, _)| name.contains("RAZORPAY_KEY_SECRET")).unwrap();
+    house.env.push((secret.clone(), String::new()));
+    let exit = house.run(&format!("--local extract {DAYS} --sources buyer_orders,buyer_razorpay")).await;
+    says(&exit, 2, &["missing credential", "buyer_razorpay", &secret]);
+    assert!(!house.context.dir.join(".nstore/redis").exists(), "nothing was started");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_stands_whatever_is_away() {
+    let mut house = House::with_rows(10).await;
+    let worker = house.worker(2);
+    house.good(&format!("extract {DAYS} --sources buyer_orders")).await;
+    drop(worker);
+    let run = house.newest_run().await;
+    house.env.push(("NSTORE_REDIS_URL".into(), "redis://127.0.0.1:1".into()));
+    let exit = house.run(&format!("cancel {run}")).await;
+    says(&exit, 4, &["recorded, but not acknowledged", &format!("nstore cancel {run}")]);
+    house.env.pop();
+    says(&house.run(&format!("resume {run}")).await, 2, &["cancelled"]);
+    house.good(&format!("cancel {run}")).await;
+}

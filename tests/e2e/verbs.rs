@@ -144,3 +144,24 @@ async fn status_and_runs_tell_what_is_there() {
     let storage = house.good("status --show-storage").await;
     assert!(storage.stdout.contains("buyer_orders"), "{}", storage.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_extracted_again_by_a_resume() {
+    let house = House::with_rows(20).await;
+    let _worker = house.worker(4);
+    house.good(&format!("extract {DAYS} --sources buyer_orders")).await;
+    let run = house.newest_run().await;
+    let file = house.files("buyer_orders", &run, ".csv").remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let exit = house.run(&format!("export {run}")).await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+    assert!(exit.stderr.contains(&format!("nstore resume {run}")), "{}", exit.stderr);
+    house.good(&format!("resume {run}")).await;
+    house.good(&format!("export {run}")).await;
+    let file = house.context.storage.dir.join("processed/buyer_orders").join(format!("{run}.csv"));
+    let rows = csv::Reader::from_path(file).unwrap().into_records().map(Result::unwrap).count();
+    assert_eq!(rows as u64, truth(&house).rows);
+}

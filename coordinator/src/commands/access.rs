@@ -34,6 +34,8 @@ use crate::{
 pub(super) struct Want {
     /// A loader.
     pub(super) postgres: bool,
+    /// A loader where PostgreSQL can be reached, none where it cannot.
+    pub(super) postgres_if_there: bool,
     /// With `--local`: chunks that workers are to have in flight.
     pub(super) slots: u32,
     /// With `--local`: servers that another living nstore runs will do.
@@ -53,18 +55,28 @@ impl Access {
     pub(super) async fn open(global: &Global, want: Want) -> anyhow::Result<Self> {
         let services = settings::services(global)?;
         if !global.local {
-            let house = house(&services, want.postgres).await?;
+            let house = house(&services, want).await?;
             return Ok(Self { house, local: None, fresh_fleet: false });
         }
         if want.beside
             && let Some(running) = site::attach(Path::new(site::DIR))
         {
             let services = replaced(&services, &running);
-            let house = house(&services, want.postgres && running.postgres_url.is_some()).await?;
+            let there = running.postgres_url.is_some();
+            let within = Want {
+                postgres: want.postgres && there,
+                postgres_if_there: want.postgres_if_there && there,
+                ..want
+            };
+            let house = house(&services, within).await?;
             return Ok(Self { house, local: None, fresh_fleet: false });
         }
+        // private data that was never made holds no loads
+        let made = site::facts(Path::new(site::DIR)).postgres_data;
+        let want = Want { postgres: want.postgres || want.postgres_if_there && made, ..want };
+        let want = Want { postgres_if_there: false, ..want };
         let local = start(global, want).await?;
-        match house(&replaced(&services, local.addresses()), want.postgres).await {
+        match house(&replaced(&services, local.addresses()), want).await {
             Ok(house) => Ok(Self { house, local: Some(local), fresh_fleet: true }),
             Err(error) => {
                 local.stop(std::future::ready(())).await;
@@ -176,15 +188,18 @@ async fn start(global: &Global, want: Want) -> anyhow::Result<Local> {
     Local::start(&options).await.context("cannot start private servers")
 }
 
-async fn house(services: &Services, postgres: bool) -> anyhow::Result<House> {
+async fn house(services: &Services, want: Want) -> anyhow::Result<House> {
     let storage = Storage::open(&services.storage_url)?;
     let redis = Redis::connect(&services.redis_url, &services.redis_prefix).await?;
-    let loader = if postgres {
-        let db = Db::connect(&services.postgres_url, &services.postgres_schema).await?;
-        Some(Loader::new(db, storage.clone()))
-    } else {
-        None
+    let db = || Db::connect(&services.postgres_url, &services.postgres_schema);
+    let db = match want {
+        Want { postgres: true, .. } => Some(db().await?),
+        Want { postgres_if_there: true, .. } => {
+            db().await.inspect_err(|error| tracing::info!(%error, "goes on without postgres")).ok()
+        }
+        _ => None,
     };
+    let loader = db.map(|db| Loader::new(db, storage.clone()));
     Ok(House { storage, redis, loader })
 }
 

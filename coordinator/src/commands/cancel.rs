@@ -1,11 +1,11 @@
 //! `nstore cancel RUN`: no further chunk is extracted or loaded.
 
-use anyhow::Context as _;
+use nstore_shared::chunk::RunId;
 
 use super::{
     access::{self, Access, Want},
-    exit::Exit,
-    view,
+    exit::{Exit, Refusal},
+    explain, follow, view,
 };
 use crate::{
     cli::{CancelArgs, Global},
@@ -13,12 +13,34 @@ use crate::{
 };
 
 pub(super) async fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<Exit> {
-    let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
-    let want = Want { postgres: manifest.upload.enabled, slots: 0, beside: true };
+    let storage = access::storage(global)?;
+    let manifest = access::manifest(&storage, &args.run).await?;
+    // first of all, so that it stands whatever else is away
+    storage.cancel(&args.run, &args.reason).await?;
+    // a run without --upload may have been loaded later, by `nstore load`
+    let postgres = manifest.upload.enabled;
+    let want = Want { postgres, postgres_if_there: !postgres, slots: 0, beside: true };
+    if let Err(error) = acknowledged(global, args, want).await {
+        return Err(recorded(global, &args.run, &error).into());
+    }
+    view::print(&format!("run {} is cancelled; what it loaded before stays", args.run));
+    Ok(Exit::Good)
+}
+
+async fn acknowledged(global: &Global, args: &CancelArgs, want: Want) -> anyhow::Result<()> {
     let access = Access::open(global, want).await?;
     let cancelled = change::cancel(&access.house, &args.run, &args.reason).await;
     access.close(None).await;
-    cancelled.with_context(|| format!("cancelling {} is not complete: repeat it", args.run))?;
-    view::print(&format!("run {} is cancelled; what it loaded before stays", args.run));
-    Ok(Exit::Good)
+    Ok(cancelled?)
+}
+
+/// The mark stands; that no chunk and no load goes on is not known yet.
+fn recorded(global: &Global, run: &RunId, error: &anyhow::Error) -> Refusal {
+    let said = explain::explain(error);
+    let text =
+        format!("the cancel of run {run} is recorded, but not acknowledged: {}", said.error.trim_end());
+    let repeat =
+        format!("its chunks may still be loaded until you repeat: {} cancel {run}", follow::commands(global));
+    let hint = said.hint.map_or_else(|| repeat.clone(), |hint| format!("{hint}\n{repeat}"));
+    Refusal::new(Exit::Unreachable, text, hint)
 }

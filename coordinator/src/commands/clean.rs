@@ -50,7 +50,8 @@ pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<E
     let storage = access::storage(global)?;
     let manifests = manifests(&storage).await?;
     let upload = manifests.iter().any(|manifest| manifest.upload.enabled);
-    let access = Access::open(global, Want { postgres: upload, slots: 0, beside: false }).await?;
+    let access =
+        Access::open(global, Want { postgres: upload, slots: 0, beside: false, ..Want::default() }).await?;
     let swept = sweep(&access.house, args, manifests).await;
     access.close(None).await;
     view::print(&swept?);

@@ -36,7 +36,8 @@ pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Resu
     disk::check(&access::storage(global)?)?;
     let manifest = manifest(args, &plan)?;
     let interrupt = Interrupt::listen()?;
-    let want = Want { postgres: args.upload, slots: access::slots(&plan.sources), beside: false };
+    let want =
+        Want { postgres: args.upload, slots: access::slots(&plan.sources), beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
     match submit::submit(&access.house, manifest, access.fresh_fleet).await {
         Ok(submitted) => submitted_run(global, args, access, &submitted, &interrupt).await,

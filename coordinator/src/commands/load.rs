@@ -10,12 +10,15 @@ use super::{
     interrupt::Interrupt,
 };
 use crate::{
-    cli::{Global, RunArgs},
+    cli::{Global, LoadArgs},
     run::{House, RunError, WatchOptions},
 };
 
-pub(super) async fn load(global: &Global, args: &RunArgs) -> anyhow::Result<Exit> {
-    let manifest = access::manifest(&access::storage(global)?, &args.run).await?;
+pub(super) async fn load(global: &Global, args: &LoadArgs) -> anyhow::Result<Exit> {
+    let mut manifest = access::manifest(&access::storage(global)?, &args.run).await?;
+    // for this load alone: what is stored stays as it was asked for
+    manifest.upload.reload |= args.reload;
+    manifest.upload.allow_shrink |= args.allow_shrink;
     let interrupt = Interrupt::listen()?;
     let access = Access::open(global, Want { postgres: true, ..Want::default() }).await?;
     if let Err(error) = prepare(&access.house, &manifest).await {

@@ -21,7 +21,8 @@ pub(super) async fn resume(global: &Global, args: &RunArgs) -> anyhow::Result<Ex
     disk::check(&storage)?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
-    let want = Want { postgres: load, slots: access::slots(&manifest.sources), beside: false };
+    let want =
+        Want { postgres: load, slots: access::slots(&manifest.sources), beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
     let options = WatchOptions { extract: true, load, fail_fast: manifest.fail_fast };
     match submit::submit(&access.house, manifest, access.fresh_fleet).await {

@@ -29,7 +29,8 @@ pub(super) async fn retry(global: &Global, args: &RunArgs) -> anyhow::Result<Exi
     disk::check(&storage)?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
-    let want = Want { postgres: load, slots: access::slots(&manifest.sources), beside: false };
+    let want =
+        Want { postgres: load, slots: access::slots(&manifest.sources), beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
     match open_again(&access, &manifest).await {
         Ok(retried) => {

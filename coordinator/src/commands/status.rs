@@ -70,16 +70,40 @@ async fn state(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
     };
     let interrupt = Interrupt::listen()?;
     let postgres = manifest.as_ref().is_some_and(|manifest| manifest.upload.enabled);
-    let access = Access::open(global, Want { postgres, slots: 0, beside: true }).await?;
+    let access = Access::open(global, Want { postgres, slots: 0, beside: true, ..Want::default() }).await?;
     let shown = show(global, args, &access, manifest.as_ref(), &interrupt).await;
     access.close(Some(&interrupt)).await;
-    let verdict = shown?;
-    Ok(match (args.run.is_some(), verdict) {
+    let shown = shown?;
+    Ok(match shown {
+        Some(Shown { doubtful: true, .. }) if args.run.is_some() => Exit::Unreachable,
         // to be asked about an open run is no fault
-        (false, _) | (true, None | Some(Verdict::Open)) => Exit::Good,
-        (true, Some(verdict)) => verdict.into(),
+        None | Some(Shown { verdict: Verdict::Open, .. }) => Exit::Good,
+        Some(Shown { verdict, .. }) if args.run.is_some() => verdict.into(),
+        Some(_) => Exit::Good,
     })
 }
+
+/// What a look at a run led to.
+struct Shown {
+    verdict: Verdict,
+    /// All that could be read is good, and the ledger could not be read.
+    doubtful: bool,
+}
+
+/// Without its ledger no run that is to be loaded is good; answers whether that makes a difference.
+fn doubt(report: &mut RunReport) -> bool {
+    for source in report.sources.iter_mut().filter(|source| source.verdict == Verdict::Good) {
+        source.verdict = Verdict::Open;
+    }
+    let good = report.verdict == Verdict::Good;
+    if good {
+        report.verdict = Verdict::Open;
+    }
+    good
+}
+
+const NO_LEDGER: &str = "the ledger could not be read: another nstore uses .nstore/ just now, without PostgreSQL; \
+                         what is loaded is not known";
 
 async fn newest(storage: &Storage) -> anyhow::Result<Option<RunId>> {
     Ok(runs::newest(storage, 1).await?.pop().map(|stored| stored.run))
@@ -91,7 +115,7 @@ async fn show(
     access: &Access,
     manifest: Option<&Manifest>,
     interrupt: &Interrupt,
-) -> anyhow::Result<Option<Verdict>> {
+) -> anyhow::Result<Option<Shown>> {
     let workers = access.house.redis.fleet().workers().await?;
     let Some(manifest) = manifest else {
         if args.json {
@@ -105,16 +129,22 @@ async fn show(
     if args.watch {
         report = watch(access, manifest, report, interrupt).await?;
     }
+    let unread = manifest.upload.enabled && access.house.loader.is_none();
+    let doubtful = unread && doubt(&mut report);
     if args.json {
         let mut document = json!(report);
         document["workers"] = json!(workers);
+        if unread {
+            document["ledger"] = NO_LEDGER.into();
+        }
         view::print_json(&document);
     } else {
         let cancelled = access.house.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
         let table = view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global));
-        view::print(&format!("{}\n\n{table}", fleet(&workers, global.local)));
+        let ledger = if unread { format!("\n\n{NO_LEDGER}") } else { String::new() };
+        view::print(&format!("{}\n\n{table}{ledger}", fleet(&workers, global.local)));
     }
-    Ok(Some(report.verdict))
+    Ok(Some(Shown { verdict: report.verdict, doubtful }))
 }
 
 async fn watch(

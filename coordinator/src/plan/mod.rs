@@ -192,7 +192,8 @@ fn check_upload(
 }
 
 fn warn(request: &PlanRequest, id: &SourceId, source: &Source, days: u32, warnings: &mut Vec<String>) {
-    if days > LARGE_CHUNK_DAYS {
+    // a size that the configuration sets is remarked upon where it stands
+    if days > LARGE_CHUNK_DAYS && days != source.chunk_days.value {
         warnings.push(format!(
             "{id}: chunks of {days} days are above {LARGE_CHUNK_DAYS}: fewer to resume, more to lose when one fails"
         ));

@@ -5,14 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
     chunk::{ExecutionMode, SourceId, UploadMode},
-    config::{Config, Source},
+    config::{Config, Source, nearest},
     storage::manifest::Upload,
 };
 
 use super::fault::PlanFault;
-
-/// Names of the replaced program, and what they are called here.
-const ALIASES: [(&str, &str); 1] = [("razorpay", "buyer_razorpay")];
 
 /// What a user asks for. Names are as typed; the pairs keep their order, so that a doubled one is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +72,12 @@ impl<'a> Names<'a> {
         if let Some(found) = lookup(self.config, typed) {
             return Ok(found);
         }
-        let alias = ALIASES.iter().find(|(old, _)| *old == typed);
-        if let Some(found) = alias.and_then(|(_, new)| lookup(self.config, new)) {
+        if let Some(found) = nearest::alias(typed).and_then(|new| lookup(self.config, new)) {
             self.warnings.insert(format!("`{typed}` is called {} here: taken as that", found.0));
             return Ok(found);
         }
         let known = self.known();
-        let near = nearest(typed, &known);
+        let near = nearest::nearest(typed, known.iter().map(String::as_str)).map(str::to_owned);
         Err(PlanFault::UnknownSource { flag, name: typed.to_owned(), near, known })
     }
 
@@ -101,11 +97,4 @@ pub fn today(config: &Config, sources: &[String], now: DateTime<Utc>) -> NaiveDa
     let zones = sources.iter().filter_map(|typed| names.find(typed, "--sources").ok());
     let days = zones.map(|(_, source)| now.with_timezone(&source.spec.timezone).date_naive());
     days.min().unwrap_or_else(|| now.date_naive())
-}
-
-/// The known name that a mistyped one most likely means.
-fn nearest(typed: &str, known: &[String]) -> Option<String> {
-    let scored = known.iter().map(|name| (strsim::jaro_winkler(typed, name), name));
-    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= 0.8).then(|| best.1.clone())
 }

@@ -1,6 +1,7 @@
 //! YAML files become plain structs, or the list of all that is wrong with them.
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
+//! - [`nearest`]: which name a mistyped one means
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //!
 //! The way of a file: `files` reads it, `tree` parses it with the place of every key and value, `fill` fills
@@ -24,7 +25,7 @@ mod check;
 mod document;
 mod files;
 mod fill;
-mod nearest;
+pub mod nearest;
 mod raw;
 mod redact;
 pub mod secrets;

@@ -1,7 +1,15 @@
 //! "Did you mean": the nearest of the names that would have been right. Pure.
 
+/// Names of the replaced program, and what they are called here.
+const ALIASES: [(&str, &str); 1] = [("razorpay", "buyer_razorpay")];
+
+/// What a source of the replaced program is called here.
+pub fn alias(name: &str) -> Option<&'static str> {
+    ALIASES.iter().find(|(old, _)| *old == name).map(|(_, new)| *new)
+}
+
 /// The name that was most likely meant, if any is near enough.
-pub(super) fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let near = |name: &str| strsim::damerau_levenshtein(&typed, &name.to_lowercase());
     let (distance, name) = names.into_iter().map(|name| (near(name), name)).min_by_key(|(far, _)| *far)?;

@@ -6,15 +6,15 @@ use super::{
 };
 use crate::run::{FailedChunk, RunReport, SourceReport, Verdict};
 
-/// More failed chunks of one source are counted, not listed: they tend to fail alike.
-const LISTED: usize = 20;
+/// More failed chunks of one source are counted, not listed: a terminal holds no more.
+const LISTED: usize = 200;
 
 /// The report as text, with the reason of a cancelled run; `nstore` stands before the commands that it proposes.
 pub(in crate::commands) fn of_run(report: &RunReport, cancelled: Option<&str>, nstore: &str) -> String {
     let reason = cancelled.map_or_else(String::new, |reason| format!(": {reason}"));
     let head = format!("run {}: {}{reason}", report.run, word(report.verdict));
     let mut parts = vec![head, sources(report)];
-    parts.extend(failures(report));
+    parts.extend(failures(report, nstore));
     let said: Vec<String> = report.sources.iter().filter_map(remark).collect();
     if !said.is_empty() {
         parts.push(said.join("\n"));
@@ -78,7 +78,7 @@ fn stands(source: &SourceReport) -> String {
     }
 }
 
-fn failures(report: &RunReport) -> Option<String> {
+fn failures(report: &RunReport, nstore: &str) -> Option<String> {
     let mut table = table::table(&["failed chunk", "source", "why"], &[]);
     let mut any = false;
     for source in &report.sources {
@@ -91,7 +91,7 @@ fn failures(report: &RunReport) -> Option<String> {
             table.add_row([
                 more,
                 source.status.source.to_string(),
-                "see them all with: nstore status --json".into(),
+                format!("see them all with: {nstore} status {} --json", report.run),
             ]);
         }
     }
@@ -253,11 +253,12 @@ pub(in crate::commands) mod tests {
         let source = SourceReport {
             status: status("a"),
             verdict: Verdict::Failed,
-            failed: vec![one; 25],
+            failed: vec![one; 205],
             blocked: None,
         };
-        let text = of_run(&report(Verdict::Failed, vec![source]), None, "nstore");
+        let text = of_run(&report(Verdict::Failed, vec![source]), None, "nstore --local");
         assert!(text.contains("and 5 more"), "{text}");
-        assert_eq!(text.matches("2025-08-04_2025-08-07").count(), 20);
+        assert_eq!(text.matches("2025-08-04_2025-08-07").count(), 200);
+        assert!(text.contains("nstore --local status 20251123-040312-k3f9 --json"), "{text}");
     }
 }

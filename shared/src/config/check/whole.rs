@@ -75,7 +75,7 @@ fn override_names(doc: &mut Document, drafts: &[Draft]) {
             if names.contains(&name.as_str()) {
                 continue;
             }
-            let alias = (name == "razorpay" && names.contains(&"buyer_razorpay")).then_some("buyer_razorpay");
+            let alias = nearest::alias(&name).filter(|alias| names.contains(alias));
             let hint = match alias {
                 Some(alias) => Some(format!("did you mean `{alias}`?")),
                 None => nearest::hint(&name, "sources", &names),
