@@ -28,9 +28,18 @@ pub(super) async fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result
 }
 
 async fn acknowledged(global: &Global, args: &CancelArgs, want: Want) -> anyhow::Result<()> {
-    let access = Access::open(global, want).await?;
+    let (access, away) = match Access::open(global, want).await {
+        Ok(access) => (access, None),
+        // a PostgreSQL that is away keeps no one from ending the extraction
+        Err(away) if want.postgres => {
+            let without = Want { postgres: false, ..want };
+            (Access::open(global, without).await?, Some(away))
+        }
+        Err(away) => return Err(away),
+    };
     let cancelled = change::cancel(&access.house, &args.run, &args.reason).await;
     access.close(None).await;
+    away.map_or(Ok(()), Err)?;
     Ok(cancelled?)
 }
 

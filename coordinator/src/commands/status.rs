@@ -205,3 +205,25 @@ async fn stored(storage: &Storage, run: Option<&Manifest>) -> anyhow::Result<(St
     let document = json!({ "url": storage.url(), "free_bytes": free, "sources": sources });
     Ok((view::runs::usage(storage.url(), free, &usage), document))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{commands::view::report::tests::status, run::SourceReport};
+
+    #[test]
+    fn without_its_ledger_no_run_is_good() {
+        let report = |verdict| RunReport {
+            run: "20251123-040312-k3f9".parse().unwrap(),
+            verdict,
+            upload: false,
+            sources: vec![SourceReport { status: status("a"), verdict, failed: vec![], blocked: None }],
+        };
+        let mut good = report(Verdict::Good);
+        assert!(doubt(&mut good));
+        assert_eq!((good.verdict, good.sources[0].verdict), (Verdict::Open, Verdict::Open));
+        let mut failed = report(Verdict::Failed);
+        assert!(!doubt(&mut failed));
+        assert_eq!(failed.verdict, Verdict::Failed);
+    }
+}

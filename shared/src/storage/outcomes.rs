@@ -196,10 +196,7 @@ impl Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        retry::FailureClass,
-        storage::marker::{GrantRef, Outcome},
-    };
+    use crate::{retry::FailureClass, storage::marker::GrantRef};
 
     fn discarded(nonce: u64, generation: Generation) -> Marker {
         Marker {
@@ -240,5 +237,25 @@ mod tests {
         let standing = storage.standing(&again.chunk.source, &again.chunk.run).await.unwrap();
         assert_eq!(standing.into_values().collect::<Vec<_>>(), [again]);
         assert_eq!(storage.voids(&first.chunk).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn halves_stand_where_the_split_chunk_stood() {
+        let range = |text: &str| text.parse::<ChunkRange>().unwrap();
+        let (both, first, second, last) = (
+            range("2025-08-01_2025-08-03"),
+            range("2025-08-01_2025-08-02"),
+            range("2025-08-02_2025-08-03"),
+            range("2025-08-03_2025-08-05"),
+        );
+        let split = Marker { outcome: Outcome::Split { halves: [first, second] }, ..discarded(1, 1) };
+        let markers = BTreeMap::from([(both, split), (second, discarded(2, 1))]);
+        let found = leaves(&[both, last], &markers);
+        let ranges: Vec<ChunkRange> = found.iter().map(|(range, _)| *range).collect();
+        assert_eq!(ranges, [first, second, last]);
+        assert_eq!(
+            found.iter().map(|(_, marker)| marker.is_some()).collect::<Vec<_>>(),
+            [false, true, false]
+        );
     }
 }
