@@ -124,6 +124,8 @@ async fn connections_are_tested_one_line_each() {
             exit.stdout
         );
     }
+    let made = house.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'nstore'").await;
+    assert_eq!(made, 0, "a look changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

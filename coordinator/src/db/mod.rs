@@ -59,9 +59,18 @@ impl Db {
     /// # Errors
     /// When the URL cannot be used, nobody answers there, the server refuses, or a migration fails.
     pub async fn connect(url: &str, schema: &str) -> Result<Self, DbError> {
+        let db = Self::look(url, schema)?;
+        migrate::run(&db.address).await?;
+        Ok(db)
+    }
+
+    /// Like [`Db::connect`], but changes nothing, and connects when it is first asked: for a look at the server.
+    ///
+    /// # Errors
+    /// When the URL cannot be used.
+    pub fn look(url: &str, schema: &str) -> Result<Self, DbError> {
         let schema = Ident::new(schema)?;
         let address = Address::parse(url)?;
-        migrate::run(&address).await?;
         let manager = Manager::from_config(
             address.config(CONNECT_TIMEOUT),
             NoTls,

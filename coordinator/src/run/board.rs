@@ -223,7 +223,7 @@ impl Board {
         let leaves = self.leaves();
         let told = self.progress.clone().unwrap_or_default();
         let count = |state| told.chunks.get(&state).copied().unwrap_or(0);
-        let stored: Vec<_> = self.committed().filter_map(committed).collect();
+        let stored: Vec<_> = self.committed().filter_map(Marker::committed).collect();
         let done = stored.len() as u64;
         let discarded = self.discarded().count() as u64;
         let flying = || told.running.iter().filter(|chunk| !self.markers.contains_key(&chunk.range));
@@ -254,13 +254,5 @@ impl Board {
             stopped: self.stopped(),
             last_error: told.last_error,
         }
-    }
-}
-
-/// What a committed marker says.
-pub(super) fn committed(marker: &Marker) -> Option<&nstore_shared::storage::marker::Committed> {
-    match &marker.outcome {
-        Outcome::Committed(committed) => Some(committed),
-        Outcome::Split { .. } | Outcome::Discarded { .. } => None,
     }
 }

@@ -15,10 +15,7 @@ use nstore_shared::{
     },
 };
 
-use super::{
-    House, RunError,
-    board::{self, Board},
-};
+use super::{House, RunError, board::Board};
 
 /// A source's part of a run, as the queue needs it.
 pub(super) fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
@@ -37,7 +34,8 @@ pub(super) fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
 
 /// The fact that a standing marker proves, reported by one who holds no lease.
 pub(super) fn fact(marker: &Marker) -> Fact {
-    let tally = board::committed(marker)
+    let tally = marker
+        .committed()
         .map(|c| Tally { pages: c.pages, rows: c.rows, bytes: c.artifact.bytes })
         .unwrap_or_default();
     let error = match &marker.outcome {

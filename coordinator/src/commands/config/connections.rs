@@ -103,7 +103,7 @@ async fn redis(services: &Services) -> Tried {
 
 async fn postgres(services: &Services) -> Tried {
     attempt("postgres", async {
-        let db = Db::connect(&services.postgres_url, &services.postgres_schema).await?;
+        let db = Db::look(&services.postgres_url, &services.postgres_schema)?;
         let facts = db.check().await?;
         let place = view::redact::redact(&services.postgres_url);
         Ok((facts.latency, format!("version {} at {place}", facts.version)))
