@@ -17,7 +17,7 @@ use nstore_shared::{
 };
 use tracing::warn;
 
-use super::{lease::Leases, outage::Outage};
+use super::{lease::Leases, outage::Outage, stir::Stir};
 
 /// Manifests kept at hand; a worker rarely meets more runs at once.
 const MANIFESTS: usize = 8;
@@ -36,6 +36,7 @@ pub(super) struct Bench {
     pub(super) leases: Arc<Leases>,
     pub(super) redis: Outage,
     pub(super) stored: Outage,
+    pub(super) stir: Stir,
     space: Outage,
     manifests: Mutex<VecDeque<Arc<Manifest>>>,
     lacks: Mutex<BTreeMap<SourceId, String>>,
@@ -64,6 +65,7 @@ impl Bench {
                 "storage fails: chunks are given back without counting a try, trying again",
                 "storage works again",
             ),
+            stir: Stir::default(),
             space: Outage::new(
                 "no room for another chunk: free some disk space; nothing is claimed until then",
                 "there is room for chunks again",

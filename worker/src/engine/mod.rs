@@ -1,7 +1,7 @@
 //! The engine: claim loops, execution of grants, heartbeat.
 //!
 //! - [`bench`]: what all claim loops share
-//! - [`slot`]: one claim loop; [`rota`]: which source it asks next
+//! - [`slot`]: one claim loop; [`rota`]: which source it asks next; [`stir`]: what idle ones tell each other
 //! - [`executor`]: one grant -> one outcome; [`extraction`]: one try of it; [`shelf`]: its files;
 //!   [`verdict`]: what follows from a failed one
 //! - [`lease`]: deadlines and the gate that work passes through; [`heart`]: renews them
@@ -43,6 +43,7 @@ mod outage;
 mod rota;
 mod shelf;
 mod slot;
+mod stir;
 mod stop;
 pub mod verdict;
 

@@ -89,6 +89,13 @@ impl Rota {
         }
     }
 
+    /// Another loop found work at the source: it is due at once.
+    pub(super) fn stir(&mut self, source: Option<&SourceId>) {
+        if let Some(source) = source {
+            self.not_before.remove(source);
+        }
+    }
+
     fn soonest(&self, now: Instant) -> Duration {
         let waits = self.round.iter().filter_map(|source| self.not_before.get(source));
         waits.map(|at| at.duration_since(now)).min().unwrap_or(LONGEST).min(LONGEST)
@@ -101,6 +108,16 @@ mod tests {
 
     fn ids(names: &[&str]) -> Vec<SourceId> {
         names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn news_of_work_make_a_source_due() {
+        let (mut rota, now) = (Rota::default(), Instant::now());
+        rota.refresh(&ids(&["a"]));
+        rota.empty(&ids(&["a"])[0], now, Duration::from_secs(1));
+        assert_eq!(asked(&mut rota, now), "sleep 1000");
+        rota.stir(Some(&ids(&["a"])[0]));
+        assert_eq!(asked(&mut rota, now), "a");
     }
 
     fn asked(rota: &mut Rota, now: Instant) -> String {

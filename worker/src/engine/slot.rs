@@ -34,6 +34,8 @@ pub(super) struct Slot {
     stop: Stop,
     rota: Rota,
     nonce: u64,
+    /// It found nothing to do since its last chunk.
+    idle: bool,
     /// What the last chunk came to, told with the next claim.
     fact: Option<Fact>,
     /// Faults in a row that no chunk is to blame for.
@@ -48,7 +50,7 @@ impl Slot {
         open: watch::Receiver<Vec<SourceId>>,
         stop: Stop,
     ) -> Self {
-        Self { bench, id, open, stop, rota: Rota::default(), nonce: 0, fact: None, faults: 0 }
+        Self { bench, id, open, stop, rota: Rota::default(), nonce: 0, idle: true, fact: None, faults: 0 }
     }
 
     /// Works until the worker drains.
@@ -64,10 +66,12 @@ impl Slot {
             match self.rota.next(Instant::now()) {
                 Next::Ask(source) => self.ask(&source).await,
                 Next::Sleep(wait) => {
+                    self.idle = true;
                     self.tell_fact().await;
                     tokio::select! {
                         _ = self.stop.sleep(wait) => {}
                         changed = self.open.changed() => if changed.is_err() { return },
+                        heard = self.bench.stir.heard() => self.rota.stir(heard.as_ref()),
                     }
                 }
             }
@@ -90,6 +94,10 @@ impl Slot {
         match answer {
             Some(Claim::Granted(grant)) => {
                 self.rota.granted(source, Instant::now());
+                // only the first chunk after a rest is news
+                if std::mem::take(&mut self.idle) {
+                    bench.stir.pass_on(source);
+                }
                 self.work(grant, sent + self.bench.lease).await;
             }
             Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), ask_again),
