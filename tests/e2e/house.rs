@@ -86,7 +86,11 @@ impl House {
 
     /// A worker with so many slots and a short lease.
     pub(crate) fn worker(&self, slots: u32) -> Running {
-        let lease = format!("{}ms", LEASE.as_millis());
+        self.worker_with_lease(slots, LEASE)
+    }
+
+    pub(crate) fn worker_with_lease(&self, slots: u32, lease: Duration) -> Running {
+        let lease = format!("{}ms", lease.as_millis());
         let args = ["--kind", "api", "--concurrency", &slots.to_string(), "--lease", &lease];
         self.process("nstore-worker").args(args).start()
     }

@@ -18,6 +18,17 @@ async fn a_month_of_all_sources_equals_the_truth() {
     house.assert_equal(&Api::ALL, "2025-08-01", "2025-08-31").await;
 }
 
+/// A source that Redis never heard of does not wait for workers of an earlier life.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_run_of_a_source_does_not_wait_out_a_lease() {
+    let house = House::with_rows(10).await;
+    let lease = std::time::Duration::from_secs(100);
+    let _worker = house.worker_with_lease(2, lease);
+    let started = std::time::Instant::now();
+    house.good("extract --start-date 2025-08-01 --end-date 2025-08-02 --sources buyer_orders").await;
+    assert!(started.elapsed() < lease);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_command_twice_doubles_nothing_in_any_mode() {
     let house = House::with_rows(30).await;

@@ -54,8 +54,12 @@ pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Res
     refuse_cancelled(house, &manifest.run).await?;
     if !again {
         // what Redis may still hold of an older run of this name is of no concern to the new one
+        let queue = house.redis.queue();
         for plan in &manifest.sources {
-            house.redis.queue().forget(&plan.source, &manifest.run).await?;
+            // asking first: any other call makes the source known
+            if !queue.is_fresh(&plan.source).await? {
+                queue.forget(&plan.source, &manifest.run).await?;
+            }
         }
     }
     if manifest.upload.enabled
