@@ -81,6 +81,13 @@ name_type!(
     WorkerId
 );
 
+impl WorkerId {
+    /// The name under which the coordinator writes outcomes of its own; no claim loop has it.
+    pub fn coordinator() -> Self {
+        Self("coordinator".to_owned())
+    }
+}
+
 /// Which of a chunk's outcomes is meant: 1 for the first, one more for each voided one.
 pub type Generation = u32;
 

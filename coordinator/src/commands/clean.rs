@@ -9,7 +9,7 @@ use nstore_shared::{
     storage::{
         Storage,
         manifest::Manifest,
-        marker::{GrantRef, MARKER_VERSION, Marker, Outcome},
+        marker::{Marker, Outcome},
         outcomes::{Generations, leaves},
         upkeep::StoredArtifact,
     },
@@ -224,21 +224,8 @@ async fn close_open_chunks(storage: &Storage, manifest: &Manifest) -> anyhow::Re
 
 async fn closed(storage: &Storage, chunk: Chunk) -> anyhow::Result<Marker> {
     let generation = storage.generations_of(&chunk).await?.wanted();
-    let now = Utc::now();
-    Ok(Marker {
-        version: MARKER_VERSION,
-        chunk,
-        generation,
-        grant: GrantRef { worker: "coordinator".parse()?, nonce: 0, attempt: 0 },
-        started_at: now,
-        finished_at: now,
-        outcome: Outcome::Discarded {
-            class: FailureClass::Config,
-            error: "its run was cancelled and cleaned".into(),
-            attempts: 0,
-            rejects: None,
-        },
-    })
+    let (class, error) = (FailureClass::Config, "its run was cancelled and cleaned".to_owned());
+    Ok(Marker::discarded_by_coordinator(chunk, generation, class, error, Utc::now()))
 }
 
 impl Sweep {
@@ -271,7 +258,10 @@ impl Sweep {
 
 #[cfg(test)]
 mod tests {
-    use nstore_shared::chunk::ChunkRange;
+    use nstore_shared::{
+        chunk::ChunkRange,
+        storage::marker::{GrantRef, MARKER_VERSION},
+    };
 
     use super::*;
 

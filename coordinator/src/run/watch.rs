@@ -11,7 +11,7 @@ use nstore_shared::{
     retry::FailureClass,
     storage::{
         manifest::Manifest,
-        marker::{GrantRef, MARKER_VERSION, Marker, Outcome, VoidReason},
+        marker::{Marker, VoidReason},
     },
 };
 
@@ -240,7 +240,12 @@ impl<'a> Watch<'a> {
             let generations = self.house.storage.generations_of(chunk).await?;
             if damages >= DAMAGES && generations.standing().is_none() {
                 let detail = voids.last().map_or_else(String::new, |void| void.detail.clone());
-                let marker = damaged_for_good(chunk.clone(), generations.wanted(), &detail);
+                let error = format!(
+                    "its stored file was damaged {DAMAGES} times, the last time: {detail}; check the disk"
+                );
+                let (generation, class) = (generations.wanted(), FailureClass::Data);
+                let marker =
+                    Marker::discarded_by_coordinator(chunk.clone(), generation, class, error, Utc::now());
                 self.house.storage.create_marker(&marker).await?;
             }
         }
@@ -271,24 +276,4 @@ fn redis_says_over(board: &Board) -> bool {
         .progress
         .as_ref()
         .is_none_or(|progress| open.iter().all(|state| !progress.chunks.contains_key(state)))
-}
-
-fn damaged_for_good(chunk: nstore_shared::chunk::Chunk, generation: u32, detail: &str) -> Marker {
-    let now = Utc::now();
-    let error =
-        format!("its stored file was damaged {DAMAGES} times, the last time: {detail}; check the disk");
-    Marker {
-        version: MARKER_VERSION,
-        chunk,
-        generation,
-        grant: GrantRef { worker: coordinator_id(), nonce: 0, attempt: 0 },
-        started_at: now,
-        finished_at: now,
-        outcome: Outcome::Discarded { class: FailureClass::Data, error, attempts: 0, rejects: None },
-    }
-}
-
-/// The name under which the coordinator writes outcomes of its own.
-fn coordinator_id() -> nstore_shared::chunk::WorkerId {
-    "coordinator".parse().unwrap_or_else(|_| unreachable!("it is a valid name"))
 }

@@ -68,6 +68,25 @@ pub enum Outcome {
 }
 
 impl Marker {
+    /// The end that the coordinator gives a chunk which no worker will end.
+    pub fn discarded_by_coordinator(
+        chunk: Chunk,
+        generation: Generation,
+        class: FailureClass,
+        error: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            version: MARKER_VERSION,
+            chunk,
+            generation,
+            grant: GrantRef { worker: WorkerId::coordinator(), nonce: 0, attempt: 0 },
+            started_at: now,
+            finished_at: now,
+            outcome: Outcome::Discarded { class, error, attempts: 0, rejects: None },
+        }
+    }
+
     /// What is stored, when it is that.
     pub fn committed(&self) -> Option<&Committed> {
         match &self.outcome {

@@ -12,7 +12,7 @@ use super::{
     Storage, StorageError,
     paths::{self, Entry},
 };
-use crate::chunk::{Chunk, ChunkRange, Generation, RunId, SourceId};
+use crate::chunk::{ChunkRange, Generation, RunId, SourceId};
 
 /// How much of something is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -132,18 +132,5 @@ impl Storage {
         self.delete(&paths::manifest(run)).await?;
         self.delete(&paths::cancelled(run)).await?;
         self.delete_all(&paths::run(run)).await.map(drop)
-    }
-
-    /// Whether a chunk's file is there.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn has_artifact(&self, chunk: &Chunk, name: &str) -> Result<bool, StorageError> {
-        let key = paths::beside(chunk, name);
-        match self.store.head(&key).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(e) => Err(self.failed(key.as_ref(), e)),
-        }
     }
 }
