@@ -104,7 +104,8 @@ impl House {
                 serde_json::from_slice(&std::fs::read(run.join("manifest.json")).ok()?).unwrap();
             manifest["created_at"].as_str().unwrap().parse().ok()
         };
-        let dated = |entry: DirEntry| Some((created(&entry.path())?, entry.file_name().into_string().unwrap()));
+        let dated =
+            |entry: DirEntry| Some((created(&entry.path())?, entry.file_name().into_string().unwrap()));
         let mut runs: Vec<_> = entries.filter_map(|entry| dated(entry.unwrap())).collect();
         runs.sort();
         runs.into_iter().map(|(_, run)| run).collect()

@@ -323,6 +323,7 @@ mod tests {
                 error: "e".into(),
                 attempts: 1,
                 rejects: Some("2025-08-01_2025-08-02.g1.w-1.csv".into()),
+                bundle: None,
             },
         };
         let first = Generations { marked: [1].into(), voided: [].into() };

@@ -150,6 +150,7 @@ impl Work<'_> {
             error: self.bench.fit_to_tell(&failure.error.message),
             attempts: self.grant.by.attempt,
             rejects: failure.rejects.clone(),
+            bundle: None,
         };
         self.mark(outcome, failure.rejects.into_iter().collect()).await
     }

@@ -194,6 +194,7 @@ impl Try<'_> {
             quality,
             evidence: extracted.evidence,
             pages: extracted.pages,
+            lane: None,
         })
     }
 
