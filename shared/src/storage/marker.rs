@@ -1,12 +1,13 @@
 //! A chunk's outcome in storage, and what voids it.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, Generation, WorkerId},
+    config::spec::browser::Lane,
     retry::FailureClass,
 };
 
@@ -130,28 +131,6 @@ pub struct Committed {
     /// By which lane a browser read them; `None` for what came over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
-}
-
-/// How a browser gets at the rows that a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// From the answer that the page itself asked its server for.
-    Response,
-    /// From the file that the page's export menu makes.
-    Export,
-    /// From the cells on the page.
-    Grid,
-}
-
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Response => "response",
-            Self::Export => "export",
-            Self::Grid => "grid",
-        })
-    }
 }
 
 /// One file of a chunk.

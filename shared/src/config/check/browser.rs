@@ -14,7 +14,7 @@ use crate::config::{
     spec::{
         SecretRef,
         browser::{
-            Act, AnswerFormat, BrowserSpec, ExportFormat, FillText, Filter, LaneHow, LaneName, LaneSpec, Login,
+            Act, AnswerFormat, BrowserSpec, ExportFormat, FillText, Filter, LaneHow, Lane, LaneSpec, Login,
             LoginFlow, Paginate, Read, Selector, Step,
         },
     },
@@ -262,7 +262,7 @@ fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
     for (name, there) in
         [("response", raw.response.is_some()), ("export", raw.export.is_some()), ("grid", raw.grid.is_some())]
     {
-        if there && !raw.lanes.iter().any(|lane| lane_word(*lane) == name) {
+        if there && !raw.lanes.iter().any(|lane| lane.to_string() == name) {
             let hint = format!("add `{name}` to `lanes`, or remove `{name}:`");
             place.fault(&["read", name], format!("`{name}` is described, but no lane of this step"), &hint);
         }
@@ -270,7 +270,7 @@ fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
     unused_keys(&mut place, raw);
     let mut lanes = Vec::new();
     for (at, name) in raw.lanes.iter().enumerate() {
-        let word = lane_word(*name);
+        let word = name.to_string();
         if raw.lanes[..at].contains(name) {
             place.fault(&["read", "lanes", &at.to_string()], format!("lane `{word}` stands there twice"), "once");
         }
@@ -309,14 +309,6 @@ fn unused_keys(place: &mut Place<'_>, raw: &raw::Read) {
     }
 }
 
-fn lane_word(lane: LaneName) -> &'static str {
-    match lane {
-        LaneName::Response => "response",
-        LaneName::Export => "export",
-        LaneName::Grid => "grid",
-    }
-}
-
 /// Names and formats must be of columns that are read.
 fn known_columns(place: &mut Place<'_>, raw: &raw::Read) {
     let columns: Vec<&str> = raw.columns.iter().map(String::as_str).collect();
@@ -335,15 +327,15 @@ fn known_columns(place: &mut Place<'_>, raw: &raw::Read) {
     }
 }
 
-fn lane(raw: &raw::Read, name: LaneName) -> Option<LaneSpec> {
+fn lane(raw: &raw::Read, name: Lane) -> Option<LaneSpec> {
     let (how, names, formats, cap) = match name {
-        LaneName::Response => {
+        Lane::Response => {
             let lane = raw.response.as_ref()?;
             let records = lane.records.clone().unwrap_or_default();
             let how = LaneHow::Response { url: lane.url.clone(), format: lane.format, records };
             (how, &lane.names, &lane.formats, lane.cap)
         }
-        LaneName::Export => {
+        Lane::Export => {
             let lane = raw.export.as_ref()?;
             let cap = if lane.format == ExportFormat::Csv { CSV_CAP } else { XLSX_CAP };
             let how = LaneHow::Export {
@@ -354,7 +346,7 @@ fn lane(raw: &raw::Read, name: LaneName) -> Option<LaneSpec> {
             };
             (how, &lane.names, &lane.formats, lane.cap.or(Some(cap)))
         }
-        LaneName::Grid => {
+        Lane::Grid => {
             let lane = raw.grid.as_ref()?;
             let by_header = !lane.names.is_empty();
             let how = LaneHow::Grid { selector: selector(&lane.selector), by_header, paginate: None };

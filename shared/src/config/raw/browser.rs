@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DurationText, SecretName, source::Common};
-use crate::config::spec::browser::{AnswerFormat, ExportFormat, LaneName};
+use crate::config::spec::browser::{AnswerFormat, ExportFormat, Lane};
 
 /// A dashboard: how one gets in, which steps lead to the rows, how they are read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -188,7 +188,7 @@ pub(crate) struct CellFormatText(pub(crate) String);
 pub(crate) struct Read {
     /// The lanes in order: the next one is the fallback.
     #[schemars(length(min = 1))]
-    pub(crate) lanes: Vec<LaneName>,
+    pub(crate) lanes: Vec<Lane>,
     /// The columns, in the order of the grid's cells.
     #[schemars(length(min = 1))]
     pub(crate) columns: Vec<String>,

@@ -1,6 +1,6 @@
 //! A dashboard, resolved: how one gets in, which steps lead to the rows, how they are read.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -204,7 +204,7 @@ pub struct LaneSpec {
 
 /// What a lane reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "lane", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum LaneHow {
     /// The answer behind the page.
     Response {
@@ -238,26 +238,36 @@ pub enum LaneHow {
 }
 
 impl LaneHow {
-    /// The lane's name.
-    pub fn name(&self) -> LaneName {
+    /// Which lane it is.
+    pub fn lane(&self) -> Lane {
         match self {
-            Self::Response { .. } => LaneName::Response,
-            Self::Export { .. } => LaneName::Export,
-            Self::Grid { .. } => LaneName::Grid,
+            Self::Response { .. } => Lane::Response,
+            Self::Export { .. } => Lane::Export,
+            Self::Grid { .. } => Lane::Grid,
         }
     }
 }
 
-/// The lanes.
+/// A way by which the rows of a page come out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum LaneName {
+pub enum Lane {
     /// The answer behind the page.
     Response,
     /// The page's own export.
     Export,
     /// What is to be seen.
     Grid,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Response => "response",
+            Self::Export => "export",
+            Self::Grid => "grid",
+        })
+    }
 }
 
 /// How an answer behind a page is written.

@@ -75,6 +75,8 @@ pub(crate) struct Chrome {
     started: Instant,
     /// Chunks that it has worked on.
     pub(crate) uses: u32,
+    /// The session that it holds.
+    pub(crate) session: Option<u64>,
 }
 
 impl Chrome {
@@ -91,7 +93,7 @@ impl Chrome {
             Ok(Err(_)) => return Err(ChromeError::Start("its thread broke down".to_owned())),
             Err(_) => return Err(ChromeError::Start(format!("no answer within {} s", START.as_secs()))),
         };
-        Ok(Self { jobs, process, watch, started: Instant::now(), uses: 0 })
+        Ok(Self { jobs, process, watch, started: Instant::now(), uses: 0, session: None })
     }
 
     /// Has the thread do something, which ends within `limit` by itself; else the browser is killed.

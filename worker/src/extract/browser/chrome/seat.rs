@@ -247,21 +247,30 @@ impl Seat {
         Ok(cookies)
     }
 
-    /// Sets cookies, after all others are gone.
-    pub(crate) fn set_cookies(&self, cookies: &[Value]) -> Result<(), ChromeError> {
+    /// Makes the browser one that holds these cookies, no others, and what pages keep for their origin.
+    pub(crate) fn restore(
+        &self,
+        cookies: &[Value],
+        kept: &[(String, Vec<(String, String)>)],
+    ) -> Result<(), ChromeError> {
         self.call(Network::ClearBrowserCookies(None))?;
-        self.call(SetCookies { cookies: cookies.to_vec() }).map(drop)
-    }
-
-    /// Has a script run before every document's own.
-    pub(crate) fn before_documents(&self, source: String) -> Result<(), ChromeError> {
-        let script = Page::AddScriptToEvaluateOnNewDocument {
-            source,
-            world_name: None,
-            include_command_line_api: None,
-            run_immediately: None,
-        };
-        self.call(script).map(drop)
+        if !cookies.is_empty() {
+            self.call(SetCookies { cookies: cookies.to_vec() })?;
+        }
+        for (origin, entries) in kept {
+            let source = format!(
+                "if (location.origin === {}) for (const [key, value] of {}) localStorage.setItem(key, value);",
+                json!(origin),
+                json!(entries)
+            );
+            self.call(Page::AddScriptToEvaluateOnNewDocument {
+                source,
+                world_name: None,
+                include_command_line_api: None,
+                run_immediately: None,
+            })?;
+        }
+        Ok(())
     }
 }
 

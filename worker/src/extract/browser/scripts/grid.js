@@ -1,7 +1,7 @@
-// Reads a grid: { selector, busy, settle, paginate: { next, navigates, max_pages }, total, piece, ms }.
+// Reads a grid: { selector, busy, settle, paginate: { next, navigates, max_pages }, piece, ms }.
 // A plain table is read as it stands; a virtualised one is scrolled through, rows and columns, and its cells are kept by
-// their indices, never by their text. Gives { headers, count, rows: the first piece, rowcount, pages, more, total }.
-const { selector, busy, settle, paginate, total, piece, ms } = input;
+// their indices, never by their text. Gives { headers, count, rows: the first piece, rowcount, scrolled, pages, more }.
+const { selector, busy, settle, paginate, piece, ms } = input;
 const end = performance.now() + ms;
 const left = () => Math.max(1, end - performance.now());
 
@@ -146,7 +146,6 @@ const onePage = async () => {
 
 const nextButton = () => { const button = seen(paginate.next); return button && isEnabled(button) ? button : null; };
 const pageText = () => (seen(selector) ?? all(selector)[0])?.textContent;
-const firstNumber = (text) => { const found = /\d[\d.,\s\u00a0\u202f']*/.exec(text ?? ''); return found ? Number(found[0].replace(/\D/g, '')) : null; };
 
 let pages = 1;
 const read = await onePage();
@@ -163,7 +162,7 @@ while (paginate && !paginate.navigates && nextButton()) {
 const more = Boolean(paginate?.navigates && nextButton());
 globalThis.nstoreRows = rows;
 const result = { headers: read.headers, count: rows.length, rows: rows.slice(0, piece), rowcount: paginate ? null : read.rowcount,
-  scrolled: read.scrolled, pages, more, total: total ? firstNumber(all(total)[0]?.textContent) : null };
+  scrolled: read.scrolled, pages, more };
 // after the answer: what comes next is another document
 if (more) setTimeout(() => click(nextButton()), 0);
 return result;
