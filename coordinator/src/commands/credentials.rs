@@ -83,7 +83,7 @@ mod tests {
         let config = tests::config(&["a"], chrono_tz::UTC);
         let request = tests::request("2025-08-01", "2025-08-02", &["a"]);
         let mut plan = plan::plan(&request, &config).unwrap().sources.remove(0);
-        let ExtractSpec::Api(api) = &mut plan.spec.extract;
+        let ExtractSpec::Api(api) = &mut plan.spec.extract else { panic!("an api") };
         let [username, password] = ["pay.key_id", "pay.key_secret"].map(|name| SecretRef(name.into()));
         api.auth = Auth::Basic { username, password };
         let one = Secrets::of([("pay.key_id".to_owned(), "x".to_owned())]);

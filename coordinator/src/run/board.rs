@@ -192,8 +192,11 @@ impl Board {
 
     /// The window asks for the chunk itself and no more.
     fn bounds_are_exact(&self) -> bool {
-        let ExtractSpec::Api(api) = &self.plan.spec.extract;
-        matches!(api.window.bounds, Bounds::Closed | Bounds::HalfOpen)
+        match &self.plan.spec.extract {
+            ExtractSpec::Api(api) => matches!(api.window.bounds, Bounds::Closed | Bounds::HalfOpen),
+            // rows of other days fail the chunk
+            ExtractSpec::Browser(_) => true,
+        }
     }
 
     fn discarded(&self) -> impl Iterator<Item = FailedChunk> {

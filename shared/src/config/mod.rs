@@ -1,6 +1,7 @@
 //! YAML files become plain structs, or the list of all that is wrong with them.
 //!
-//! - [`spec`]: what a source is, resolved and free of secrets; [`template`], [`cell_format`]: texts with a meaning in it
+//! - [`spec`]: what a source is, resolved and free of secrets
+//! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
 //! - [`nearest`]: which name a mistyped one means
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //!

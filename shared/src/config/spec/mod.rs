@@ -74,6 +74,17 @@ pub enum ExtractSpec {
     Browser(Box<browser::BrowserSpec>),
 }
 
+impl ExtractSpec {
+    /// Where the records lie in a page that its extractor sends.
+    pub fn records(&self) -> Records {
+        match self {
+            Self::Api(api) => api.records.clone(),
+            // rows are sent as a list of their own
+            Self::Browser(_) => Records { selector: String::new() },
+        }
+    }
+}
+
 /// An HTTP API: where it is, how it pages, what a page looks like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ApiSpec {

@@ -1,13 +1,14 @@
 //! The browsers of a worker: one per slot, kept between chunks of the same login, replaced before they grow old.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tracing::{debug, info};
 
 use super::chrome::{Chrome, ChromeError, Launch, binary, leftovers};
+use crate::extract::host::BrowserConfig;
 
 /// Chunks that one browser works on.
 const USES: u32 = 50;
@@ -16,32 +17,6 @@ const AGE: Duration = Duration::from_secs(3600);
 /// What it may hold after a chunk, in bytes.
 const MEMORY: u64 = 1 << 30;
 
-/// How a host's browsers are started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BrowserConfig {
-    /// The program; looked for on PATH unless said.
-    pub binary: Option<String>,
-    /// Chromium's own sandbox is off: an explicit choice, for hosts that cannot give it one.
-    pub no_sandbox: bool,
-}
-
-impl BrowserConfig {
-    /// `NSTORE_BROWSER_BINARY` and `NSTORE_BROWSER_SANDBOX` (`on` unless said, or `off`).
-    ///
-    /// # Errors
-    /// When the sandbox is neither on nor off.
-    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let no_sandbox = match env("NSTORE_BROWSER_SANDBOX").as_deref() {
-            None | Some("" | "on") => false,
-            Some("off") => true,
-            Some(other) => {
-                return Err(format!("NSTORE_BROWSER_SANDBOX is `{other}`; write `on`, or `off` where there can be none"));
-            }
-        };
-        Ok(Self { binary: env("NSTORE_BROWSER_BINARY").filter(|path| !path.is_empty()), no_sandbox })
-    }
-}
-
 /// A browser that nobody uses right now, and the login that it holds.
 struct Idle {
     chrome: Chrome,
@@ -49,7 +24,7 @@ struct Idle {
 }
 
 /// The browsers of a worker.
-pub struct Pool {
+pub(crate) struct Pool {
     launch: Launch,
     idle: Mutex<Vec<Idle>>,
 }
@@ -59,7 +34,7 @@ impl Pool {
     ///
     /// # Errors
     /// When no browser can be started here: what is missing, and what to do.
-    pub async fn open(config: &BrowserConfig) -> Result<Self, String> {
+    pub(crate) async fn open(config: &BrowserConfig) -> Result<Self, String> {
         let told = |error: ChromeError| error.to_string();
         let binary = binary::find(config.binary.as_deref()).map_err(told)?;
         let folder = tokio::task::spawn_blocking(leftovers::own_folder).await;
@@ -111,6 +86,19 @@ impl Pool {
         self.idle().push(Idle { chrome, login: login.to_owned() });
     }
 
+    /// Ends all browsers, those at work too, and removes what they wrote.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        let pool = self.clone();
+        // a task that breaks down leaves the rest to the next worker's start
+        let _ = tokio::task::spawn_blocking(move || pool.end()).await;
+    }
+
+    fn end(&self) {
+        self.idle().clear();
+        leftovers::kill_all_of(&self.launch.profiles);
+        leftovers::remove(&self.launch.profiles);
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,23 +106,6 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        self.idle().clear();
-        leftovers::remove(&self.launch.profiles);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sandbox_is_on_unless_it_is_said_to_be_off() {
-        let read = |value: Option<&'static str>| {
-            BrowserConfig::from_env(&move |name| if name == "NSTORE_BROWSER_SANDBOX" { value.map(str::to_owned) } else { None })
-        };
-        assert!(!read(None).unwrap().no_sandbox);
-        assert!(!read(Some("on")).unwrap().no_sandbox);
-        assert!(read(Some("off")).unwrap().no_sandbox);
-        assert!(read(Some("no")).unwrap_err().contains("`on`, or `off`"));
+        self.end();
     }
 }

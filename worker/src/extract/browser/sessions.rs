@@ -49,7 +49,7 @@ pub(super) fn name_of(login: &Login) -> String {
 type Slot = Arc<AsyncMutex<Option<Known>>>;
 
 /// The sessions of a worker.
-pub struct Sessions {
+pub(crate) struct Sessions {
     vault: Option<Vault>,
     owner: String,
     slots: Mutex<HashMap<String, Slot>>,
@@ -71,7 +71,7 @@ pub(super) enum Entry {
 
 impl Sessions {
     /// Shared through the vault, or within this process alone where there is no key for one.
-    pub fn new(vault: Option<Vault>, owner: &str) -> Self {
+    pub(crate) fn new(vault: Option<Vault>, owner: &str) -> Self {
         Self { vault, owner: owner.to_owned(), slots: Mutex::default(), ids: 1.into() }
     }
 
