@@ -69,7 +69,7 @@ pub async fn watch(
         () = &mut stop => {}
         ended = watch.follow() => ended?,
     }
-    Ok(report::of_boards(&manifest.run, &watch.boards, options.load))
+    Ok(report::of_boards(&house.storage, &manifest.run, &watch.boards, options.load))
 }
 
 struct Watch<'a> {
@@ -111,7 +111,7 @@ impl<'a> Watch<'a> {
                     self.view.note("redis is back");
                 }
                 self.bear(asked)?;
-                if self.options.fail_fast && self.boards.iter().any(|board| !board.failed().is_empty()) {
+                if self.options.fail_fast && self.boards.iter().any(|board| board.has_failures()) {
                     self.fail_fast().await?;
                 }
             }
