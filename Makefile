@@ -13,7 +13,7 @@ DEBUG := $(CARGO_TARGET_DIR)/debug
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, Python's venv, rustfmt, clippy
+setup: ## Install what is missing: Redis, PostgreSQL, Chromium, a C compiler, Python's venv, rustfmt, clippy
 	@.ci/setup
 
 build: ## Build all binaries, tests too
