@@ -111,7 +111,7 @@ impl<'a> Watch<'a> {
                     self.view.note("redis is back");
                 }
                 self.bear(asked)?;
-                if self.options.fail_fast && self.boards.iter().any(|board| board.has_failures()) {
+                if self.options.fail_fast && self.boards.iter().any(Board::has_failures) {
                     self.fail_fast().await?;
                 }
             }
