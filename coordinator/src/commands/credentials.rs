@@ -8,13 +8,12 @@ use nstore_shared::{
         Storage,
         manifest::{Manifest, SourcePlan},
         marker::Marker,
-        outcomes::leaves,
     },
 };
 
 use super::{
     exit::{Exit, Refusal},
-    settings,
+    runs, settings,
 };
 use crate::cli::Global;
 
@@ -42,14 +41,7 @@ pub(super) async fn demand_for_open(
     manifest: &Manifest,
     open: impl Fn(Option<&Marker>) -> bool,
 ) -> anyhow::Result<()> {
-    let mut plans = Vec::new();
-    for plan in &manifest.sources {
-        let standing = storage.standing(&plan.source, &manifest.run).await?;
-        if leaves(&plan.chunks, &standing).into_iter().any(|(_, marker)| open(marker)) {
-            plans.push(plan);
-        }
-    }
-    demand(global, plans)
+    demand(global, runs::open_plans(storage, manifest, open).await?)
 }
 
 fn missing<'a>(
