@@ -41,7 +41,7 @@ impl House {
         copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"), &context.dir.join("config"));
         // tests of failing requests must not wait for real
         let house = Self { context, simulator, env: vec![] };
-        for api in Api::ALL {
+        for api in Api::HTTP {
             house.edit(&format!("sources/{}.yaml", api.name()), "base: 1s", "base: 20ms");
         }
         house
