@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{among, json, page as html, places, redirect, struck, with_header};
+use super::{SOURCE, among, json, page as html, places, redirect, struck, with_header};
 use crate::simulator::{faults::FaultKind, serve::Hall};
 
 #[derive(Deserialize)]
@@ -76,17 +76,13 @@ pub(super) async fn sign_in(State(hall): State<Arc<Hall>>, Json(typed): Json<Cre
     if !right {
         return json(StatusCode::UNAUTHORIZED, &json!({"next": "password"}));
     }
-    let faults = struck(&hall, places::PASSWORD, None).await;
     let next = |step: &str| json(StatusCode::OK, &json!({"next": step}));
-    if among(&faults, FaultKind::Mfa) {
-        next("approve")
-    } else if among(&faults, FaultKind::MoreInformation) {
-        next("more_information")
-    } else if among(&faults, FaultKind::StaySignedIn) {
-        let ticket = hall.portal.sessions.ticket();
-        json(StatusCode::OK, &json!({"next": "stay", "ticket": ticket}))
-    } else {
-        with_header(next("signed_in"), header::SET_COOKIE, &hall.portal.sessions.open(false))
+    // one question a login
+    match hall.faults.take(SOURCE, places::PASSWORD, None).map(|fault| fault.kind) {
+        Some(FaultKind::Mfa) => next("approve"),
+        Some(FaultKind::MoreInformation) => next("more_information"),
+        Some(_) => json(StatusCode::OK, &json!({"next": "stay", "ticket": hall.portal.sessions.ticket()})),
+        None => with_header(next("signed_in"), header::SET_COOKIE, &hall.portal.sessions.open(false)),
     }
 }
 

@@ -29,7 +29,7 @@ const METRICS: [&str; 12] = [
     "tls \"handshake\", µs",
     "http_5xx_per_min",
     "retransmits",
-    "Δ bandwidth, Zürich–पुणे",
+    "Δ bandwidth, Zürich–Łódź",
     "cpu_pct",
     "queue_depth",
     "clock_skew_s",

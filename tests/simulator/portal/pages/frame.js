@@ -35,10 +35,11 @@ function loopForEver() {
   }
 }
 
+// Big arrays until the script's heap, some GB, is full: the quickest way to lose a tab.
 function eatMemory() {
   const eaten = [];
   for (;;) {
-    eaten.push(new Uint8Array(64 << 20).fill(1), new Array(1 << 24).fill(eaten.length));
+    eaten.push(new Array(1 << 22).fill(0.5));
   }
 }
 

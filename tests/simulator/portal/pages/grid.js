@@ -4,7 +4,7 @@ import { written } from "/powerbi/assets/query.js";
 
 const ROW = 26;
 const WIDTH = 240;
-const VIEW = { width: 2.5 * WIDTH, height: 22 * ROW };
+const VIEW = { width: 2.5 * WIDTH, height: 20 * ROW };
 const AHEAD = 4;
 const POOL = 30;
 const STEP = 200;

@@ -112,12 +112,26 @@ export async function query(filter, { tokens = null, total = false } = {}) {
   return { ...decode(data.at(-1)), total: total ? decode(data[0]).rows[0][0] : null };
 }
 
+// made once: a formatter costs more than a screen full of texts
+const TIME = new Intl.DateTimeFormat("en-US", {
+  timeZone: "UTC",
+  year: "numeric",
+  month: "numeric",
+  day: "numeric",
+  hour: "numeric",
+  minute: "2-digit",
+  second: "2-digit",
+});
+const NUMBER = new Intl.NumberFormat("en-US", { maximumFractionDigits: 10 });
+
+// As the visual shows it: `8/1/2025 12:15:00 AM`, `1,234.56`, nothing for null.
 export function written(name, value) {
   if (value === null) {
     return "";
   }
   if (name === "Timestamp") {
-    return new Date(value).toLocaleString("en-US", { timeZone: "UTC" }).replace(",", "").replace("\u202f", " ");
+    // newer browsers put a narrow blank before AM
+    return TIME.format(value).replace(",", "").replace("\u202f", " ");
   }
-  return typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 10 }) : value;
+  return typeof value === "number" ? NUMBER.format(value) : value;
 }
