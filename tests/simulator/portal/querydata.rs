@@ -149,7 +149,7 @@ fn total(stock: &Stock, ask: &Ask, name: &str) -> Option<Value> {
     let columns = [Column { name: "M0".to_owned(), kind: 4, dictionary: None }];
     let select = json!([{"Kind": 2, "Value": "M0", "Format": "#,0", "Name": name}]);
     let (rows, _) = dsr::encode(&columns, std::iter::once(vec![json!(count)]));
-    Some(shape(&select, json!({"N": "DS0", "PH": [{"DM0": rows}], "IC": true})))
+    Some(shape(&select, &json!({"N": "DS0", "PH": [{"DM0": rows}], "IC": true})))
 }
 
 fn table(stock: &Stock, ask: &Ask, cut: bool) -> Option<Value> {
@@ -170,10 +170,10 @@ fn table(stock: &Stock, ask: &Ask, cut: bool) -> Option<Value> {
         Some(last) => set["RT"] = restart_tokens(last),
         None => set["IC"] = json!(complete),
     }
-    Some(shape(&select, set))
+    Some(shape(&select, &set))
 }
 
-fn shape(select: &Value, set: Value) -> Value {
+fn shape(select: &Value, set: &Value) -> Value {
     json!({
         "descriptor": {"Select": select},
         "metrics": {"Version": "1.0.0"},

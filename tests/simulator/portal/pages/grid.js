@@ -111,9 +111,16 @@ export class Grid {
     }
     slot.row = row;
     slot.element.setAttribute("aria-rowindex", row + 2);
-    slot.element.style.top = `${(row + 1) * ROW}px`;
-    const text = (index) => written(this.names[index], this.rows[row][index]);
-    slot.element.replaceChildren(...this.cells((index) => cell("gridcell", index, text(index))));
+    slot.element.style.transform = `translateY(${(row + 1) * ROW}px)`;
+    if (slot.columns !== this.columns) {
+      slot.columns = this.columns;
+      slot.element.replaceChildren(...this.cells((index) => cell("gridcell", index, "")));
+    }
+    const [from] = this.columns;
+    const texts = this.rows[row];
+    Array.from(slot.element.children).forEach((child, n) => {
+      child.textContent = written(this.names[from + n], texts[from + n]);
+    });
     if (!slot.element.isConnected) {
       this.canvas.append(slot.element);
     }
