@@ -184,7 +184,7 @@ impl Simulator {
         self.answered("/powerbi/login", "POST")
     }
 
-    /// How many exports the portal has sent to their ends.
+    /// How many exports the portal has begun to send, spoiled ones included.
     pub fn downloads(&self) -> usize {
         self.answered("/powerbi/export", "GET")
     }
