@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File},
-    io::Read,
+    io::{ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,9 @@ const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 pub(super) const CHROMIUM: &str = "chromium";
 /// What it is called elsewhere; the first one found is taken.
 const BROWSERS: [&str; 4] = [CHROMIUM, "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+/// The variable that names a browser off PATH; workers read it too.
+const BROWSER_VARIABLE: &str = "NSTORE_BROWSER_BINARY";
 
 /// All programs that private servers need.
 #[derive(Debug, Clone)]
@@ -46,11 +49,12 @@ impl Binaries {
 /// # Errors
 /// When something is missing.
 pub fn demand(postgres: bool, browser: bool) -> Result<(), ServerError> {
-    let missing = missing([
-        find_redis_server().err(),
-        if postgres { PostgresBinaries::find(None).err() } else { None },
-        if browser { find_browser().err() } else { None },
-    ]);
+    let browser = if browser { find_browser().err() } else { None };
+    if let Some(misnamed @ ServerError::Io { .. }) = browser {
+        return Err(misnamed);
+    }
+    let postgres = if postgres { PostgresBinaries::find(None).err() } else { None };
+    let missing = missing([find_redis_server().err(), postgres, browser]);
     if missing.is_empty() { Ok(()) } else { Err(ServerError::MissingPrograms { missing }) }
 }
 
@@ -62,15 +66,21 @@ fn missing(faults: impl IntoIterator<Item = Option<ServerError>>) -> Vec<&'stati
     faults.into_iter().flatten().flat_map(named).collect()
 }
 
-/// The browser that workers start.
+/// The browser that workers start: the one that the user names, else the one on PATH.
 ///
 /// # Errors
-/// When there is none on PATH.
+/// When it is not there.
 pub fn find_browser() -> Result<PathBuf, ServerError> {
-    find_browser_in(&env::var_os("PATH").unwrap_or_default())
+    let named = env::var_os(BROWSER_VARIABLE).filter(|path| !path.is_empty());
+    find_browser_in(named.as_deref(), &env::var_os("PATH").unwrap_or_default())
 }
 
-fn find_browser_in(path: &OsStr) -> Result<PathBuf, ServerError> {
+fn find_browser_in(named: Option<&OsStr>, path: &OsStr) -> Result<PathBuf, ServerError> {
+    if let Some(named) = named.map(PathBuf::from) {
+        let there = named.is_file();
+        let absent = || ServerError::io("use NSTORE_BROWSER_BINARY", &named)(ErrorKind::NotFound.into());
+        return if there { Ok(named) } else { Err(absent()) };
+    }
     let found = BROWSERS.iter().find_map(|name| find_in(path, name));
     found.ok_or_else(|| ServerError::MissingPrograms { missing: vec![CHROMIUM] })
 }
@@ -198,7 +208,7 @@ mod tests {
 
         let none = OsStr::new("/nowhere");
         let postgres = PostgresBinaries::find_in(none, Path::new("/nowhere"), None).err();
-        let missing = missing([None, postgres, find_browser_in(none).err()]);
+        let missing = missing([None, postgres, find_browser_in(None, none).err()]);
         let text = ServerError::MissingPrograms { missing }.to_string();
         assert!(text.contains("initdb, postgres, pg_ctl, chromium;"), "{text}");
         assert!(text.ends_with("apt-get install postgresql chromium"), "{text}");
@@ -211,7 +221,14 @@ mod tests {
         install(&first, &["google-chrome", "chromium-browser"], "#!/bin/sh\n");
         install(&second, &["chromium"], "#!/bin/sh\n");
         let path = |dirs: &[&Path]| env::join_paths(dirs).unwrap();
-        assert_eq!(find_browser_in(&path(&[&first])).unwrap(), first.join("chromium-browser"));
-        assert_eq!(find_browser_in(&path(&[&first, &second])).unwrap(), second.join("chromium"));
+        assert_eq!(find_browser_in(None, &path(&[&first])).unwrap(), first.join("chromium-browser"));
+        assert_eq!(find_browser_in(None, &path(&[&first, &second])).unwrap(), second.join("chromium"));
+        let named = second.join("chromium");
+        assert_eq!(find_browser_in(Some(named.as_os_str()), OsStr::new("")).unwrap(), named);
+        let absent = find_browser_in(Some(OsStr::new("/nowhere/chromium")), &path(&[&second])).unwrap_err();
+        assert!(
+            absent.to_string().starts_with("cannot use NSTORE_BROWSER_BINARY /nowhere/chromium: "),
+            "{absent}"
+        );
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     local::{sandbox, workers},
 };
 
-/// The worker's own limit is a minute, and a browser takes a while to start and to end.
-const LIMIT: Duration = Duration::from_secs(90);
+/// The worker's own limit is a minute, after at most another one in which it tries its browser out.
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// What `nstore-worker probe SOURCE --json` prints, as far as it is shown.
 #[derive(Debug, Deserialize)]
