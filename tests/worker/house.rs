@@ -22,7 +22,7 @@ use nstore_tests::{
     context::{self, Process},
     simulator::{self, Options, Simulator},
 };
-use nstore_worker::{WorkerConfig, WorkerError};
+use nstore_worker::{WorkerConfig, WorkerError, extract::host::BrowserConfig};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
 /// The lease of all workers here.
@@ -142,6 +142,8 @@ impl House {
             concurrency: 2,
             lease: LEASE,
             grace: LIMIT,
+            browser: BrowserConfig::default(),
+            vault_key: None,
         }
     }
 

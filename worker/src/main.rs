@@ -44,7 +44,8 @@ fn main() -> ExitCode {
 }
 
 async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
-    telemetry::init(args.log_format.into(), "info");
+    // the crate that talks to browsers tells each connection that ends, and calls it a warning
+    telemetry::init(args.log_format.into(), "info,headless_chrome=error");
     let config = match configured(args) {
         Ok(config) => config,
         Err(error) => return told(USAGE, &error),

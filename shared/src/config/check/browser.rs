@@ -288,6 +288,7 @@ fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
         allow_empty: raw.allow_empty,
         total: raw.total.as_ref().map(|total| selector(&total.selector)),
         busy: raw.busy.as_deref().map(selector),
+        ignore: raw.ignore.clone(),
         settle: time(&raw.settle),
     }
 }

@@ -203,6 +203,9 @@ pub(crate) struct Read {
     /// What is to be seen while the page is still loading, as a selector.
     #[schemars(extend("x-means" = "selector"))]
     pub(crate) busy: Option<String>,
+    /// Parts of addresses that the page asks without an end: they are not waited for.
+    #[serde(default)]
+    pub(crate) ignore: Vec<String>,
     /// How long the page must have been quiet before it is read.
     #[serde(default = "settle")]
     pub(crate) settle: DurationText,

@@ -184,6 +184,8 @@ pub struct Read {
     pub total: Option<Selector>,
     /// What is to be seen while the page is still loading.
     pub busy: Option<Selector>,
+    /// Parts of addresses whose requests are not waited for.
+    pub ignore: Vec<String>,
     /// How long the page must have been quiet before it is read.
     #[serde(with = "millis")]
     pub settle: Duration,

@@ -15,6 +15,8 @@ use super::launch::locked;
 
 /// Lines of the console that are kept.
 const CONSOLE_LINES: usize = 200;
+/// How long an answer that has begun counts as under way: a page that never reads it leaves it open for ever.
+const ANSWERING: Duration = Duration::from_secs(1);
 /// Requests that are kept; a page that makes more is not read by its answers.
 const REQUESTS: usize = 2000;
 
@@ -33,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) body: Option<String>,
     /// The answer's status, once it came.
     pub(crate) status: Option<u32>,
+    /// When the answer began.
+    answered: Option<Instant>,
     /// The answer is there as a whole, or failed.
     pub(crate) ended: bool,
 }
@@ -95,6 +99,7 @@ impl Watch {
                 }
                 if let Some(asked) = seen.asked(&params.request_id) {
                     asked.status = Some(status);
+                    asked.answered = Some(Instant::now());
                 }
             }
             Event::NetworkLoadingFinished(event) => seen.end(&event.params.request_id),
@@ -143,10 +148,20 @@ impl Watch {
         wanted.cloned().collect()
     }
 
-    /// Whether no request of the page is under way, and none has ended for a while.
+    /// Whether no request has ended for a while.
     pub(crate) fn is_quiet(&self, quiet: Duration) -> bool {
+        self.seen().last_ended.is_none_or(|at| at.elapsed() >= quiet)
+    }
+
+    /// The address of a request that is under way, but for those with one of these texts in it.
+    pub(crate) fn under_way(&self, ignored: &[String]) -> Option<String> {
         let seen = self.seen();
-        seen.asked.iter().all(|one| one.ended) && seen.last_ended.is_none_or(|at| at.elapsed() >= quiet)
+        let counts = |one: &&Asked| {
+            !one.ended
+                && one.answered.is_none_or(|at| at.elapsed() < ANSWERING)
+                && !ignored.iter().any(|part| one.url.contains(part))
+        };
+        seen.asked.iter().find(counts).map(|one| one.url.clone())
     }
 
     /// Status and address of a document that was opened.
@@ -188,6 +203,7 @@ impl Seen {
             headers: headers.into_iter().flatten().filter_map(text).collect(),
             body: request.post_data.clone(),
             status: None,
+            answered: None,
             ended: false,
         };
         self.number += 1;

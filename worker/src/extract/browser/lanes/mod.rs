@@ -119,9 +119,16 @@ impl Reading<'_> {
     /// Waits until the page asks for nothing more and shows nothing that says that it is busy.
     async fn rest(&self) -> Result<(), Trouble> {
         let end = Instant::now() + self.limit;
-        while !self.chrome.watch.is_quiet(self.read.settle) {
-            if Instant::now() > end {
-                let message = format!("the page is still asking its server after {} s", self.limit.as_secs());
+        loop {
+            let under_way = self.chrome.watch.under_way(&self.read.ignore);
+            if under_way.is_none() && self.chrome.watch.is_quiet(self.read.settle) {
+                break;
+            }
+            if let Some(url) = under_way.filter(|_| Instant::now() > end) {
+                let message = format!(
+                    "the page has been waiting for {url} for {} s; if it always does, add a part of it to `ignore`",
+                    self.limit.as_secs()
+                );
                 return Err(Trouble::passing(message));
             }
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -6,11 +6,11 @@ const before = document.body.innerText;
 const act = async () => {
   switch (state) {
     case 'account':
-      write(seen('#i0116, input[name=loginfmt]'), username);
+      write(await until(() => seen('#i0116, input[name=loginfmt]'), ms, 'no field for the account'), username);
       click(await until(button, ms, 'no button to go on'));
       break;
     case 'password':
-      write(seen('#i0118, input[name=passwd][type=password]'), password);
+      write(await until(() => seen('#i0118, input[name=passwd][type=password]'), ms, 'no field for the password'), password);
       click(await until(button, ms, 'no button to sign in'));
       break;
     case 'stay':
@@ -26,7 +26,7 @@ const act = async () => {
     }
     case 'form':
       write(await until(() => seen(fields.username), ms, `no field ${fields.username}`), username);
-      write(seen(fields.password), password);
+      write(await until(() => seen(fields.password), ms, `no field ${fields.password}`), password);
       click(await until(() => seen(fields.submit), ms, `no button ${fields.submit}`));
       break;
   }

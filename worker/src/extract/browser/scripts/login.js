@@ -8,7 +8,7 @@ const textOf = (selector) => { const element = seen(selector); return element &&
 
 const microsoft = () => {
   const words = heading().toLowerCase();
-  const refused = textOf('#usernameError') || textOf('#passwordError') || textOf('[role=alert]');
+  const refused = textOf('#usernameError, #i0116Error') || textOf('#passwordError, #i0118Error');
   if (refused) return { state: 'refused', text: refused };
   if (/approve sign.?in|enter code|verify your identity|two-step|authenticator/.test(words)) return { state: 'mfa', text: heading() };
   if (/more information required|keep your account secure|action required/.test(words)) return { state: 'more', text: heading() };
