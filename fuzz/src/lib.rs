@@ -5,7 +5,7 @@
 extern crate self as nstore_shared;
 
 #[path = "../../shared/src/config/cell_format.rs"]
-mod cell_format;
+pub mod cell_format;
 
 /// The part of the shared configuration that decoders read.
 pub mod config {
