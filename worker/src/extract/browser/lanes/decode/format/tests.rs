@@ -26,7 +26,6 @@ fn numbers_in_their_countries_writing() {
         ("1.234,56", "1.234,56 €", "1234.56"),
         ("1.234,56", "\u{200e}1.234.567\u{a0}€", "1234567"),
         ("1 234,56", "1\u{202f}234\u{a0}567,8", "1234567.8"),
-        ("1'234.56", "CHF".trim_start_matches("CHF"), ""),
         ("1'234.56", "1\u{2019}234.56", "1234.56"),
         ("1234.56", "007.10", "7.10"),
         ("1234,56", "0,1", "0.1"),
@@ -42,8 +41,7 @@ fn numbers_in_their_countries_writing() {
         ("1,234.56", "0.000000000000012345T", "0.012345"),
         ("1.234,56", "1,5M €", "1500000"),
     ] {
-        let expected = Some(expected.to_owned()).filter(|text| !text.is_empty());
-        assert_eq!(read(format, text), expected, "{text} as {format}");
+        assert_eq!(read(format, text).as_deref(), Some(expected), "{text} as {format}");
     }
 }
 
