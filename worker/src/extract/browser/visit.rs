@@ -30,6 +30,8 @@ use super::{
 const TRIES: u32 = 3;
 /// How long a frame may take to mount before the page is opened again.
 const MOUNT: Duration = Duration::from_secs(10);
+/// How long a page may load before it is used as it is.
+const LOAD: Duration = Duration::from_secs(10);
 /// How long a filter may take to show what was set.
 const APPLY: Duration = Duration::from_secs(5);
 /// A session that has ended is made anew so often in one visit.
@@ -265,7 +267,11 @@ impl Visit<'_> {
         let landing = landing.map_err(|error| Trouble::from(error).during(url))?;
         let status = landing.status.unwrap_or(200);
         if status < 400 {
-            return Ok(());
+            // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
+            return match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await {
+                Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => Ok(()),
+                Err(error) => Err(Trouble::from(error).during(url)),
+            };
         }
         let class = match status {
             401 | 403 => FailureClass::Auth,

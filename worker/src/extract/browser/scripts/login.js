@@ -26,19 +26,21 @@ const form = () => {
   return null;
 };
 
-const look = () => {
-  if (document.readyState === 'loading') return null;
+const page = () => {
   const login = flow === 'form' ? form() : microsoft();
   if (login) return login;
-  if (signedIn) return seen(signedIn) ? { state: 'in' } : null;
-  return document.readyState === 'complete' ? { state: 'in' } : null;
+  return !signedIn || seen(signedIn) ? { state: 'in' } : null;
 };
 
-// a page without a login may be one that is about to send us to it
-const first = await until(look, ms, 'neither a login nor a page of a signed-in user').catch(() => null);
-if (!first) return { state: 'unknown', url: location.href, ...glimpse() };
-if (first.state === 'in' && !signedIn) {
-  await pause(250);
-  return { ...(look() ?? first), url: location.href };
+// Told only of a page that has its styles and stays as it is for a moment: while it is drawn, hidden fields are to be
+// seen, and a page without a login may be about to send us to one.
+const STAYS = 200;
+const end = performance.now() + ms;
+let known = null;
+while (performance.now() < end) {
+  const now = document.readyState === 'complete' ? page() : null;
+  if (now && known?.state === now.state && performance.now() - known.since >= STAYS) return { ...now, url: location.href };
+  if (now?.state !== known?.state) known = now && { state: now.state, since: performance.now() };
+  await pause(50);
 }
-return { ...first, url: location.href };
+return { state: 'unknown', url: location.href, ...glimpse() };

@@ -20,6 +20,9 @@ switch (act) {
   case 'wait_for':
     await find();
     return null;
+  case 'loaded':
+    await until(() => document.readyState === 'complete', ms, 'the page goes on loading');
+    return null;
   case 'wait_gone':
     await until(() => !seen(selector), ms, `${selector} is still to be seen`);
     return null;
