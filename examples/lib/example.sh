@@ -54,7 +54,7 @@ serve() {
     trap 'kill "$server" 2>/dev/null || true' EXIT
     url=
     for _ in $(seq 150); do
-        url=$(sed -n "s/.*$pattern.*/\1/p" "$name.log" | head -n 1)
+        url=$(sed -n "s|.*$pattern.*|\1|p" "$name.log" | head -n 1)
         [ -z "$url" ] || return 0
         kill -0 "$server" 2>/dev/null || break
         sleep 0.2
