@@ -8,12 +8,12 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 DEBUG := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build fmt lint test demo bench clean
+.PHONY: help setup build fmt lint test fuzz demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing: Redis, PostgreSQL, a C compiler, Python's venv, rustfmt, clippy
+setup: ## Install what is missing: Redis, PostgreSQL, Chromium, a C compiler, Python's venv, rustfmt, clippy
 	@.ci/setup
 
 build: ## Build all binaries, tests too
@@ -30,6 +30,16 @@ test: setup ## Set up, lint, build, run all tests beside private servers
 	@.ci/setup nextest
 	@$(MAKE) --no-print-directory lint build
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace
+
+FUZZ_SECONDS ?= 30
+fuzz: ## Feed what came from dashboards with damage, half a minute for each target
+	@cargo fuzz --version >/dev/null 2>&1 || env -u CARGO_TARGET_DIR cargo install cargo-fuzz --locked --version 0.13.2
+	@mkdir -p fuzz/corpus/dsr fuzz/corpus/cell
+	@cp worker/src/extract/browser/lanes/decode/fixtures/*.json fuzz/corpus/dsr/
+	@# the sanitizer's flags are unstable ones; no nightly compiler is needed for them
+	for target in dsr cell; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048; \
+	done
 
 demo: setup ## A month of five simulated sources into a private PostgreSQL, compared with the truth
 	cargo build --locked --workspace --bins

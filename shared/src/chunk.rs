@@ -139,6 +139,14 @@ impl ChunkRange {
         }
     }
 
+    /// Two ranges of whole days that touch and cover it; `None` for what has no two days.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let Self::Days { start, end } = *self else { return None };
+        let days = u64::try_from((end - start).num_days()).ok().filter(|days| *days > 1)?;
+        let middle = start + Days::new(days.div_ceil(2));
+        Some([Self::Days { start, end: middle }, Self::Days { start: middle, end }])
+    }
+
     /// Where the range stands among others of its source: seconds since 1970, by its start.
     pub fn order(&self) -> i64 {
         match *self {
@@ -323,6 +331,17 @@ mod tests {
         {
             assert!(text.parse::<ChunkRange>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn halves_touch_and_cover_down_to_a_day() {
+        let halves = |text: &str| {
+            text.parse::<ChunkRange>().unwrap().halves().map(|halves| halves.map(|half| half.to_string()))
+        };
+        assert_eq!(halves("2025-08-01_2025-08-04").unwrap(), ["2025-08-01_2025-08-03", "2025-08-03_2025-08-04"]);
+        assert_eq!(halves("2025-08-01_2025-08-03").unwrap(), ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03"]);
+        assert_eq!(halves("2025-08-01_2025-08-02"), None);
+        assert_eq!(halves("20250801t063000z_20250801t123000z"), None);
     }
 
     #[test]

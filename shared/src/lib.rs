@@ -4,7 +4,7 @@
 //! - [`retry`]: failure classes and the back-off decision; pure
 //! - [`config`]: YAML files -> all their faults, or plain structs
 //! - [`contract`]: what a target table's rows look like
-//! - [`redis`]: the queue and the fleet; the only user of the Redis crates
+//! - [`redis`]: the queue, the fleet and the vault; the only user of the Redis crates
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
 //! - [`telemetry`]: tracing set-up
 

@@ -1,11 +1,12 @@
 //! A marketplace, servers, a config of its own, and the binaries that work on them.
 
 use std::{
+    fs::DirEntry,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use nstore_tests::{
     context::{Exit, Process, Running, TestContext},
     simulator::{self, Api, Options, Simulator, truth::DayTruth},
@@ -40,7 +41,7 @@ impl House {
         copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"), &context.dir.join("config"));
         // tests of failing requests must not wait for real
         let house = Self { context, simulator, env: vec![] };
-        for api in Api::ALL {
+        for api in Api::HTTP {
             house.edit(&format!("sources/{}.yaml", api.name()), "base: 1s", "base: 20ms");
         }
         house
@@ -95,24 +96,24 @@ impl House {
         self.process("nstore-worker").args(args).start()
     }
 
-    /// The runs in storage, oldest first.
+    /// The runs in storage, oldest first. Their manifests tell: two ids of the same second are in no order.
     pub(crate) fn runs(&self) -> Vec<String> {
-        let listed = std::fs::read_dir(self.context.storage.dir.join("runs"));
-        let mut runs: Vec<String> = listed
-            .map(|entries| entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect())
-            .unwrap_or_default();
+        let Ok(entries) = std::fs::read_dir(self.context.storage.dir.join("runs")) else { return vec![] };
+        let created = |run: &Path| -> Option<DateTime<Utc>> {
+            let manifest: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(run.join("manifest.json")).ok()?).unwrap();
+            manifest["created_at"].as_str().unwrap().parse().ok()
+        };
+        let dated =
+            |entry: DirEntry| Some((created(&entry.path())?, entry.file_name().into_string().unwrap()));
+        let mut runs: Vec<_> = entries.filter_map(|entry| dated(entry.unwrap())).collect();
         runs.sort();
-        runs
+        runs.into_iter().map(|(_, run)| run).collect()
     }
 
     /// The newest run; waits until there is one.
     pub(crate) async fn newest_run(&self) -> String {
-        let found = eventually(|| async { self.runs().pop() }).await;
-        eventually(|| async {
-            self.context.storage.dir.join("runs").join(&found).join("manifest.json").exists().then_some(())
-        })
-        .await;
-        found
+        eventually(|| async { self.runs().pop() }).await
     }
 
     /// The stored files of a source's part of a run that end like this.

@@ -15,7 +15,7 @@ async fn a_month_of_all_sources_equals_the_truth() {
     let house = House::with_rows(60).await;
     let _worker = house.worker(8);
     house.good(&format!("extract {MONTH} --sources {ALL} --upload")).await;
-    house.assert_equal(&Api::ALL, "2025-08-01", "2025-08-31").await;
+    house.assert_equal(&Api::HTTP, "2025-08-01", "2025-08-31").await;
 }
 
 /// A source that Redis never heard of does not wait for workers of an earlier life.
@@ -108,7 +108,7 @@ async fn a_source_that_stumbles_is_asked_again_and_nothing_is_lost() {
     house
         .good(&format!("extract --start-date 2025-08-01 --end-date 2025-08-10 --sources {ALL} --upload"))
         .await;
-    house.assert_equal(&Api::ALL, "2025-08-01", "2025-08-10").await;
+    house.assert_equal(&Api::HTTP, "2025-08-01", "2025-08-10").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,13 @@
 //! The other verbs, as their users type them.
 
+use nstore_shared::{
+    chunk::Chunk,
+    retry::FailureClass,
+    storage::{
+        Storage,
+        marker::{GrantRef, Marker, Outcome},
+    },
+};
 use nstore_tests::simulator::{Api, truth::Truth};
 use serde_json::Value;
 
@@ -166,4 +174,55 @@ async fn a_damaged_file_is_extracted_again_by_a_resume() {
     let file = house.context.storage.dir.join("processed/buyer_orders").join(format!("{run}.csv"));
     let rows = csv::Reader::from_path(file).unwrap().into_records().map(Result::unwrap).count();
     assert_eq!(rows as u64, truth(&house).rows);
+}
+
+/// What a worker leaves that could not extract any chunk of a run.
+async fn fail_all(storage: &Storage, run: &str) {
+    let manifest = storage.manifest(&run.parse().unwrap()).await.unwrap().unwrap();
+    let plan = &manifest.sources[0];
+    for range in &plan.chunks {
+        let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range: *range };
+        let grant = |nonce| GrantRef { worker: "w1".parse().unwrap(), nonce, attempt: 1 };
+        let files = [("step.json", "{}".into()), ("page.html", "<p>".into())];
+        // of the first try nothing but its bundle is left
+        storage.put_bundle(&chunk, 1, &grant(1), &files).await.unwrap();
+        let bundle = storage.put_bundle(&chunk, 1, &grant(2), &files).await.unwrap();
+        let (class, error) = (FailureClass::Transient, "step 3: no grid".to_owned());
+        let mut marker = Marker::discarded_by_coordinator(chunk, 1, class, error.clone(), chrono::Utc::now());
+        marker.grant = grant(2);
+        marker.outcome =
+            Outcome::Discarded { class, error, attempts: 2, rejects: None, bundle: Some(bundle) };
+        storage.create_marker(&marker).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_chunk_is_shown_with_its_bundle_and_both_go_with_the_run() {
+    let house = House::with_rows(10).await;
+    house.good(&format!("extract {DAYS} --sources buyer_orders --detach")).await;
+    let run = house.newest_run().await;
+    let storage = Storage::open(&house.context.storage.url).unwrap();
+    fail_all(&storage, &run).await;
+
+    let status = house.run(&format!("status {run}")).await;
+    let folder = format!("file://{}/failures/buyer_orders/{run}/", house.context.storage.dir.display());
+    assert!(status.stdout.contains(&format!("failure bundle: {folder}")), "{}", status.stdout);
+    let status = house.run(&format!("status {run} --json")).await;
+    let document: Value = serde_json::from_str(&status.stdout).unwrap();
+    let bundle = document["sources"][0]["failed"][0]["bundle"].as_str().unwrap();
+    assert!(bundle.starts_with(&folder) && bundle.ends_with("g1.w1-2"), "{bundle}");
+    let step = std::path::Path::new(bundle.strip_prefix("file://").unwrap()).join("step.json");
+    assert_eq!(std::fs::read(step).unwrap(), b"{}");
+
+    let stored = house.good(&format!("status {run} --show-storage --json")).await;
+    let stored: Value = serde_json::from_str(&stored.stdout).unwrap();
+    let chunks = storage.manifest(&run.parse().unwrap()).await.unwrap().unwrap().sources[0].chunks.len();
+    // two bundles of two files, and a marker
+    assert_eq!(stored["storage"]["sources"]["buyer_orders"]["files"], chunks * 5);
+
+    let left = house.good("clean --older-than 30d --grace 0s --yes").await;
+    assert!(left.stdout.contains(&format!("removed 0 runs and {} files", chunks * 2)), "{}", left.stdout);
+    assert!(std::fs::metadata(bundle.strip_prefix("file://").unwrap()).is_ok(), "the marker names it");
+    house.good("clean --older-than 0s --yes").await;
+    assert!(!house.context.storage.dir.join("failures/buyer_orders").join(&run).exists());
 }

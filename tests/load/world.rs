@@ -91,6 +91,7 @@ impl World {
             quality: Quality::default(),
             evidence: vec![],
             pages: 1,
+            lane: None,
         };
         let marker = Marker {
             version: MARKER_VERSION,

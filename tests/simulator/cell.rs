@@ -17,6 +17,8 @@ pub(crate) enum Cell {
     Int(i64),
     /// `numeric(_,2)`, as hundredths.
     Hundredths(i64),
+    /// `numeric(_,4)`, as ten-thousandths.
+    TenThousandths(i64),
     /// `double precision`.
     Double(f64),
     /// `boolean`.
@@ -52,6 +54,7 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Int(number) => number.to_string(),
             Self::Hundredths(number) => hundredths(*number),
+            Self::TenThousandths(number) => ten_thousandths(*number),
             Self::Double(number) => number.to_string(),
             Self::Bool(flag) => flag.to_string(),
             Self::Date(day) => day.format("%Y-%m-%d").to_string(),
@@ -63,9 +66,18 @@ impl Cell {
 
 /// `1234.50`
 pub(crate) fn hundredths(number: i64) -> String {
+    decimal(number, 2)
+}
+
+/// `1234.5000`
+pub(crate) fn ten_thousandths(number: i64) -> String {
+    decimal(number, 4)
+}
+
+fn decimal(number: i64, places: u32) -> String {
     let sign = if number < 0 { "-" } else { "" };
-    let number = number.unsigned_abs();
-    format!("{sign}{}.{:02}", number / 100, number % 100)
+    let (number, one) = (number.unsigned_abs(), 10u64.pow(places));
+    format!("{sign}{}.{:0width$}", number / one, number % one, width = places as usize)
 }
 
 /// A JSON value as Postgres prints its `jsonb`: keys by length, then by bytes; a blank after `,` and `:`.
@@ -137,5 +149,6 @@ mod tests {
         assert_ne!(checksum(Cell::Null), checksum(Cell::Text("N;".to_owned())));
         assert_eq!(hundredths(-5), "-0.05");
         assert_eq!(hundredths(123_450), "1234.50");
+        assert_eq!(ten_thousandths(-10_050), "-1.0050");
     }
 }

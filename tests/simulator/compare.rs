@@ -29,7 +29,7 @@ pub struct Comparison {
     /// Last day, included
     #[arg(long)]
     pub end_date: NaiveDate,
-    /// The sources, all five unless said
+    /// The sources, all six unless said
     #[arg(long, value_delimiter = ',')]
     pub sources: Vec<String>,
 }
@@ -65,7 +65,7 @@ fn line(truth: &Truth, found: &[DayTruth], equal: bool) -> String {
     let rows: u64 = found.iter().map(|day| day.rows).sum();
     let checksum: u128 = found.iter().filter_map(|day| day.checksum.parse::<u128>().ok()).sum();
     format!(
-        "{:<16} {:>9} rows of {:>9}  checksum {checksum:>26} of {:>26}  {}",
+        "{:<21} {:>9} rows of {:>9}  checksum {checksum:>26} of {:>26}  {}",
         truth.source,
         rows,
         truth.rows,

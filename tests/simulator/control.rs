@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::{
     ZONE,
-    faults::Fault,
+    faults::{Fault, OF_APIS},
     log::Request,
+    portal,
     rows::Api,
     serve::Hall,
     truth::{Truth, checksum_sql},
@@ -86,7 +87,14 @@ async fn faults(State(hall): State<Arc<Hall>>) -> Json<Vec<Fault>> {
 }
 
 async fn add_fault(State(hall): State<Arc<Hall>>, Json(fault): Json<Fault>) -> Result<StatusCode, Refusal> {
-    api_named(&fault.source)?;
+    let known = match api_named(&fault.source)? {
+        Api::NetworkObservability => portal::knows(fault.kind),
+        _ => OF_APIS.contains(&fault.kind),
+    };
+    if !known {
+        let message = format!("source {} has no fault of kind {:?}", fault.source, fault.kind);
+        return Err((StatusCode::BAD_REQUEST, Json(json!({"error": message}))));
+    }
     hall.faults.add(fault);
     Ok(StatusCode::CREATED)
 }

@@ -30,11 +30,67 @@ pub enum FaultKind {
     Auth,
     /// A field of the first record has a wrong type.
     Drift,
-    /// No answer, ever.
+    /// No answer, ever; at the portal: the page's script loops for ever after Apply.
     Hang,
     /// The connection breaks before any answer.
     Abort,
+    /// At the login: asks which account first.
+    AccountPicker,
+    /// At the login: asks whether to stay signed in.
+    StaySignedIn,
+    /// At the login: asks for a second factor, which nobody has.
+    Mfa,
+    /// At the login: asks to register a second factor.
+    MoreInformation,
+    /// The server forgets the session before it answers the report or a query.
+    SessionExpired,
+    /// The report's frame never mounts on that load.
+    NoFrame,
+    /// The report's frame comes from another origin.
+    ForeignFrame,
+    /// An alert pops up when the report loads.
+    Dialog,
+    /// The two slicers stand in the other order.
+    SlicersSwapped,
+    /// Apply closes the pop-up and applies nothing.
+    FilterLost,
+    /// After Apply the page allocates until its tab dies.
+    Oom,
+    /// `aria-rowcount` is -1.
+    WrongRowcount,
+    /// `aria-rowcount` grows while the grid is scrolled.
+    GrowingRowcount,
+    /// The page asks for a card's total in the same request.
+    SeveralQueries,
+    /// A query is answered 200 with an `odata.error`.
+    OdataError,
+    /// A query is answered 403.
+    NoResponse,
+    /// A query's answer is cut and says how to ask for the rest.
+    Restart,
+    /// The menu has no item for exports.
+    NoExport,
+    /// An export has a header alone.
+    HeaderOnly,
+    /// An export is a page that says what went wrong.
+    ExportHtml,
+    /// An export pauses in the middle.
+    SlowDownload,
 }
+
+/// The kinds that an API knows.
+pub(crate) const OF_APIS: &[FaultKind] = &[
+    FaultKind::RateLimit,
+    FaultKind::ErrorBurst,
+    FaultKind::Slow,
+    FaultKind::HalfBody,
+    FaultKind::Html,
+    FaultKind::BadJson,
+    FaultKind::Auth,
+    FaultKind::Drift,
+    FaultKind::Hang,
+    FaultKind::Abort,
+];
 
 /// An order for faults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,10 +155,14 @@ impl Fault {
         Duration::from_millis(self.delay_ms.max(hang))
     }
 
-    fn meets(&self, api: Api, window: &Range<i64>) -> bool {
-        let day =
-            self.day.is_none_or(|day| window.start < midnight(day) + DAY_MS && midnight(day) < window.end);
-        self.count > 0 && self.source == api.name() && day
+    fn meets(&self, api: Api, kinds: &[FaultKind], window: Option<&Range<i64>>) -> bool {
+        let touches = |day| {
+            window.is_some_and(|window| window.start < midnight(day) + DAY_MS && midnight(day) < window.end)
+        };
+        self.count > 0
+            && self.source == api.name()
+            && kinds.contains(&self.kind)
+            && self.day.is_none_or(touches)
     }
 }
 
@@ -123,10 +183,11 @@ impl Faults {
         self.locked(|faults| faults.iter().filter(|fault| fault.count > 0).cloned().collect())
     }
 
-    /// The fault of this request, used up by it.
-    pub(crate) fn take(&self, api: Api, window: &Range<i64>) -> Option<Fault> {
+    /// The fault of this request, of one of these kinds, used up by it. One that waits for a day comes with a window
+    /// alone.
+    pub(crate) fn take(&self, api: Api, kinds: &[FaultKind], window: Option<&Range<i64>>) -> Option<Fault> {
         self.locked(|faults| {
-            let fault = faults.iter_mut().find(|fault| fault.meets(api, window))?;
+            let fault = faults.iter_mut().find(|fault| fault.meets(api, kinds, window))?;
             if fault.skip > 0 {
                 fault.skip -= 1;
                 return None;

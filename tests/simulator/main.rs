@@ -9,7 +9,8 @@ use nstore_tests::simulator::{
     tokens::Tokens,
 };
 
-/// A fake marketplace: the five APIs of the shipped sources, each in its own dialect.
+/// A fake marketplace: the five APIs of the shipped sources, each in its own dialect, and a portal
+/// with a report for a browser, below /powerbi.
 ///
 /// Beside the APIs: GET /truth?source=&start=&end=, GET /sql?source=, GET|DELETE /requests,
 /// GET /max_in_flight?source=, GET|POST|DELETE /faults.
@@ -61,6 +62,12 @@ struct Serve {
     /// Ask for another secret than the demo's: `buyer_orders.token=…`; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     tokens: Vec<(String, String)>,
+    /// How many seconds a session of the portal lasts; for ever unless said
+    #[arg(long, value_name = "SECONDS")]
+    session_life: Option<u64>,
+    /// The most rows of an export of the portal, instead of 30000 as csv and 150000 as xlsx
+    #[arg(long)]
+    export_cap: Option<u64>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -97,6 +104,8 @@ async fn serve(asked: Serve) -> anyhow::Result<()> {
         data: asked.data,
         date_column: asked.date_column,
         tokens,
+        session_life: asked.session_life.map(Duration::from_secs),
+        export_cap: asked.export_cap,
     })
     .await?;
     let env: String =

@@ -1,8 +1,10 @@
-//! A fake marketplace: five APIs, each in another dialect, with rows that are a pure function of source and day.
+//! A fake marketplace: five APIs, each in another dialect, and a portal with a report; rows are a pure function of
+//! source and day.
 //!
 //! - [`start`]: the server, in this process; `main.rs` is the same as a program
 //! - `rows`, `calendar`, `seed`, `awkward`: what the rows are; `files`: rows from CSV files instead
 //! - `dialects`: how each API speaks; `serve`: one request; [`faults`]: what goes wrong on demand; [`log`]
+//! - `portal`: a login in steps and a report, for a browser
 //! - [`truth`]: what a table must hold, and the SQL to compare it; `control`: the endpoints beside the APIs
 
 use std::{
@@ -26,6 +28,7 @@ mod dialects;
 pub mod faults;
 mod files;
 pub mod log;
+mod portal;
 mod rows;
 mod seed;
 mod serve;
@@ -37,13 +40,14 @@ pub use rows::Api;
 
 use faults::{Fault, Faults};
 use log::{Log, Request};
+use portal::Portal;
 use rows::World;
 use serve::Hall;
 use stock::Stock;
 use tokens::Tokens;
 use truth::Truth;
 
-/// The zone of all five sources.
+/// The zone of all six sources.
 pub const ZONE: chrono_tz::Tz = chrono_tz::Asia::Kolkata;
 
 /// What to serve, and how.
@@ -65,6 +69,10 @@ pub struct Options {
     pub date_column: String,
     /// The secrets to ask for.
     pub tokens: Tokens,
+    /// How long a session of the portal lasts; for ever when none.
+    pub session_life: Option<Duration>,
+    /// The most rows of an export of the portal, instead of 30,000 as CSV and 150,000 as a workbook.
+    pub export_cap: Option<u64>,
 }
 
 impl Default for Options {
@@ -78,6 +86,8 @@ impl Default for Options {
             data: None,
             date_column: "created_at".to_owned(),
             tokens: Tokens::default(),
+            session_life: None,
+            export_cap: None,
         }
     }
 }
@@ -109,13 +119,14 @@ pub async fn start(options: Options) -> anyhow::Result<Simulator> {
         latency: options.latency,
         faults: Faults::default(),
         log: Log::new(),
+        portal: Portal::new(options.session_life, options.export_cap),
     });
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let mut app = control::routes(&hall);
-    for api in Api::ALL {
-        let route = Router::new().route(dialects::of(api).path(), get(serve::api));
-        app = app.merge(route.with_state((Arc::clone(&hall), api)));
+    let mut app = control::routes(&hall).merge(portal::routes(&hall));
+    for dialect in dialects::ALL {
+        let route = Router::new().route(dialect.path(), get(serve::api));
+        app = app.merge(route.with_state((Arc::clone(&hall), dialect)));
     }
     let server = tokio::spawn(async move {
         // it ends with the task only
@@ -129,7 +140,8 @@ impl Simulator {
     pub fn env(&self) -> Vec<(String, String)> {
         let urls = ["BUYER_URL", "SUPPORT_URL", "RAZORPAY_URL", "SELLER_URL"];
         let urls = urls.into_iter().map(|name| (name.to_owned(), self.url.clone()));
-        urls.chain(self.hall.tokens.env()).collect()
+        let portal = ("POWERBI_URL".to_owned(), format!("{}/powerbi", self.url));
+        urls.chain([portal]).chain(self.hall.tokens.env()).collect()
     }
 
     /// What the table of a source must hold for these days, both included.
@@ -165,6 +177,21 @@ impl Simulator {
     /// Forgets requests and maxima.
     pub fn clear_requests(&self) {
         self.hall.log.clear();
+    }
+
+    /// How often somebody signed in to the portal with the right password.
+    pub fn logins(&self) -> usize {
+        self.answered("/powerbi/login", "POST")
+    }
+
+    /// How many exports the portal has begun to send, spoiled ones included.
+    pub fn downloads(&self) -> usize {
+        self.answered("/powerbi/export", "GET")
+    }
+
+    fn answered(&self, path: &str, method: &str) -> usize {
+        let requests = self.requests();
+        requests.iter().filter(|r| r.path == path && r.method == method && r.status == 200).count()
     }
 
     /// The most requests of a source at once.

@@ -14,11 +14,11 @@ use super::{
     truth::Truth,
 };
 
-/// The rows of all five APIs.
+/// The rows of all six sources.
 pub(crate) enum Stock {
     /// Made when asked for.
     World(World),
-    /// Read from files; an API without a file has no rows.
+    /// Read from files; a source without a file has no rows.
     Files(BTreeMap<Api, Table>),
 }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Secret name, as the source files spell it, and its demo value.
-const DEMO: [(&str, &str); 6] = [
+const DEMO: [(&str, &str); 8] = [
     ("buyer_orders.token", "demo-buyer-orders-token"),
     ("buyer_tickets.api_key", "demo-buyer-tickets-key"),
+    ("powerbi.username", "analyst@marketplace.example"),
+    ("powerbi.password", "demo-powerbi-password"),
     ("razorpay.key_id", "demo-razorpay-id"),
     ("razorpay.key_secret", "demo-razorpay-secret"),
     ("seller_orders.api_key", "demo-seller-orders-key"),

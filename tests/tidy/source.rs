@@ -50,11 +50,11 @@ impl Source {
     }
 }
 
-/// Every Rust file of the workspace, by path.
+/// Every Rust file of the workspace and of the fuzz targets beside it, by path.
 pub(super) fn workspace() -> Vec<Source> {
     let root = root();
     let mut files = Vec::new();
-    for member in ["coordinator", "shared", "tests", "worker"] {
+    for member in ["coordinator", "fuzz", "shared", "tests", "worker"] {
         collect(&root.join(member), &mut files);
     }
     files.sort();

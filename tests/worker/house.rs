@@ -90,8 +90,9 @@ impl House {
         let mut config = config::load(Path::new(CONFIG), &options).unwrap();
         let mut source = config.sources.remove(&name.parse().unwrap()).unwrap();
         source.spec.chunk_backoff.base = Duration::from_millis(20);
-        let config::spec::ExtractSpec::Api(api) = &mut source.spec.extract;
-        api.retry.attempts = 1;
+        if let config::spec::ExtractSpec::Api(api) = &mut source.spec.extract {
+            api.retry.attempts = 1;
+        }
         source
     }
 

@@ -63,6 +63,7 @@ async fn an_outcome_that_stands_is_only_reported() {
             error: "an old error".into(),
             attempts: 1,
             rejects: None,
+            bundle: None,
         },
     };
     house.storage.create_marker(&stands).await.unwrap();
@@ -111,7 +112,9 @@ async fn rows_that_do_not_fit_discard_the_chunk_at_once_and_are_kept() {
     house.wait_for(&run, ChunkState::Discarded, 1).await;
     worker.end().await;
     let marker = house.marker(&run, run.chunks[0]).await.unwrap();
-    let Outcome::Discarded { class, attempts, rejects, error } = marker.outcome else { panic!("{marker:?}") };
+    let Outcome::Discarded { class, attempts, rejects, error, .. } = marker.outcome else {
+        panic!("{marker:?}")
+    };
     assert_eq!((class, attempts), (FailureClass::Data, 1), "{error}");
     assert_eq!(house.files(&run).await, [rejects.expect("a file of rejects")]);
 }

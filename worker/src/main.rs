@@ -6,13 +6,14 @@ use clap::Parser as _;
 use nstore_shared::{
     chunk::Kind,
     config::{self, Faults, LoadOptions, secrets::Secrets},
-    redis::RedisError,
+    redis::{RedisError, vault::VaultKey},
     storage::StorageError,
     telemetry,
 };
 use nstore_worker::{
     WorkerConfig, WorkerError,
     cli::{Cli, Command, ProbeArgs, WorkArgs},
+    extract::host::BrowserConfig,
     probe,
 };
 use rustix::{fs::Mode, process::umask};
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
         match (cli.command, cli.work.kind) {
             (Some(Command::Probe(args)), _) => ask(&args).await,
             (None, Some(kind)) => work(kind.into(), cli.work).await,
-            (None, None) => told(USAGE, "say which kind of sources to extract: --kind api"),
+            (None, None) => told(USAGE, "say which kind of sources to extract: --kind api or --kind browser"),
         }
     });
     // a request that hangs holds nobody up
@@ -46,7 +47,7 @@ async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
     telemetry::init(args.log_format.into(), "info");
     let config = match configured(args) {
         Ok(config) => config,
-        Err(faults) => return told(USAGE, faults.to_string().trim_end()),
+        Err(error) => return told(USAGE, &error),
     };
     let asked_to_end = match end_signals() {
         Ok(asked) => asked,
@@ -68,16 +69,20 @@ async fn ask(args: &ProbeArgs) -> ExitCode {
 }
 
 /// Flags, then the environment, then pipeline.yaml, then defaults.
-fn configured(args: WorkArgs) -> Result<WorkerConfig, Faults> {
-    let services = config::load_services(&args.config, &LoadOptions { env: &environment, timezone: None })?;
+fn configured(args: WorkArgs) -> Result<WorkerConfig, String> {
+    let told = |faults: Faults| faults.to_string().trim_end().to_owned();
+    let options = LoadOptions { env: &environment, timezone: None };
+    let services = config::load_services(&args.config, &options).map_err(told)?;
     Ok(WorkerConfig {
         redis_url: args.redis_url.unwrap_or(services.redis_url),
         redis_prefix: services.redis_prefix,
         storage_url: args.storage_url.unwrap_or(services.storage_url),
-        secrets: Secrets::load(&Secrets::file(&args.config, &environment), environment)?,
+        secrets: Secrets::load(&Secrets::file(&args.config, &environment), environment).map_err(told)?,
         concurrency: args.concurrency,
         lease: args.lease,
         grace: args.grace,
+        browser: BrowserConfig::from_env(&environment)?,
+        vault_key: VaultKey::from_env(&environment).map_err(|error| error.to_string())?,
     })
 }
 
@@ -87,7 +92,7 @@ fn environment(name: &str) -> Option<String> {
 
 fn code(error: &WorkerError) -> u8 {
     match error {
-        WorkerError::NoExtractor(_)
+        WorkerError::Host(_)
         | WorkerError::Redis(
             RedisError::Url { .. } | RedisError::Unfit { .. } | RedisError::Refused { .. },
         )

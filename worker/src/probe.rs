@@ -13,7 +13,7 @@ use nstore_shared::{
     config::{
         self, LoadOptions, Source,
         secrets::{self, Secrets},
-        spec::{ApiSpec, ExtractSpec},
+        spec::ExtractSpec,
     },
     retry::FailureClass,
 };
@@ -21,8 +21,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::{
-    USER_AGENT,
-    extract::{ExtractError, Extractor as _, Page, Sent, Span, api::ApiExtractor},
+    extract::{
+        ExtractError, Extractor as _, Page, Sent, Span,
+        host::{BrowserConfig, Host},
+    },
     refine::Refiner,
 };
 
@@ -132,16 +134,15 @@ pub fn prepare(dir: &Path, name: &str, env: fn(&str) -> Option<String>) -> Resul
 impl Prepared {
     /// Asks the source.
     pub async fn ask(&self) -> Finding {
-        let ExtractSpec::Api(api) = &self.source.spec.extract;
         let span = yesterday(Utc::now(), &self.source);
         let started = Instant::now();
-        let page = tokio::time::timeout(LONGEST, self.first_page(api, span)).await.unwrap_or_else(|_| {
-            let message = format!("no page within {} s from {}", LONGEST.as_secs(), api.base_url);
-            Err(ExtractError { class: FailureClass::Transient, message, wait: None })
+        let page = tokio::time::timeout(LONGEST, self.first_page(span)).await.unwrap_or_else(|_| {
+            let message = format!("no page within {} s from {}", LONGEST.as_secs(), self.place());
+            Err(ExtractError::new(FailureClass::Transient, message))
         });
         let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut finding = match page {
-            Ok(Some(page)) => self.judge(api, span, &page),
+            Ok(Some(page)) => self.judge(span, &page),
             Ok(None) => {
                 Finding::fine(&self.name, 0, 0, "it lets us in, and has no page for yesterday".to_owned())
             }
@@ -152,11 +153,38 @@ impl Prepared {
         finding
     }
 
+    /// Where it asks, for people.
+    fn place(&self) -> String {
+        match &self.source.spec.extract {
+            ExtractSpec::Api(api) => api.base_url.clone(),
+            ExtractSpec::Browser(browser) => {
+                browser.login.as_ref().map_or_else(|| "the dashboard".to_owned(), |login| login.url.clone())
+            }
+        }
+    }
+
     /// The first page, or none where there is none.
-    async fn first_page(&self, api: &ApiSpec, span: Span) -> Result<Option<Page>, ExtractError> {
-        let mut once = api.clone();
-        once.retry.attempts = 1;
-        let extractor = ApiExtractor::new(&once, &|name| self.secrets.get(name), USER_AGENT)?;
+    async fn first_page(&self, span: Span) -> Result<Option<Page>, ExtractError> {
+        let mut once = self.source.spec.extract.clone();
+        if let ExtractSpec::Api(api) = &mut once {
+            api.retry.attempts = 1;
+        }
+        let config = BrowserConfig::from_env(&|name| std::env::var(name).ok());
+        let unfit = |message: String| ExtractError::new(FailureClass::Config, message);
+        let host = Host::open(self.source.spec.kind(), &config.map_err(unfit)?, None, "probe").await;
+        let host = host.map_err(|error| unfit(error.to_string()))?;
+        let page = self.first_page_by(&host, &once, span).await;
+        host.close().await;
+        page
+    }
+
+    async fn first_page_by(
+        &self,
+        host: &Host,
+        spec: &ExtractSpec,
+        span: Span,
+    ) -> Result<Option<Page>, ExtractError> {
+        let extractor = host.extractor(spec, &|name| self.secrets.get(name))?;
         let (sender, mut pages) = mpsc::channel(1);
         let extraction = extractor.extract(span, sender);
         tokio::pin!(extraction);
@@ -179,9 +207,9 @@ impl Prepared {
     }
 
     /// Whether the records of a page fit.
-    fn judge(&self, api: &ApiSpec, span: Span, page: &Page) -> Finding {
+    fn judge(&self, span: Span, page: &Page) -> Finding {
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
-        let refined = Refiner::new(&self.source.contract, &api.records, span)
+        let refined = Refiner::new(&self.source.contract, &self.source.spec.extract.records(), span)
             .and_then(|mut refiner| refiner.page(page, &mut rows, &mut rejects));
         let figures = match refined {
             Ok(figures) => figures,
@@ -205,7 +233,7 @@ impl Prepared {
 
 fn patience(wait: Duration) -> ExtractError {
     let message = format!("the source asks to be left alone for {} s", wait.as_secs().max(1));
-    ExtractError { class: FailureClass::RateLimited, message, wait: Some(wait) }
+    ExtractError { wait: Some(wait), ..ExtractError::new(FailureClass::RateLimited, message) }
 }
 
 /// The whole day before the one that it is in the source's zone.

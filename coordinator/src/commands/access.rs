@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use nstore_shared::{
-    chunk::{ExecutionMode, RunId},
+    chunk::{ExecutionMode, Kind, RunId},
     config::Services,
     redis::Redis,
     storage::{
@@ -23,8 +23,8 @@ use crate::{
     db::Db,
     load::Loader,
     local::{
-        Addresses, Local, LocalError, LocalOptions,
-        site::{self, MAX_SLOTS},
+        Addresses, Local, LocalError, LocalOptions, Slots, sandbox,
+        site::{self, MAX_BROWSERS, MAX_SLOTS},
     },
     run::House,
 };
@@ -37,7 +37,7 @@ pub(super) struct Want {
     /// A loader where PostgreSQL can be reached, none where it cannot.
     pub(super) postgres_if_there: bool,
     /// With `--local`: chunks that workers are to have in flight.
-    pub(super) slots: u32,
+    pub(super) slots: Slots,
     /// With `--local`: servers that another living nstore runs will do.
     pub(super) beside: bool,
 }
@@ -134,16 +134,35 @@ pub(super) async fn manifest(storage: &Storage, run: &RunId) -> anyhow::Result<M
 }
 
 /// Chunks that workers of one machine should have in flight for these sources.
-pub(super) fn slots(sources: &[SourcePlan]) -> u32 {
-    let wanted = sources.iter().map(|plan| match plan.execution {
+pub(super) fn slots(sources: &[SourcePlan]) -> Slots {
+    by_kind(sources.iter().map(|plan| (plan.spec.kind(), in_flight(plan))))
+}
+
+fn in_flight(plan: &SourcePlan) -> u32 {
+    match plan.execution {
         ExecutionMode::Sequential => 1,
         ExecutionMode::Parallel => {
-            let width = plan.spec.width.unwrap_or(u32::MAX);
+            let width = plan.width().unwrap_or(u32::MAX);
             let chunks = u32::try_from(plan.chunks.len()).unwrap_or(u32::MAX);
-            plan.parallel_workers.min(width).min(chunks)
+            plan.parallel_workers.min(width).min(chunks).max(1)
         }
-    });
-    wanted.fold(0u32, u32::saturating_add).clamp(1, MAX_SLOTS)
+    }
+}
+
+/// As many of each kind as this machine bears.
+fn by_kind(wanted: impl Iterator<Item = (Kind, u32)>) -> Slots {
+    wanted.fold(Slots::default(), |slots, (kind, wanted)| match kind {
+        Kind::Api => Slots { api: slots.api.saturating_add(wanted).min(MAX_SLOTS), ..slots },
+        Kind::Browser => Slots { browser: slots.browser.saturating_add(wanted).min(MAX_BROWSERS), ..slots },
+    })
+}
+
+/// Says that browsers started here have no sandbox, where that is so.
+pub(super) fn warn_of_sandbox(browsers: bool) {
+    if browsers && sandbox::is_impossible() {
+        let (name, off) = (sandbox::VARIABLE, sandbox::OFF);
+        settings::warn([format!("running as root, so browsers run without their sandbox ({name}={off})")]);
+    }
 }
 
 /// The services to try: with `--local` private ones, started for it unless another nstore runs them.
@@ -178,6 +197,7 @@ async fn start(global: &Global, want: Want) -> anyhow::Result<Local> {
     if want.postgres && !site::facts(dir).postgres_data {
         eprintln!("making a private PostgreSQL under {}/, once", dir.display());
     }
+    warn_of_sandbox(want.slots.browser > 0);
     let options = LocalOptions {
         dir: dir.to_owned(),
         postgres: want.postgres,
@@ -209,5 +229,20 @@ fn replaced(services: &Services, by: &Addresses) -> Services {
         postgres_url: by.postgres_url.clone().unwrap_or_else(|| services.postgres_url.clone()),
         storage_url: by.storage_url.clone(),
         ..services.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_gets_workers_of_its_own_and_no_more_than_the_machine_bears() {
+        let slots = |wanted: &[(Kind, u32)]| by_kind(wanted.iter().copied());
+        let both = slots(&[(Kind::Api, 4), (Kind::Browser, 1), (Kind::Api, 1)]);
+        assert_eq!(both, Slots { api: 5, browser: 1 });
+        assert_eq!(slots(&[(Kind::Browser, 1)]), Slots { api: 0, browser: 1 }, "nothing over HTTP");
+        let many = slots(&[(Kind::Api, 200), (Kind::Browser, u32::MAX), (Kind::Browser, 1)]);
+        assert_eq!(many, Slots { api: MAX_SLOTS, browser: MAX_BROWSERS });
     }
 }

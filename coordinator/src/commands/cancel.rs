@@ -19,7 +19,7 @@ pub(super) async fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result
     storage.cancel(&args.run, &args.reason).await?;
     // a run without --upload may have been loaded later, by `nstore load`
     let postgres = manifest.upload.enabled;
-    let want = Want { postgres, postgres_if_there: !postgres, slots: 0, beside: true };
+    let want = Want { postgres, postgres_if_there: !postgres, beside: true, ..Want::default() };
     if let Err(error) = acknowledged(global, args, want).await {
         return Err(recorded(global, &args.run, &error).into());
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use nstore_shared::{
-    chunk::{Chunk, RunId},
+    chunk::{Chunk, Generation, RunId},
     retry::FailureClass,
     storage::{
         Storage,
+        failures::StoredBundle,
         manifest::Manifest,
         marker::{Marker, Outcome},
         outcomes::{Generations, leaves},
@@ -44,14 +45,14 @@ struct Sweep {
     runs: Vec<(Manifest, Stored, u64)>,
     kept: Vec<(RunId, String)>,
     orphans: Vec<(Chunk, StoredArtifact)>,
+    bundles: Vec<StoredBundle>,
 }
 
 pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
     let storage = access::storage(global)?;
     let manifests = manifests(&storage).await?;
     let upload = manifests.iter().any(|manifest| manifest.upload.enabled);
-    let access =
-        Access::open(global, Want { postgres: upload, slots: 0, beside: false, ..Want::default() }).await?;
+    let access = Access::open(global, Want { postgres: upload, beside: false, ..Want::default() }).await?;
     let swept = sweep(&access.house, args, manifests).await;
     access.close(None).await;
     view::print(&swept?);
@@ -106,7 +107,7 @@ async fn look(
             Fate::Stays(reason) => found.kept.push((manifest.run.clone(), reason)),
             Fate::NotMeant => {}
         }
-        orphans(&house.storage, &manifest, args, now, &mut found.orphans).await?;
+        orphans(&house.storage, &manifest, args, now, &mut found).await?;
     }
     Ok(found)
 }
@@ -142,13 +143,13 @@ fn fate(stored: &Stored, sources: &[String], older: DateTime<Utc>, loaded: Optio
     }
 }
 
-/// Files that no standing marker names, older than the grace time.
+/// Files and failure bundles that no standing marker names, older than the grace time.
 async fn orphans(
     storage: &Storage,
     manifest: &Manifest,
     args: &CleanArgs,
     now: DateTime<Utc>,
-    found: &mut Vec<(Chunk, StoredArtifact)>,
+    found: &mut Sweep,
 ) -> anyhow::Result<()> {
     for plan in &manifest.sources {
         if !args.sources.is_empty() && !args.sources.iter().any(|name| name == plan.source.as_str()) {
@@ -157,33 +158,43 @@ async fn orphans(
         let generations = storage.generations(&plan.source, &manifest.run).await?;
         let standing = storage.standing(&plan.source, &manifest.run).await?;
         for artifact in storage.artifacts(&plan.source, &manifest.run).await? {
-            let (range, known) = (artifact.range, generations.get(&artifact.range));
-            let old = artifact.modified < now - args.grace;
-            if old && known.is_some_and(|known| unneeded(&artifact, known, standing.get(&range))) {
+            let range = artifact.range;
+            let goes = |known| unneeded(artifact.generation, &artifact.name, known, standing.get(&range));
+            if artifact.modified < now - args.grace && generations.get(&range).is_some_and(goes) {
                 let (source, run) = (plan.source.clone(), manifest.run.clone());
-                found.push((Chunk { source, run, range }, artifact));
+                found.orphans.push((Chunk { source, run, range }, artifact));
+            }
+        }
+        for bundle in storage.bundles(&plan.source, &manifest.run).await? {
+            let range = bundle.range;
+            let goes = |known| unneeded(bundle.generation, &bundle.key, known, standing.get(&range));
+            if bundle.modified < now - args.grace && generations.get(&range).is_some_and(goes) {
+                found.bundles.push(bundle);
             }
         }
     }
     Ok(())
 }
 
-/// Whether nothing can ever refer to a file: its generation has another outcome, or is voided and a later one stands.
-fn unneeded(artifact: &StoredArtifact, known: &Generations, standing: Option<&Marker>) -> bool {
+/// Whether nothing can ever refer to an artifact or bundle of that name: its generation has another outcome, or is
+/// voided and a later one stands.
+fn unneeded(generation: Generation, name: &str, known: &Generations, standing: Option<&Marker>) -> bool {
     let Some(standing) = standing else { return false };
-    if standing.generation > artifact.generation {
-        return known.voided.contains(&artifact.generation);
+    if standing.generation > generation {
+        return known.voided.contains(&generation);
     }
-    standing.generation == artifact.generation && !names(standing, &artifact.name)
+    standing.generation == generation && !names(standing, name)
 }
 
-fn names(marker: &Marker, file: &str) -> bool {
+fn names(marker: &Marker, name: &str) -> bool {
     match &marker.outcome {
         Outcome::Committed(chunk) => {
-            chunk.artifact.name == file
-                || chunk.quality.rejects.as_ref().is_some_and(|rejects| rejects.name == file)
+            chunk.artifact.name == name
+                || chunk.quality.rejects.as_ref().is_some_and(|rejects| rejects.name == name)
         }
-        Outcome::Discarded { rejects, .. } => rejects.as_deref() == Some(file),
+        Outcome::Discarded { rejects, bundle, .. } => {
+            rejects.as_deref() == Some(name) || bundle.as_deref() == Some(name)
+        }
         Outcome::Split { .. } => false,
     }
 }
@@ -205,6 +216,9 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
     }
     for (chunk, artifact) in &found.orphans {
         house.storage.delete_artifact(chunk, &artifact.name).await?;
+    }
+    for bundle in &found.bundles {
+        house.storage.delete_bundle(bundle).await?;
     }
     Ok(())
 }
@@ -240,14 +254,17 @@ impl Sweep {
             lines.push(format!("{run}  stays: {reason}"));
         }
         let bytes: u64 = self.runs.iter().map(|(_, _, bytes)| bytes).sum::<u64>()
-            + self.orphans.iter().map(|(_, artifact)| artifact.bytes).sum::<u64>();
+            + self.orphans.iter().map(|(_, artifact)| artifact.bytes).sum::<u64>()
+            + self.bundles.iter().map(|bundle| bundle.usage.bytes).sum::<u64>();
+        let files =
+            self.orphans.len() as u64 + self.bundles.iter().map(|bundle| bundle.usage.files).sum::<u64>();
         let what = format!(
             "{} and {} that nothing refers to, {}",
             view::quantity::count(self.runs.len() as u64, "run"),
-            view::quantity::count(self.orphans.len() as u64, "file"),
+            view::quantity::count(files, "file"),
             view::quantity::bytes(bytes)
         );
-        lines.push(match (done, self.runs.is_empty() && self.orphans.is_empty()) {
+        lines.push(match (done, self.runs.is_empty() && files == 0) {
             (_, true) => "nothing to remove".into(),
             (true, false) => format!("removed {what}"),
             (false, false) => format!("would remove {what}; add --yes to do it"),
@@ -264,16 +281,6 @@ mod tests {
     };
 
     use super::*;
-
-    fn artifact(range: ChunkRange, generation: u32, nonce: u64) -> StoredArtifact {
-        StoredArtifact {
-            range,
-            generation,
-            name: format!("{range}.g{generation}.w-{nonce}.csv"),
-            bytes: 10,
-            modified: Utc::now(),
-        }
-    }
 
     fn stored() -> Stored {
         Stored {
@@ -310,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_file_is_unneeded_only_when_a_standing_outcome_names_another() {
-        let range: ChunkRange = "2025-08-01_2025-08-02".parse().unwrap();
+        const RANGE: &str = "2025-08-01_2025-08-02";
+        let range: ChunkRange = RANGE.parse().unwrap();
         let marker = |generation| Marker {
             version: MARKER_VERSION,
             chunk: Chunk { source: "s".parse().unwrap(), run: "r".parse().unwrap(), range },
@@ -323,17 +331,22 @@ mod tests {
                 error: "e".into(),
                 attempts: 1,
                 rejects: Some("2025-08-01_2025-08-02.g1.w-1.csv".into()),
+                bundle: Some("failures/s/r/2025-08-01_2025-08-02.g1.w-1".into()),
             },
         };
         let first = Generations { marked: [1].into(), voided: [].into() };
-        assert!(!unneeded(&artifact(range, 1, 1), &first, Some(&marker(1))), "the outcome names it");
-        assert!(unneeded(&artifact(range, 1, 2), &first, Some(&marker(1))), "the outcome names another");
-        assert!(!unneeded(&artifact(range, 2, 1), &first, Some(&marker(1))), "someone works on the next");
-        assert!(!unneeded(&artifact(range, 1, 2), &first, None), "nothing stands");
         let voided = Generations { marked: [1, 2].into(), voided: [1].into() };
-        assert!(
-            unneeded(&artifact(range, 1, 1), &voided, Some(&marker(2))),
-            "voided, and a later one stands"
-        );
+        for name in [
+            |g, nonce| format!("{RANGE}.g{g}.w-{nonce}.csv"),
+            |g, nonce| format!("failures/s/r/{RANGE}.g{g}.w-{nonce}"),
+        ] {
+            let goes =
+                |g, nonce, known, standing: Option<&Marker>| unneeded(g, &name(g, nonce), known, standing);
+            assert!(!goes(1, 1, &first, Some(&marker(1))), "the outcome names it");
+            assert!(goes(1, 2, &first, Some(&marker(1))), "the outcome names another");
+            assert!(!goes(2, 1, &first, Some(&marker(1))), "someone works on the next");
+            assert!(!goes(1, 2, &first, None), "nothing stands");
+            assert!(goes(1, 1, &voided, Some(&marker(2))), "voided, and a later one stands");
+        }
     }
 }

@@ -8,13 +8,12 @@ use nstore_shared::{
         Storage,
         manifest::{Manifest, SourcePlan},
         marker::Marker,
-        outcomes::leaves,
     },
 };
 
 use super::{
     exit::{Exit, Refusal},
-    settings,
+    runs, settings,
 };
 use crate::cli::Global;
 
@@ -42,14 +41,7 @@ pub(super) async fn demand_for_open(
     manifest: &Manifest,
     open: impl Fn(Option<&Marker>) -> bool,
 ) -> anyhow::Result<()> {
-    let mut plans = Vec::new();
-    for plan in &manifest.sources {
-        let standing = storage.standing(&plan.source, &manifest.run).await?;
-        if leaves(&plan.chunks, &standing).into_iter().any(|(_, marker)| open(marker)) {
-            plans.push(plan);
-        }
-    }
-    demand(global, plans)
+    demand(global, runs::open_plans(storage, manifest, open).await?)
 }
 
 fn missing<'a>(
@@ -83,7 +75,7 @@ mod tests {
         let config = tests::config(&["a"], chrono_tz::UTC);
         let request = tests::request("2025-08-01", "2025-08-02", &["a"]);
         let mut plan = plan::plan(&request, &config).unwrap().sources.remove(0);
-        let ExtractSpec::Api(api) = &mut plan.spec.extract;
+        let ExtractSpec::Api(api) = &mut plan.spec.extract else { panic!("an api") };
         let [username, password] = ["pay.key_id", "pay.key_secret"].map(|name| SecretRef(name.into()));
         api.auth = Auth::Basic { username, password };
         let one = Secrets::of([("pay.key_id".to_owned(), "x".to_owned())]);

@@ -124,7 +124,7 @@ fn of_storage(error: &StorageError) -> Meaning {
             Exit::Unreachable,
             Some("check that the folder is there, writable, and that the disk is not full".into()),
         ),
-        StorageError::Document { .. } => (Exit::Failed, None),
+        StorageError::Document { .. } | StorageError::Bundle { .. } => (Exit::Failed, None),
     }
 }
 

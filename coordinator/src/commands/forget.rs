@@ -8,8 +8,7 @@ use super::{
 use crate::cli::{ForgetArgs, Global};
 
 pub(super) async fn forget(global: &Global, args: &ForgetArgs) -> anyhow::Result<Exit> {
-    let access =
-        Access::open(global, Want { postgres: true, slots: 0, beside: true, ..Want::default() }).await?;
+    let access = Access::open(global, Want { postgres: true, beside: true, ..Want::default() }).await?;
     let forgotten = match &access.house.loader {
         Some(loader) => loader.forget(&args.table).await.map_err(anyhow::Error::from),
         None => Err(Refusal::new(

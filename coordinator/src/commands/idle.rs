@@ -79,13 +79,18 @@ impl Watcher {
 
 /// Chunks are open and none of them runs.
 fn waits(status: &SourceStatus) -> bool {
+    status.running == 0 && open(status)
+}
+
+/// Some chunks are still to be extracted.
+pub(super) fn open(status: &SourceStatus) -> bool {
     let ended = status.done + status.discarded + status.cancelled;
-    status.running == 0 && !status.stopped && ended < status.chunks_total
+    !status.stopped && ended < status.chunks_total
 }
 
 /// Why nobody can work on these sources. Pure.
 fn reasons(waiting: &[(&SourceId, Kind)], workers: &[WorkerCard], local: bool) -> Vec<String> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
     for (source, kind) in waiting {
         let able: Vec<&WorkerCard> = workers.iter().filter(|worker| worker.kind == *kind).collect();
         let lack = |worker: &&WorkerCard| {
@@ -94,17 +99,17 @@ fn reasons(waiting: &[(&SourceId, Kind)], workers: &[WorkerCard], local: bool) -
         let lacks: BTreeSet<String> = able.iter().filter_map(lack).collect();
         if able.is_empty() {
             // private workers are started, and started again, by this process
-            if !local {
-                reasons.push(format!(
-                    "no worker of kind {kind} is running, chunks wait; start one: nstore-worker --kind {kind}"
-                ));
+            let reason = format!(
+                "no worker of kind {kind} is running, chunks wait; start one: nstore-worker --kind {kind}"
+            );
+            if !local && !reasons.contains(&reason) {
+                reasons.push(reason);
             }
         } else if able.iter().all(|worker| lack(worker).is_some()) {
             let why = lacks.into_iter().collect::<Vec<_>>().join("; ");
             reasons.push(format!("{source} waits: every worker leaves it alone: {why}"));
         }
     }
-    reasons.dedup();
     reasons
 }
 
@@ -134,6 +139,13 @@ mod tests {
             ["no worker of kind api is running, chunks wait; start one: nstore-worker --kind api"]
         );
         assert!(reasons(&waiting, &[], true).is_empty());
+        let c: SourceId = "c".parse().unwrap();
+        let kinds = [(&a, Kind::Api), (&c, Kind::Browser), (&b, Kind::Api)];
+        let both = reasons(&kinds, &[], false);
+        assert_eq!(both.len(), 2, "each kind once: {both:?}");
+        assert!(both[1].ends_with("start one: nstore-worker --kind browser"), "{both:?}");
+        let mixed = reasons(&kinds, &[worker("w1", &[])], false);
+        assert_eq!(mixed, both[1..], "workers over HTTP do not help a browser source");
         let poor =
             [worker("w1", &[(&a, "this host lacks `k`")]), worker("w2", &[(&a, "this host lacks `k`")])];
         let lacks = reasons(&waiting, &poor, true);

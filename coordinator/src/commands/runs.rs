@@ -3,7 +3,12 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
     chunk::RunId,
-    storage::{Storage, manifest::Manifest, marker::Outcome, outcomes::leaves},
+    storage::{
+        Storage,
+        manifest::{Manifest, SourcePlan},
+        marker::{Marker, Outcome},
+        outcomes::leaves,
+    },
 };
 use serde::Serialize;
 
@@ -104,4 +109,20 @@ pub(super) async fn look(storage: &Storage, manifest: &Manifest) -> anyhow::Resu
         }
     }
     Ok(stored)
+}
+
+/// The sources of a run that are still to be extracted; `open` tells it by a chunk's outcome.
+pub(super) async fn open_plans<'a>(
+    storage: &Storage,
+    manifest: &'a Manifest,
+    open: impl Fn(Option<&Marker>) -> bool,
+) -> anyhow::Result<Vec<&'a SourcePlan>> {
+    let mut plans = Vec::new();
+    for plan in &manifest.sources {
+        let standing = storage.standing(&plan.source, &manifest.run).await?;
+        if leaves(&plan.chunks, &standing).into_iter().any(|(_, marker)| open(marker)) {
+            plans.push(plan);
+        }
+    }
+    Ok(plans)
 }

@@ -1,19 +1,41 @@
 //! `nstore serve`: stays, and loads the runs that were started with `--detach`.
 
 use super::{
-    access::{Access, Want},
+    access::{self, Access, Want},
     exit::Exit,
     interrupt::Interrupt,
+    runs,
 };
-use crate::{cli::Global, local::site::MAX_SLOTS, serve};
+use crate::{
+    cli::Global,
+    local::{Slots, site::MAX_SLOTS},
+    serve,
+};
 
 pub(super) async fn serve(global: &Global) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
-    let access =
-        Access::open(global, Want { postgres: true, slots: MAX_SLOTS, beside: false, ..Want::default() })
-            .await?;
+    let want = Want { postgres: true, slots: slots(global).await?, beside: false, ..Want::default() };
+    let access = Access::open(global, want).await?;
     let served = serve::serve(access.house.clone(), interrupt.wait(1)).await;
     access.close(Some(&interrupt)).await;
     served?;
     Ok(Exit::Good)
+}
+
+/// With `--local`: as many workers over HTTP as there may be, and browsers for the runs that wait for one. No run
+/// comes later: another nstore cannot submit one while this one has the directory.
+async fn slots(global: &Global) -> anyhow::Result<Slots> {
+    if !global.local {
+        return Ok(Slots::default());
+    }
+    let storage = access::storage(global)?;
+    let mut open = Vec::new();
+    for run in storage.runs().await? {
+        let Some(manifest) = storage.manifest(&run).await? else { continue };
+        if storage.cancelled(&run).await?.is_none() {
+            let plans = runs::open_plans(&storage, &manifest, |marker| marker.is_none()).await?;
+            open.extend(plans.into_iter().cloned());
+        }
+    }
+    Ok(Slots { api: MAX_SLOTS, ..access::slots(&open) })
 }

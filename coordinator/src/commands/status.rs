@@ -1,9 +1,12 @@
 //! `nstore status`: how a run stands, and who works; or the settings, or what is stored.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use nstore_shared::{
-    chunk::RunId,
+    chunk::{Kind, RunId},
     redis::fleet::WorkerCard,
     storage::{Storage, manifest::Manifest, upkeep::Usage},
 };
@@ -13,7 +16,7 @@ use super::{
     access::{self, Access, Want},
     config,
     exit::Exit,
-    follow,
+    follow, idle,
     interrupt::Interrupt,
     runs, view,
 };
@@ -70,7 +73,7 @@ async fn state(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
     };
     let interrupt = Interrupt::listen()?;
     let postgres = manifest.as_ref().is_some_and(|manifest| manifest.upload.enabled);
-    let access = Access::open(global, Want { postgres, slots: 0, beside: true, ..Want::default() }).await?;
+    let access = Access::open(global, Want { postgres, beside: true, ..Want::default() }).await?;
     let shown = show(global, args, &access, manifest.as_ref(), &interrupt).await;
     access.close(Some(&interrupt)).await;
     let shown = shown?;
@@ -121,7 +124,8 @@ async fn show(
         if args.json {
             view::print_json(&json!({ "run": null, "workers": workers }));
         } else {
-            view::print(&format!("{}\nno run yet: nstore extract --help", fleet(&workers, global.local)));
+            let fleet = fleet(&workers, &BTreeSet::new(), global.local);
+            view::print(&format!("{fleet}\nno run yet: nstore extract --help"));
         }
         return Ok(None);
     };
@@ -142,7 +146,8 @@ async fn show(
         let cancelled = access.house.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
         let table = view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global));
         let ledger = if unread { format!("\n\n{NO_LEDGER}") } else { String::new() };
-        view::print(&format!("{}\n\n{table}{ledger}", fleet(&workers, global.local)));
+        let fleet = fleet(&workers, &open_kinds(manifest, &report), global.local);
+        view::print(&format!("{fleet}\n\n{table}{ledger}"));
     }
     Ok(Some(Shown { verdict: report.verdict, doubtful }))
 }
@@ -166,17 +171,32 @@ async fn watch(
     Ok(report)
 }
 
-/// One line on who works, and one on each source that a host leaves alone.
-fn fleet(workers: &[WorkerCard], local: bool) -> String {
+/// The kinds of workers that a run still needs.
+fn open_kinds(manifest: &Manifest, report: &RunReport) -> BTreeSet<Kind> {
+    let open = report.sources.iter().map(|source| &source.status).filter(|status| idle::open(status));
+    open.filter_map(|status| Some(manifest.source(&status.source)?.spec.kind())).collect()
+}
+
+/// One line on who works, one on each kind that is needed and absent, and one on each source that a host leaves alone.
+fn fleet(workers: &[WorkerCard], needed: &BTreeSet<Kind>, local: bool) -> String {
     let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
     let mut text = match workers.len() {
         0 if local => {
             "no worker is running: those of --local work while nstore --local extract does".to_owned()
         }
-        0 => "no worker is running: start nstore-worker --kind api".to_owned(),
+        0 => {
+            let kinds = if needed.is_empty() { BTreeSet::from([Kind::Api]) } else { needed.clone() };
+            let starts: Vec<String> =
+                kinds.iter().map(|kind| format!("nstore-worker --kind {kind}")).collect();
+            format!("no worker is running: start {}", starts.join(" and "))
+        }
         1 => format!("1 worker is running, {slots} chunks at once"),
         count => format!("{count} workers are running, {slots} chunks at once"),
     };
+    let absent = needed.iter().filter(|kind| !workers.iter().any(|worker| worker.kind == **kind));
+    for kind in absent.filter(|_| !local && !workers.is_empty()) {
+        text.push_str(&format!("\n  none of them is of kind {kind}: start nstore-worker --kind {kind}"));
+    }
     for worker in workers {
         for (source, reason) in &worker.lacks {
             text.push_str(&format!("\n  {} on {} leaves {source} alone: {reason}", worker.id, worker.host));
@@ -210,6 +230,31 @@ async fn stored(storage: &Storage, run: Option<&Manifest>) -> anyhow::Result<(St
 mod tests {
     use super::*;
     use crate::{commands::view::report::tests::status, run::SourceReport};
+
+    #[test]
+    fn a_kind_of_worker_that_is_needed_and_absent_is_named() {
+        let both = BTreeSet::from([Kind::Api, Kind::Browser]);
+        let needed = "no worker is running: start nstore-worker --kind api and nstore-worker --kind browser";
+        assert_eq!(fleet(&[], &both, false), needed);
+        assert!(fleet(&[], &both, true).contains("nstore --local extract"));
+        assert_eq!(
+            fleet(&[], &BTreeSet::new(), false),
+            "no worker is running: start nstore-worker --kind api"
+        );
+        let card = WorkerCard {
+            id: "w1".into(),
+            host: "h".into(),
+            kind: Kind::Api,
+            version: "1".into(),
+            slots: 4,
+            lacks: vec![],
+        };
+        let said = fleet(std::slice::from_ref(&card), &both, false);
+        let absent = "1 worker is running, 4 chunks at once\n  none of them is of kind browser: \
+                      start nstore-worker --kind browser";
+        assert_eq!(said, absent);
+        assert_eq!(fleet(&[card], &BTreeSet::from([Kind::Api]), false).lines().count(), 1);
+    }
 
     #[test]
     fn without_its_ledger_no_run_is_good() {

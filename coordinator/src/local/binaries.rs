@@ -15,6 +15,11 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 /// What a usable PostgreSQL directory holds, all together.
 const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
+/// The browser by its package's name.
+pub(super) const CHROMIUM: &str = "chromium";
+/// What it is called elsewhere; the first one found is taken.
+const BROWSERS: [&str; 4] = [CHROMIUM, "chromium-browser", "google-chrome-stable", "google-chrome"];
+
 /// All programs that private servers need.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -30,17 +35,44 @@ impl Binaries {
         match (find_redis_server(), PostgresBinaries::find(None)) {
             (Ok(redis_server), Ok(postgres)) => Ok(Self { redis_server, postgres }),
             (redis, postgres) => {
-                let faults = [redis.err(), postgres.err()].into_iter().flatten();
-                let missing = faults
-                    .flat_map(|fault| match fault {
-                        ServerError::MissingPrograms { missing } => missing,
-                        _ => Vec::new(),
-                    })
-                    .collect();
-                Err(ServerError::MissingPrograms { missing })
+                Err(ServerError::MissingPrograms { missing: missing([redis.err(), postgres.err()]) })
             }
         }
     }
+}
+
+/// Looks for what will be started, and names all that is missing at once.
+///
+/// # Errors
+/// When something is missing.
+pub fn demand(postgres: bool, browser: bool) -> Result<(), ServerError> {
+    let missing = missing([
+        find_redis_server().err(),
+        if postgres { PostgresBinaries::find(None).err() } else { None },
+        if browser { find_browser().err() } else { None },
+    ]);
+    if missing.is_empty() { Ok(()) } else { Err(ServerError::MissingPrograms { missing }) }
+}
+
+fn missing(faults: impl IntoIterator<Item = Option<ServerError>>) -> Vec<&'static str> {
+    let named = |fault| match fault {
+        ServerError::MissingPrograms { missing } => missing,
+        _ => Vec::new(),
+    };
+    faults.into_iter().flatten().flat_map(named).collect()
+}
+
+/// The browser that workers start.
+///
+/// # Errors
+/// When there is none on PATH.
+pub fn find_browser() -> Result<PathBuf, ServerError> {
+    find_browser_in(&env::var_os("PATH").unwrap_or_default())
+}
+
+fn find_browser_in(path: &OsStr) -> Result<PathBuf, ServerError> {
+    let found = BROWSERS.iter().find_map(|name| find_in(path, name));
+    found.ok_or_else(|| ServerError::MissingPrograms { missing: vec![CHROMIUM] })
 }
 
 /// `redis-server`.
@@ -91,8 +123,11 @@ impl PostgresBinaries {
 }
 
 fn find_on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+    find_in(&env::var_os("PATH").unwrap_or_default(), name)
+}
+
+fn find_in(path: &OsStr, name: &str) -> Option<PathBuf> {
+    env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// Follows a symbolic link of `postgres` to where its companions are. A script around the server hides its pid
@@ -159,6 +194,24 @@ mod tests {
             PostgresBinaries::find_in(root.path().as_os_str(), Path::new("/nowhere"), None).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("postgres, pg_ctl;"), "{text}");
-        assert!(text.contains("apt-get install redis-server postgresql"), "{text}");
+        assert!(text.ends_with("apt-get install postgresql"), "{text}");
+
+        let none = OsStr::new("/nowhere");
+        let postgres = PostgresBinaries::find_in(none, Path::new("/nowhere"), None).err();
+        let missing = missing([None, postgres, find_browser_in(none).err()]);
+        let text = ServerError::MissingPrograms { missing }.to_string();
+        assert!(text.contains("initdb, postgres, pg_ctl, chromium;"), "{text}");
+        assert!(text.ends_with("apt-get install postgresql chromium"), "{text}");
+    }
+
+    #[test]
+    fn a_browser_is_found_by_any_of_its_names_and_chromium_first() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("first"), root.path().join("second"));
+        install(&first, &["google-chrome", "chromium-browser"], "#!/bin/sh\n");
+        install(&second, &["chromium"], "#!/bin/sh\n");
+        let path = |dirs: &[&Path]| env::join_paths(dirs).unwrap();
+        assert_eq!(find_browser_in(&path(&[&first])).unwrap(), first.join("chromium-browser"));
+        assert_eq!(find_browser_in(&path(&[&first, &second])).unwrap(), second.join("chromium"));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use super::binaries::CHROMIUM;
+
 /// Why a private server did not start or stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// Programs that are not installed.
-    #[error("not found on PATH or in /usr/lib/postgresql: {}; install them with: apt-get install redis-server postgresql", .missing.join(", "))]
+    #[error("not found on PATH or in /usr/lib/postgresql: {}; install them with: apt-get install {}", .missing.join(", "), packages(.missing).join(" "))]
     MissingPrograms {
         /// The names of all of them.
         missing: Vec<&'static str>,
@@ -65,6 +67,19 @@ pub enum ServerError {
         /// What it answered.
         source: io::Error,
     },
+}
+
+/// The packages that bring these programs, as Debian calls them.
+fn packages(missing: &[&'static str]) -> Vec<&'static str> {
+    let mut packages: Vec<&str> = missing
+        .iter()
+        .map(|program| match *program {
+            "redis-server" | CHROMIUM => *program,
+            _ => "postgresql",
+        })
+        .collect();
+    packages.dedup();
+    packages
 }
 
 impl ServerError {

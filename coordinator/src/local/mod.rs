@@ -3,6 +3,8 @@
 //! - [`redis_server`] and [`postgres_server`]: one server each, as a child of this process
 //! - [`binaries`]: where their programs are, and what to install when they are not
 //! - [`workers`]: worker processes
+//! - [`sandbox`]: whether their browsers run in a sandbox
+//! - `vault_key`: the key of what workers share; `secret`: how it and passwords are kept
 //! - [`site`]: all of it, for one directory
 //! - [`owner`]: as whom PostgreSQL runs, and where its data can be reached by that user
 //!
@@ -17,10 +19,14 @@ pub mod owner;
 pub mod postgres_server;
 mod proc;
 pub mod redis_server;
+pub mod sandbox;
+mod secret;
 pub mod site;
+mod vault_key;
 pub mod workers;
 
 pub use error::ServerError;
 pub use postgres_server::{PostgresOptions, PostgresServer};
 pub use redis_server::{RedisOptions, RedisServer};
 pub use site::{Addresses, Local, LocalError, LocalFacts, LocalOptions};
+pub use workers::Slots;

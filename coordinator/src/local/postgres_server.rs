@@ -2,11 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
-    os::unix::{
-        fs::{OpenOptionsExt, chown},
-        process::CommandExt,
-    },
+    io::Write as _,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -19,8 +16,9 @@ use super::{
     binaries::PostgresBinaries,
     child::{ServerChild, end_orphan, free_port, gone, send, tail},
     dir_lock::DirLock,
-    owner::{Home, Owner},
+    owner::Home,
     proc,
+    secret::{random_hex, write_private},
 };
 
 const PROGRAM: &str = "postgres";
@@ -177,7 +175,7 @@ fn initialise(home: &Home, binaries: &PostgresBinaries, fsync: bool) -> Result<S
     if data.exists() {
         fs::remove_dir_all(&data).map_err(ServerError::io("remove the half-made", &data))?;
     }
-    let password = random_password()?;
+    let password = random_hex::<16>()?;
     write_private(&password_file, &password, home.owner)?;
     let mut initdb = run_as(home, &binaries.initdb());
     initdb.arg("-D").arg(&data).arg("--pwfile").arg(&password_file);
@@ -259,23 +257,4 @@ fn is_ready(pidfile: &Path, pid: u32) -> bool {
 
 fn data_version(home: &Path) -> Option<u32> {
     fs::read_to_string(home.join("data/PG_VERSION")).ok()?.trim().parse().ok()
-}
-
-fn random_password() -> Result<String, ServerError> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .map_err(ServerError::io("read", "/dev/urandom"))?;
-    Ok(hex::encode(bytes))
-}
-
-fn write_private(path: &Path, text: &str, owner: Option<Owner>) -> Result<(), ServerError> {
-    // an older one may be readable by others
-    let _ = fs::remove_file(path);
-    let write = || {
-        let mut file = File::options().create_new(true).write(true).mode(0o600).open(path)?;
-        writeln!(file, "{text}")?;
-        owner.map_or(Ok(()), |owner| chown(path, Some(owner.uid), Some(owner.gid)))
-    };
-    write().map_err(ServerError::io("write", path))
 }

@@ -11,15 +11,18 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::{
-    PostgresOptions, PostgresServer, RedisOptions, RedisServer, ServerError,
+    PostgresOptions, PostgresServer, RedisOptions, RedisServer, ServerError, binaries,
     dir_lock::DirLock,
-    workers::{self, WorkerOptions, Workers},
+    sandbox, vault_key,
+    workers::{self, Slots, WorkerOptions, Workers},
 };
 
 /// Where private servers live, below the working directory.
 pub const DIR: &str = ".nstore";
-/// The most chunks that workers of one machine work on at once.
+/// The most chunks that workers of one machine work on at once over HTTP.
 pub const MAX_SLOTS: u32 = 16;
+/// The most browsers of one machine: each takes about 0.4 GB of memory.
+pub const MAX_BROWSERS: u32 = 4;
 
 const ADDRESSES: &str = "services.json";
 const PIDS: &str = "workers.pids";
@@ -57,8 +60,8 @@ pub struct LocalOptions {
     pub postgres: bool,
     /// Where artifacts go, unless below the directory.
     pub storage_url: Option<String>,
-    /// Chunks in flight; 0 starts no worker.
-    pub slots: u32,
+    /// Chunks in flight.
+    pub slots: Slots,
     /// For the workers: where their credentials are.
     pub config: PathBuf,
 }
@@ -91,7 +94,8 @@ impl Local {
     /// # Errors
     /// When another process uses the directory, a program is missing, or one does not start.
     pub async fn start(options: &LocalOptions) -> Result<Self, LocalError> {
-        let program = if options.slots > 0 { Some(workers::find_program()?) } else { None };
+        let program = if options.slots.is_none() { None } else { Some(workers::find_program()?) };
+        binaries::demand(options.postgres, options.slots.browser > 0)?;
         let dir = make_dir(&options.dir)?;
         let lock = DirLock::take(&dir)?;
         let pids = dir.join(PIDS);
@@ -112,7 +116,7 @@ impl Local {
         write_addresses(&dir, &addresses)?;
         let mut local = Self { addresses, dir, redis, postgres, workers: None, _lock: lock };
         if let Some(program) = program {
-            local.workers = Some(Workers::start(&local.worker_options(program, options, pids))?);
+            local.workers = Some(Workers::start(&local.worker_options(program, options, pids)?)?);
         }
         Ok(local)
     }
@@ -147,20 +151,32 @@ impl Local {
         let _ = stopped.await;
     }
 
-    fn worker_options(&self, program: PathBuf, options: &LocalOptions, state: PathBuf) -> WorkerOptions {
+    fn worker_options(
+        &self,
+        program: PathBuf,
+        options: &LocalOptions,
+        state: PathBuf,
+    ) -> Result<WorkerOptions, LocalError> {
         let config = fs::canonicalize(&options.config).unwrap_or_else(|_| options.config.clone());
-        let env = [
+        let mut env = vec![
             ("NSTORE_REDIS_URL", self.addresses.redis_url.clone()),
             ("NSTORE_STORAGE_URL", self.addresses.storage_url.clone()),
             ("NSTORE_CONFIG", config.display().to_string()),
         ];
-        WorkerOptions {
+        // what the user says of these stands: workers inherit it
+        if std::env::var_os(vault_key::VARIABLE).is_none_or(|value| value.is_empty()) {
+            env.push((vault_key::VARIABLE, vault_key::of_dir(&self.dir)?));
+        }
+        if sandbox::is_impossible() {
+            env.push((sandbox::VARIABLE, sandbox::OFF.to_owned()));
+        }
+        Ok(WorkerOptions {
             program,
-            slots: options.slots.min(MAX_SLOTS),
+            slots: options.slots,
             logs: self.dir.join("logs"),
             state,
-            env: env.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-        }
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        })
     }
 }
 

@@ -23,22 +23,40 @@ use super::{
 };
 
 const PROGRAM: &str = "nstore-worker";
-/// Chunks that one process works on at once.
+/// Chunks that one process works on at once over HTTP.
 const SLOTS_PER_PROCESS: u32 = 4;
+/// A browser that takes too much memory takes its worker's other chunks with it.
+const BROWSERS_PER_PROCESS: u32 = 1;
 /// A worker that keeps dying has a reason that another start does not mend.
 const RESTARTS: u32 = 5;
 const RESTART_AFTER: Duration = Duration::from_millis(200);
 /// A draining worker finishes or gives back its chunks within its own, shorter grace time.
 const DRAIN: Duration = Duration::from_secs(60);
 
+/// Chunks in flight, over all processes, by kind of worker; no worker is started for 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// Over HTTP.
+    pub api: u32,
+    /// Each in a browser of its own.
+    pub browser: u32,
+}
+
+impl Slots {
+    /// No worker at all.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// What workers are told.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// The program.
     pub program: PathBuf,
-    /// Chunks in flight, over all processes.
-    pub slots: u32,
-    /// Where logs go: `worker-1.log`.
+    /// Chunks in flight.
+    pub slots: Slots,
+    /// Where logs go: `worker-1.log`, `browser-1.log`.
     pub logs: PathBuf,
     /// Where the ids of processes are kept, for the next start after a crash.
     pub state: PathBuf,
@@ -82,9 +100,9 @@ impl Workers {
         let (order, orders) = watch::channel(Order::Work);
         let state = options.state.clone();
         let mut workers = Self { order, lives: JoinSet::new(), state: state.clone() };
-        for (number, slots) in (1..).zip(share(options.slots)) {
-            let log = options.logs.join(format!("worker-{number}.log"));
-            let life = Life { options: options.clone(), slots, log, orders: orders.clone() };
+        for (kind, name, number, slots) in processes(options.slots) {
+            let log = options.logs.join(format!("{name}-{number}.log"));
+            let life = Life { options: options.clone(), kind, slots, log, orders: orders.clone() };
             let child = life.spawn()?;
             workers.lives.spawn(life.live(child));
         }
@@ -150,16 +168,24 @@ pub(super) fn earlier(state: &Path) -> Vec<u32> {
     pids.filter(|pid| proc::is_server_of(*pid, PROGRAM, &cwd)).collect()
 }
 
+/// Kind, name and number of each process, and its slots.
+fn processes(slots: Slots) -> impl Iterator<Item = (&'static str, &'static str, u32, u32)> {
+    let api = (1..).zip(share(slots.api, SLOTS_PER_PROCESS));
+    let browser = (1..).zip(share(slots.browser, BROWSERS_PER_PROCESS));
+    api.map(|(number, slots)| ("api", "worker", number, slots))
+        .chain(browser.map(|(number, slots)| ("browser", "browser", number, slots)))
+}
+
 /// Slots of each process.
-fn share(slots: u32) -> impl Iterator<Item = u32> {
-    let processes = slots.div_ceil(SLOTS_PER_PROCESS).max(1);
-    let (each, more) = (slots / processes, slots % processes);
-    (0..processes).map(move |at| (each + u32::from(at < more)).max(1))
+fn share(slots: u32, per_process: u32) -> impl Iterator<Item = u32> {
+    let processes = slots.div_ceil(per_process);
+    (0..processes).map(move |at| slots / processes + u32::from(at < slots % processes))
 }
 
 /// One worker, over all its starts.
 struct Life {
     options: WorkerOptions,
+    kind: &'static str,
     slots: u32,
     log: PathBuf,
     orders: watch::Receiver<Order>,
@@ -171,7 +197,7 @@ impl Life {
         let stdout = open().map_err(ServerError::io("open", &self.log))?;
         let stderr = open().map_err(ServerError::io("open", &self.log))?;
         let child = Command::new(&self.options.program)
-            .args(["--kind", "api", "--concurrency", &self.slots.to_string()])
+            .args(["--kind", self.kind, "--concurrency", &self.slots.to_string()])
             .envs(self.options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -247,7 +273,7 @@ mod tests {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         WorkerOptions {
             program,
-            slots: 6,
+            slots: Slots { api: 6, browser: 1 },
             logs: dir.join("logs"),
             state: dir.join("workers.pids"),
             env: vec![("GREETING".into(), "hello".into())],
@@ -256,11 +282,16 @@ mod tests {
 
     #[test]
     fn slots_are_shared_among_processes() {
-        let shares = |slots| share(slots).collect::<Vec<_>>();
+        let shares = |slots| share(slots, 4).collect::<Vec<_>>();
+        assert!(shares(0).is_empty());
         assert_eq!(shares(1), [1]);
         assert_eq!(shares(4), [4]);
         assert_eq!(shares(6), [3, 3]);
         assert_eq!(shares(16), [4, 4, 4, 4]);
+        let both: Vec<_> = processes(Slots { api: 2, browser: 2 }).collect();
+        let each = [("api", "worker", 1, 2), ("browser", "browser", 1, 1), ("browser", "browser", 2, 1)];
+        assert_eq!(both, each, "each browser has a process of its own");
+        assert_eq!(processes(Slots { api: 0, browser: 1 }).count(), 1, "nothing is to be done over HTTP");
     }
 
     #[tokio::test]
@@ -269,15 +300,19 @@ mod tests {
         let script = "trap 'echo drained; exit 0' TERM\necho $GREETING $*\nwhile true; do sleep 0.05; done";
         let options = options(dir.path(), script);
         let workers = Workers::start(&options).unwrap();
-        let log = options.logs.join("worker-2.log");
-        let said = || fs::read_to_string(&log).unwrap_or_default();
-        while said().is_empty() {
-            sleep(Duration::from_millis(10)).await;
+        let said = |log: &str| fs::read_to_string(options.logs.join(log)).unwrap_or_default();
+        let logs = [("worker-2.log", "api --concurrency 3"), ("browser-1.log", "browser --concurrency 1")];
+        for (log, flags) in logs {
+            while said(log).is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(said(log), format!("hello --kind {flags}\n"));
         }
-        assert_eq!(said(), "hello --kind api --concurrency 3\n");
-        assert_eq!(fs::read_to_string(&options.state).unwrap().lines().count(), 2);
+        assert_eq!(fs::read_to_string(&options.state).unwrap().lines().count(), 3);
         workers.stop(std::future::pending()).await;
-        assert!(said().ends_with("drained\n"), "{}", said());
+        for (log, _) in logs {
+            assert!(said(log).ends_with("drained\n"), "{}", said(log));
+        }
         assert!(!options.state.exists());
     }
 

@@ -53,17 +53,38 @@ impl Overrides {
 
     /// How the chunks run, and why so.
     pub(super) fn execution(&self, id: &SourceId, source: &Source, chunks: usize) -> (ExecutionMode, String) {
-        let asked = match self.execution.get(id) {
+        let asked = self.asked(id, source);
+        asked.unwrap_or_else(|| automatic(source.spec.kind(), source.rate_limit_strict, chunks))
+    }
+
+    /// What is asked for must be possible with the sessions that the source's login may have.
+    pub(super) fn check_execution(&self, id: &SourceId, source: &Source, faults: &mut Vec<PlanFault>) {
+        let asked = self.asked(id, source);
+        faults.extend(asked.and_then(|asked| one_session(id, asked, source.spec.max_sessions())));
+    }
+
+    /// The mode that the command line or a file asks for, and which of them.
+    fn asked(&self, id: &SourceId, source: &Source) -> Option<(ExecutionMode, String)> {
+        match self.execution.get(id) {
             Some(choice) => choice.map(|mode| (mode, "asked for by --execution-mode".to_owned())),
             None => source.execution.value.map(|mode| (mode, source.execution.from.clone())),
-        };
-        asked.unwrap_or_else(|| automatic(source.spec.kind(), source.rate_limit_strict, chunks))
+        }
     }
 
     /// What the loads do.
     pub(super) fn upload(&self, id: &SourceId, source: &Source) -> UploadMode {
         self.upload.get(id).copied().unwrap_or(source.upload.value)
     }
+}
+
+/// Chunks in parallel need a session each.
+pub(super) fn one_session(
+    id: &SourceId,
+    (mode, from): (ExecutionMode, String),
+    max_sessions: u32,
+) -> Option<PlanFault> {
+    (mode == ExecutionMode::Parallel && max_sessions <= 1)
+        .then(|| PlanFault::OneSession { id: id.clone(), from })
 }
 
 /// The users' rule where nothing is said: the first that fits.
@@ -94,10 +115,10 @@ pub(super) fn parallel_workers(request: &PlanRequest, config: &Config, faults: &
 }
 
 /// The most chunks of one source in flight.
-pub(super) fn in_flight(mode: ExecutionMode, workers: u32) -> u32 {
+pub(super) fn in_flight(mode: ExecutionMode, workers: u32, max_sessions: u32) -> u32 {
     match mode {
         ExecutionMode::Sequential => 1,
-        ExecutionMode::Parallel => workers,
+        ExecutionMode::Parallel => workers.min(max_sessions),
     }
 }
 

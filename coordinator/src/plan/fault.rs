@@ -82,6 +82,14 @@ pub enum PlanFault {
         /// Where it was given.
         from: String,
     },
+    /// Several chunks at once, where the source's login has one session.
+    #[error("{id}: its chunks cannot run in parallel, its login has one session ({from})")]
+    OneSession {
+        /// The source.
+        id: SourceId,
+        /// Where parallel was asked for.
+        from: String,
+    },
     /// Rows cannot be told apart by their days.
     #[error("{id}: {what} needs a range_column, and its mapping names none")]
     NoRangeColumn {
@@ -107,6 +115,9 @@ impl PlanFault {
             Self::RangeTooLong { .. } => Some("look at the years".into()),
             Self::ChunkSize { .. } => Some(format!("1 to {MAX_CHUNK_DAYS} days")),
             Self::Workers { .. } => Some(format!("1 to {MAX_WORKERS}; 2 to 6 are usual")),
+            Self::OneSession { .. } => {
+                Some("choose sequential; or set max_sessions in its file, if the login may have more".into())
+            }
             Self::NoRangeColumn { .. } => {
                 Some("add range_column to the mapping, or choose another mode".into())
             }

@@ -82,6 +82,7 @@ pub fn plan(request: &PlanRequest, config: &Config) -> Result<Plan, PlanError> {
     let mut plans = Vec::new();
     for (id, source) in &sources {
         let days = overrides.chunk_days(id, source, &mut faults);
+        overrides.check_execution(id, source, &mut faults);
         check_upload(id, source, overrides.upload(id, source), request, &mut faults);
         // without faults there is a range to cut; with faults there is no plan
         if faults.is_empty() {
@@ -129,7 +130,7 @@ fn source_plan(
         chunk_days: days,
         execution,
         execution_reason,
-        parallel_workers: choose::in_flight(execution, workers),
+        parallel_workers: choose::in_flight(execution, workers, source.spec.max_sessions()),
         upload_mode: overrides.upload(id, source),
         chunks,
     };

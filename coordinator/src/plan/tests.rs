@@ -160,6 +160,24 @@ fn the_automatic_choice_is_the_first_rule_that_fits() {
 }
 
 #[test]
+fn chunks_in_parallel_need_a_session_each() {
+    let id: SourceId = "network".parse().unwrap();
+    let asked = |mode| (mode, "config/pipeline.yaml:9".to_owned());
+    let (sequential, parallel) = (ExecutionMode::Sequential, ExecutionMode::Parallel);
+    let fault = choose::one_session(&id, asked(parallel), 1).unwrap();
+    assert_eq!(
+        fault.to_string(),
+        "network: its chunks cannot run in parallel, its login has one session (config/pipeline.yaml:9)"
+    );
+    assert!(fault.hint().unwrap().contains("max_sessions"));
+    assert_eq!(choose::one_session(&id, asked(sequential), 1), None);
+    assert_eq!(choose::one_session(&id, asked(parallel), 2), None);
+    assert_eq!(choose::in_flight(parallel, 4, 2), 2, "never more than sessions");
+    assert_eq!(choose::in_flight(parallel, 4, u32::MAX), 4);
+    assert_eq!(choose::in_flight(sequential, 4, 2), 1);
+}
+
+#[test]
 fn the_command_line_stands_above_the_files() {
     let mut config = config(&["a", "b"], INDIA);
     let b: SourceId = "b".parse().unwrap();

@@ -74,6 +74,8 @@ pub struct FailedChunk {
     pub error: String,
     /// The row that the table refused, as it lies in the artifact.
     pub row: Option<String>,
+    /// The folder of the last try's failure bundle, as a URL.
+    pub bundle: Option<String>,
 }
 
 /// One source's part of a run.
@@ -192,31 +194,42 @@ impl Board {
 
     /// The window asks for the chunk itself and no more.
     fn bounds_are_exact(&self) -> bool {
-        let ExtractSpec::Api(api) = &self.plan.spec.extract;
-        matches!(api.window.bounds, Bounds::Closed | Bounds::HalfOpen)
+        match &self.plan.spec.extract {
+            ExtractSpec::Api(api) => matches!(api.window.bounds, Bounds::Closed | Bounds::HalfOpen),
+            // rows of other days fail the chunk
+            ExtractSpec::Browser(_) => true,
+        }
     }
 
-    fn discarded(&self) -> impl Iterator<Item = FailedChunk> {
-        self.markers.values().filter_map(|marker| match &marker.outcome {
-            Outcome::Discarded { class, error, .. } => Some(FailedChunk {
+    fn discarded(&self) -> impl Iterator<Item = &Marker> {
+        self.markers.values().filter(|marker| matches!(marker.outcome, Outcome::Discarded { .. }))
+    }
+
+    /// Some chunk failed for good.
+    pub(super) fn has_failures(&self) -> bool {
+        self.discarded().next().is_some() || !self.refused.is_empty()
+    }
+
+    /// Chunks that failed for good, in extraction or in load; `url_of` tells where a stored key is found.
+    pub(super) fn failed(&self, url_of: impl Fn(&str) -> String) -> Vec<FailedChunk> {
+        let discarded = self.discarded().filter_map(|marker| match &marker.outcome {
+            Outcome::Discarded { class, error, bundle, .. } => Some(FailedChunk {
                 range: marker.chunk.range,
                 class: Some(*class),
                 error: error.clone(),
                 row: None,
+                bundle: bundle.as_deref().map(&url_of),
             }),
             Outcome::Committed(_) | Outcome::Split { .. } => None,
-        })
-    }
-
-    /// Chunks that failed for good, in extraction or in load.
-    pub(super) fn failed(&self) -> Vec<FailedChunk> {
+        });
         let refused = self.refused.iter().map(|(range, failure)| FailedChunk {
             range: *range,
             class: None,
             error: failure.error.clone(),
             row: failure.row.clone(),
+            bundle: None,
         });
-        self.discarded().chain(refused).collect()
+        discarded.chain(refused).collect()
     }
 
     pub(super) fn status(&self) -> SourceStatus {

@@ -25,7 +25,7 @@ pub(super) fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
         kind: plan.spec.kind(),
         mode: plan.execution,
         parallel_workers: plan.parallel_workers,
-        width: plan.spec.width,
+        width: plan.width(),
         stop_on_discard: plan.spec.stop_on_discard,
         attempts: plan.spec.chunk_attempts,
         total: plan.chunks.len() as u64,

@@ -1,6 +1,9 @@
 //! What came of a run, derived from storage and the ledger; Redis adds only what is in flight.
 
-use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
+use nstore_shared::{
+    chunk::RunId,
+    storage::{Storage, manifest::Manifest},
+};
 use serde::Serialize;
 
 pub use super::{FailedChunk, SourceStatus};
@@ -64,15 +67,16 @@ pub async fn report(house: &House, manifest: &Manifest) -> Result<RunReport, Run
     // a run that was extracted alone may have been loaded later
     let touched = |board: &Board| !board.loaded.is_empty() || !board.refused.is_empty();
     let load = manifest.upload.enabled || boards.iter().any(touched);
-    Ok(of_boards(&manifest.run, &boards, load))
+    Ok(of_boards(&house.storage, &manifest.run, &boards, load))
 }
 
-pub(super) fn of_boards(run: &RunId, boards: &[Board], load: bool) -> RunReport {
-    let sources: Vec<SourceReport> = boards.iter().map(|board| of_board(board, load)).collect();
+/// What boards show; storage only says where things lie.
+pub(super) fn of_boards(storage: &Storage, run: &RunId, boards: &[Board], load: bool) -> RunReport {
+    let sources: Vec<SourceReport> = boards.iter().map(|board| of_board(storage, board, load)).collect();
     RunReport { run: run.clone(), verdict: overall(&sources), upload: load, sources }
 }
 
-fn of_board(board: &Board, load: bool) -> SourceReport {
+fn of_board(storage: &Storage, board: &Board, load: bool) -> SourceReport {
     let status = board.status();
     let something = if load { status.loaded_chunks > 0 } else { status.done > 0 };
     let verdict = if board.good(load) {
@@ -86,7 +90,8 @@ fn of_board(board: &Board, load: bool) -> SourceReport {
     } else {
         Verdict::Failed
     };
-    SourceReport { status, verdict, failed: board.failed(), blocked: board.blocked.clone() }
+    let failed = board.failed(|key| storage.url_of(key));
+    SourceReport { status, verdict, failed, blocked: board.blocked.clone() }
 }
 
 fn overall(sources: &[SourceReport]) -> Verdict {

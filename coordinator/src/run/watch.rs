@@ -11,7 +11,7 @@ use nstore_shared::{
     retry::FailureClass,
     storage::{
         manifest::Manifest,
-        marker::{Marker, VoidReason},
+        marker::{Marker, Outcome, VoidReason},
     },
 };
 
@@ -69,7 +69,7 @@ pub async fn watch(
         () = &mut stop => {}
         ended = watch.follow() => ended?,
     }
-    Ok(report::of_boards(&manifest.run, &watch.boards, options.load))
+    Ok(report::of_boards(&house.storage, &manifest.run, &watch.boards, options.load))
 }
 
 struct Watch<'a> {
@@ -111,7 +111,7 @@ impl<'a> Watch<'a> {
                     self.view.note("redis is back");
                 }
                 self.bear(asked)?;
-                if self.options.fail_fast && self.boards.iter().any(|board| !board.failed().is_empty()) {
+                if self.options.fail_fast && self.boards.iter().any(Board::has_failures) {
                     self.fail_fast().await?;
                 }
             }
@@ -165,15 +165,18 @@ impl<'a> Watch<'a> {
             let (due, may) = (rested(RECONCILE), rested(RECONCILE_AGAIN));
             let queue = self.house.redis.queue();
             let (source, run) = (board.plan.source.clone(), self.manifest.run.clone());
+            let mut split = false;
             for range in queue.hints(&source, &run, board.hints).await? {
                 board.hints += 1;
                 if let Some(marker) = self.house.storage.standing_of(&board.chunk(range)).await? {
+                    split |= matches!(marker.outcome, Outcome::Split { .. });
                     board.markers.insert(range, marker);
                 }
             }
             board.progress = queue.progress(&source, &run).await?;
             let over = redis_says_over(board) && !board.extraction_ended();
-            if due || (may && over) {
+            // the halves of a split chunk are in no queue yet
+            if due || split || (may && over) {
                 self.house.reconcile(board).await?;
                 board.reconciled = Some(Instant::now());
             }

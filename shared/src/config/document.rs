@@ -61,7 +61,7 @@ impl Document {
     /// Gives a key of the root another name and value, so that its fault is not told twice.
     pub(super) fn rename(&mut self, name: &str, new: &str, text: &str) {
         let Value::Map(entries) = &mut self.root.value else { return };
-        let taken = entries.iter().any(|(key, _)| key.name == new);
+        let taken = name != new && entries.iter().any(|(key, _)| key.name == new);
         entries.retain(|(key, _)| key.name != name || !taken);
         if let Some((key, node)) = entries.iter_mut().find(|(key, _)| key.name == name) {
             new.clone_into(&mut key.name);
@@ -87,31 +87,30 @@ impl Document {
     pub(super) fn at(&self, path: &[&str]) -> Position {
         let mut node = &self.root;
         for name in path {
-            let inner = match &node.value {
-                Value::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
-                _ => node.get(name),
-            };
-            let Some(inner) = inner else { break };
+            let Some(inner) = inside(node, name) else { break };
             node = inner;
         }
         node.at
     }
 
+    fn node(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(&self.root, |node, name| inside(node, name))
+    }
+
     /// The place of the key at the end of a path.
     fn key_at(&self, path: &[&str]) -> Position {
         let Some((last, way)) = path.split_last() else { return self.root.at };
-        let parent = way.iter().try_fold(&self.root, |node, name| node.get(name));
-        parent.and_then(|node| node.entry(last)).map_or_else(|| self.at(path), |(key, _)| key.at)
+        self.node(way).and_then(|node| node.entry(last)).map_or_else(|| self.at(path), |(key, _)| key.at)
     }
 
     /// True when the value under a path stands in the file.
     pub(super) fn has(&self, path: &[&str]) -> bool {
-        path.iter().try_fold(&self.root, |node, name| node.get(name)).is_some()
+        self.node(path).is_some()
     }
 
     /// The keys of the map under a path.
     pub(super) fn keys(&self, path: &[&str]) -> Vec<String> {
-        match path.iter().try_fold(&self.root, |node, name| node.get(name)).map(|node| &node.value) {
+        match self.node(path).map(|node| &node.value) {
             Some(Value::Map(entries)) => entries.iter().map(|(key, _)| key.name.clone()).collect(),
             _ => vec![],
         }
@@ -170,5 +169,13 @@ impl Document {
         let fault =
             |Mistake { at, message, hint, .. }| Fault { file: file.clone(), at: Some(at), message, hint };
         mistakes.into_iter().filter(wanted).map(fault).collect()
+    }
+}
+
+/// What a map or a list holds under a name, or a place in it.
+fn inside<'a>(node: &'a Node, name: &str) -> Option<&'a Node> {
+    match &node.value {
+        Value::List(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+        _ => node.get(name),
     }
 }

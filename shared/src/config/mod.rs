@@ -1,6 +1,7 @@
 //! YAML files become plain structs, or the list of all that is wrong with them.
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
+//! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
 //! - [`nearest`]: which name a mistyped one means
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //!
@@ -21,6 +22,7 @@ use crate::{
     contract::Contract,
 };
 
+pub mod cell_format;
 mod check;
 mod document;
 mod files;
@@ -31,6 +33,7 @@ mod redact;
 pub mod secrets;
 mod shape;
 pub mod spec;
+pub mod template;
 mod tree;
 
 use check::{

@@ -12,7 +12,7 @@ use redis::{
 
 use super::{
     RedisError,
-    keys::{Keys, LIBRARY},
+    keys::{Keys, LIBRARY, Library},
 };
 
 /// A server that says nothing for so long is away. The crate's default, half a second, is shorter than an
@@ -67,20 +67,25 @@ impl Connection {
         self.send(cmd).await.map_err(|error| explain(&self.url, &error))
     }
 
-    /// Calls a function of the library, which is loaded when the server lacks it.
+    /// Calls a function of the queue's library.
     pub(super) async fn transition(&self, call: &Cmd) -> Result<Value, RedisError> {
+        self.function(&LIBRARY, call).await
+    }
+
+    /// Calls a function of a library, which is loaded when the server lacks it.
+    pub(super) async fn function(&self, library: &Library, call: &Cmd) -> Result<Value, RedisError> {
         match self.send(call).await {
             Err(error) if error.detail().is_some_and(|text| text.contains("Function not found")) => {
-                self.load_library().await?;
+                self.load(library).await?;
                 self.call(call).await
             }
             other => other.map_err(|error| explain(&self.url, &error)),
         }
     }
 
-    async fn load_library(&self) -> Result<(), RedisError> {
+    async fn load(&self, library: &Library) -> Result<(), RedisError> {
         // never REPLACE: that would empty the library's memory of boots, and all would wait for a lease
-        let loaded = self.send(redis::cmd("FUNCTION").arg("LOAD").arg(&LIBRARY.text)).await;
+        let loaded = self.send(redis::cmd("FUNCTION").arg("LOAD").arg(&library.text)).await;
         match loaded {
             Err(error) if !error.detail().is_some_and(|text| text.contains("already exists")) => {
                 Err(explain(&self.url, &error))

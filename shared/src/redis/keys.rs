@@ -1,4 +1,4 @@
-//! Every key that nstore uses in Redis, and the name of its function library.
+//! Every key that nstore uses in Redis, and the names of its function libraries.
 //!
 //! All keys begin with the prefix, so a Redis user needs `~<prefix>:*` only. The keys of one source share a
 //! hash tag; those that the library derives are listed at the top of `nstore.lua`.
@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 
+use super::vault::VaultName;
 use crate::chunk::{Kind, RunId, SourceId};
 
 /// Builds keys under one prefix.
@@ -49,9 +50,19 @@ impl Keys {
     pub(super) fn card(&self, worker: &str) -> String {
         format!("{}:{{fleet}}:card:{worker}", self.prefix)
     }
+
+    /// A shared login, sealed. No source has the vault's tag: a source's name holds no colon.
+    pub(super) fn vault_value(&self, name: &VaultName) -> String {
+        format!("{}:{{vault:{name}}}:value", self.prefix)
+    }
+
+    /// Who logs in for a name.
+    pub(super) fn vault_lock(&self, name: &VaultName) -> String {
+        format!("{}:{{vault:{name}}}:lock", self.prefix)
+    }
 }
 
-/// The function library, as this build loads it.
+/// A function library, as this build loads it.
 #[derive(Debug)]
 pub(super) struct Library {
     name: String,
@@ -59,19 +70,22 @@ pub(super) struct Library {
     pub(super) text: String,
 }
 
-const TEXT: &str = include_str!("nstore.lua");
+/// The queue's. The name in its text becomes `nstore_2` with the first change to what a stored field means.
+pub(super) static LIBRARY: LazyLock<Library> =
+    LazyLock::new(|| Library::new("nstore_1", include_str!("nstore.lua")));
 
-/// The name in the text; `nstore_2` comes with the first change to what a stored field means.
-const VERSION: &str = "nstore_1";
-
-/// The library under a name that holds a piece of its hash: two builds with different text work side by side on
-/// one server, and a corrected text is never hidden by an old one that the server kept.
-pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| {
-    let name = format!("{VERSION}_{}", hex::encode(&Sha256::digest(TEXT)[..4]));
-    Library { text: TEXT.replace(VERSION, &name), name }
-});
+/// The vault's. Apart from the queue's, whose memory of boots goes with every change of its text.
+pub(super) static VAULT_LIBRARY: LazyLock<Library> =
+    LazyLock::new(|| Library::new("nstore_vault_1", include_str!("vault.lua")));
 
 impl Library {
+    /// The library under a name that holds a piece of its hash: two builds with different text work side by side
+    /// on one server, and a corrected text is never hidden by an old one that the server kept.
+    fn new(version: &str, text: &str) -> Self {
+        let name = format!("{version}_{}", hex::encode(&Sha256::digest(text)[..4]));
+        Self { text: text.replace(version, &name), name }
+    }
+
     /// The full name of one of its functions.
     pub(super) fn function(&self, door: &str) -> String {
         format!("{}_{door}", self.name)

@@ -3,7 +3,9 @@
 //! - [`queue`]: chunks, leases, facts; its calls in `transitions` (what workers and submitters do) and `runs` (what
 //!   a coordinator asks and ends)
 //! - [`fleet`]: live workers
-//! - `nstore.lua`: the function library that makes every transition one step; `keys`: all key names
+//! - [`vault`]: logins that workers share, encrypted by `seal`
+//! - `nstore.lua`: the function library that makes every transition one step; `vault.lua`: the vault's; `keys`: all
+//!   key names
 //! - `connection`, `wire`: how calls and answers travel
 
 use std::{
@@ -16,7 +18,9 @@ pub mod fleet;
 mod keys;
 pub mod queue;
 mod runs;
+mod seal;
 mod transitions;
+pub mod vault;
 mod wire;
 
 use connection::Connection;
@@ -119,6 +123,11 @@ impl Redis {
     /// The door to live workers.
     pub fn fleet(&self) -> fleet::Fleet {
         fleet::Fleet { redis: self.clone() }
+    }
+
+    /// The door to shared logins.
+    pub fn vault(&self, key: vault::VaultKey) -> vault::Vault {
+        vault::Vault::new(self.clone(), key)
     }
 }
 

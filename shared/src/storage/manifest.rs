@@ -91,6 +91,19 @@ impl SourcePlan {
     pub fn zone(&self) -> Tz {
         self.spec.timezone
     }
+
+    /// The most of its chunks in flight over all runs: by the source's width, and by the sessions that its login may
+    /// have.
+    pub fn width(&self) -> Option<u32> {
+        narrower(self.spec.width, self.spec.max_sessions())
+    }
+}
+
+fn narrower(width: Option<u32>, max_sessions: u32) -> Option<u32> {
+    match width {
+        Some(width) => Some(width.min(max_sessions)),
+        None => (max_sessions < u32::MAX).then_some(max_sessions),
+    }
 }
 
 /// Why a run runs no more.
@@ -102,4 +115,17 @@ pub struct Cancelled {
     pub at: DateTime<Utc>,
     /// By whom or what, for people.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_never_exceeds_the_sessions_of_a_login() {
+        assert_eq!(narrower(None, u32::MAX), None, "nothing limits it");
+        assert_eq!(narrower(Some(5), u32::MAX), Some(5));
+        assert_eq!(narrower(None, 2), Some(2));
+        assert_eq!((narrower(Some(5), 2), narrower(Some(1), 2)), (Some(2), Some(1)));
+    }
 }

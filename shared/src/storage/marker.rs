@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, Generation, WorkerId},
+    config::spec::browser::Lane,
     retry::FailureClass,
 };
 
-/// The format version that this build writes.
+/// The format version that this build writes. A field that may be absent keeps it: markers of before stay readable.
 pub const MARKER_VERSION: u32 = 1;
 
 /// The outcome of one generation of a chunk: written once, never changed.
@@ -64,6 +65,9 @@ pub enum Outcome {
         attempts: u32,
         /// Rejected rows that were kept, by artifact name.
         rejects: Option<String>,
+        /// The failure bundle of the last try: its folder, relative to the store.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bundle: Option<String>,
     },
 }
 
@@ -83,7 +87,7 @@ impl Marker {
             grant: GrantRef { worker: WorkerId::coordinator(), nonce: 0, attempt: 0 },
             started_at: now,
             finished_at: now,
-            outcome: Outcome::Discarded { class, error, attempts: 0, rejects: None },
+            outcome: Outcome::Discarded { class, error, attempts: 0, rejects: None, bundle: None },
         }
     }
 
@@ -124,6 +128,9 @@ pub struct Committed {
     pub evidence: Vec<Evidence>,
     /// Pages read.
     pub pages: u64,
+    /// By which lane a browser read them; `None` for what came over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<Lane>,
 }
 
 /// One file of a chunk.
@@ -177,6 +184,35 @@ pub enum Evidence {
     EndOfList,
     /// The source has one page only.
     SinglePage,
+    /// The answer behind the page said that it is complete (`IC` of a DSR), with nothing to ask again for.
+    AnswerComplete,
+    /// The grid said how many rows it has (`aria-rowcount` without the header), and so many were read.
+    GridRowCount {
+        /// That number.
+        rows: u64,
+    },
+    /// The grid was scrolled until two looks in a row found it at the same place, with nothing new in it.
+    ScrolledToEnd {
+        /// Rows read on the way.
+        rows: u64,
+    },
+    /// The exported file has fewer rows than an export may have: it was not cut off.
+    ExportBelowCap {
+        /// Rows of the file.
+        rows: u64,
+        /// The most that an export of this page has.
+        cap: u64,
+    },
+    /// The page's filter, read back after it was set, is the chunk's range.
+    FilterShown {
+        /// Its text as the page showed it.
+        text: String,
+    },
+    /// The pager had no next page.
+    PagerEnded {
+        /// Pages read.
+        pages: u64,
+    },
 }
 
 /// Why an outcome counts no more.
@@ -202,4 +238,44 @@ pub enum VoidReason {
     Retried,
     /// Partly covered by newer extractions: extracted anew.
     Outdated,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_written_before_there_were_browsers_are_read() {
+        let text = r#"{"type":"discarded","class":"data","error":"e","attempts":2,"rejects":null}"#;
+        let discarded: Outcome = serde_json::from_str(text).unwrap();
+        assert!(matches!(discarded, Outcome::Discarded { attempts: 2, bundle: None, .. }), "{discarded:?}");
+        let text = r#"{"type":"committed","artifact":{"name":"n","sha256":"","bytes":1},"rows":1,"columns":["a"],
+            "contract":"c","quality":{"nulls":{},"spans":{},"rejected":0,"rejects":null,"outside_window":0,
+            "nul_stripped":0},"evidence":[{"type":"single_page"}],"pages":1}"#;
+        let committed: Outcome = serde_json::from_str(text).unwrap();
+        let Outcome::Committed(committed) = committed else { panic!("{committed:?}") };
+        assert_eq!((committed.lane, &committed.evidence[..]), (None, &[Evidence::SinglePage][..]));
+        assert!(
+            !serde_json::to_string(&committed).unwrap().contains("lane"),
+            "what is not there is not written"
+        );
+    }
+
+    #[test]
+    fn what_shows_that_a_browser_read_all_has_one_text() {
+        let evidence = [
+            Evidence::AnswerComplete,
+            Evidence::GridRowCount { rows: 5 },
+            Evidence::ScrolledToEnd { rows: 5 },
+            Evidence::ExportBelowCap { rows: 5, cap: 30_000 },
+            Evidence::FilterShown { text: "01/08/2025 - 02/08/2025".into() },
+            Evidence::PagerEnded { pages: 2 },
+        ];
+        let text = serde_json::to_string(&evidence).unwrap();
+        assert!(text.contains(r#"{"type":"export_below_cap","rows":5,"cap":30000}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Vec<Evidence>>(&text).unwrap(), evidence);
+        for lane in [Lane::Response, Lane::Export, Lane::Grid] {
+            assert_eq!(serde_json::to_string(&lane).unwrap(), format!("\"{lane}\""));
+        }
+    }
 }

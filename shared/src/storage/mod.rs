@@ -1,9 +1,10 @@
-//! The only user of `object_store`: manifests, markers and artifacts, and where they lie.
+//! The only user of `object_store`: manifests, markers, artifacts and failure bundles, and where they lie.
 //!
 //! - [`manifest`]: a run's plan
 //! - [`marker`]: a chunk's outcome, and what voids it
 //! - [`outcomes`]: which outcome of a chunk counts
 //! - [`artifact`]: writing and reading a chunk's files
+//! - [`failures`]: what failed tries looked like
 //! - [`upkeep`]: how much there is, how much fits, what goes
 
 use std::{path::PathBuf, sync::Arc};
@@ -19,6 +20,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::chunk::RunId;
 
 pub mod artifact;
+pub mod failures;
 pub mod manifest;
 pub mod marker;
 pub mod outcomes;
@@ -68,13 +70,23 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A failure bundle that is not taken.
+    #[error("failure bundle `{key}` is not stored at {url}: {reason}")]
+    Bundle {
+        /// Where.
+        url: String,
+        /// Its folder.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl StorageError {
     /// Whether another try can end otherwise: not when the store says no, nor when it cannot do it at all.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::Document { .. } => false,
+            Self::Url { .. } | Self::Document { .. } | Self::Bundle { .. } => false,
             Self::Io { source, .. } => may_pass(source),
             Self::Store { source, .. } => match source {
                 StoreError::PermissionDenied { .. }

@@ -215,6 +215,7 @@ mod tests {
                 error: "e".into(),
                 attempts: 1,
                 rejects: None,
+                bundle: None,
             },
         }
     }

@@ -30,7 +30,12 @@ pub(super) fn artifact_name(
     nonce: u64,
     kind: ArtifactKind,
 ) -> String {
-    format!("{range}.g{generation}.{worker}-{nonce}.{}", kind.suffix())
+    format!("{}.{}", of_grant(range, generation, worker, nonce), kind.suffix())
+}
+
+/// What is stored under a grant is named after it.
+fn of_grant(range: &ChunkRange, generation: Generation, worker: &WorkerId, nonce: u64) -> String {
+    format!("{range}.g{generation}.{worker}-{nonce}")
 }
 
 /// `runs/`.
@@ -71,6 +76,23 @@ pub(super) fn marker(chunk: &Chunk, generation: Generation) -> Path {
 /// What voids a chunk's marker.
 pub(super) fn void(chunk: &Chunk, generation: Generation) -> Path {
     beside(chunk, &format!("{}.g{generation}.void.json", chunk.range))
+}
+
+/// `failures/<source>/<run>/`.
+pub(super) fn failures(source: &SourceId, run: &RunId) -> Path {
+    Path::from("failures").join(source.as_str()).join(run.as_str())
+}
+
+/// The folder of a failure bundle: one per grant.
+pub(super) fn bundle(chunk: &Chunk, generation: Generation, worker: &WorkerId, nonce: u64) -> Path {
+    failures(&chunk.source, &chunk.run).join(of_grant(&chunk.range, generation, worker, nonce))
+}
+
+/// Which outcome of which chunk a bundle is about, by its folder's name.
+pub(super) fn bundle_of(folder: &str) -> Option<(ChunkRange, Generation)> {
+    let (range, rest) = folder.split_once(".g")?;
+    let (generation, _) = rest.split_once('.')?;
+    Some((range.parse().ok()?, generation.parse().ok()?))
 }
 
 /// `processed/<source>/<run>.csv`.
@@ -119,6 +141,9 @@ mod tests {
             artifact_name(&chunk.range, 3, &"host-1-s0".parse().unwrap(), 7, ArtifactKind::Rejects);
         assert_eq!(artifact, "2025-08-01_2025-08-04.g3.host-1-s0-7.rejects.jsonl");
         assert_eq!(entry(&artifact), Some(Entry::Artifact(chunk.range, 3)));
+        let folder = bundle(&chunk, 3, &"host-1-s0".parse().unwrap(), 7);
+        assert_eq!(folder.as_ref(), "failures/buyer_orders/r1/2025-08-01_2025-08-04.g3.host-1-s0-7");
+        assert_eq!(bundle_of(folder.filename().unwrap()), Some((chunk.range, 3)));
         assert_eq!(entry("notes.txt"), None);
         assert_eq!(marker(&chunk, 1).as_ref(), "chunks/buyer_orders/r1/2025-08-01_2025-08-04.g1.json");
     }

@@ -62,13 +62,13 @@ impl Storage {
         Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
     }
 
-    /// How much each source's chunks take, and its aggregated files.
+    /// How much each source's chunks take, its failure bundles and its aggregated files.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn usage(&self) -> Result<BTreeMap<String, Usage>, StorageError> {
         let mut found: BTreeMap<String, Usage> = BTreeMap::new();
-        for top in ["chunks", "processed"] {
+        for top in ["chunks", "failures", "processed"] {
             for object in self.list(&Path::from(top)).await? {
                 let source =
                     object.location.parts().nth(1).map_or_else(String::new, |p| p.as_ref().to_owned());
@@ -104,21 +104,23 @@ impl Storage {
         Ok(objects.into_iter().filter_map(artifact).collect())
     }
 
-    /// How much a source's part of a run takes.
+    /// How much a source's part of a run takes, its failure bundles with it.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn usage_of(&self, source: &SourceId, run: &RunId) -> Result<Usage, StorageError> {
-        let objects = self.list(&paths::chunks(source, run)).await?;
+        let mut objects = self.list(&paths::chunks(source, run)).await?;
+        objects.extend(self.list(&paths::failures(source, run)).await?);
         Ok(Usage { files: objects.len() as u64, bytes: objects.iter().map(|o| o.size).sum() })
     }
 
-    /// Removes a source's part of a run, then its aggregated file; answers how many files went.
+    /// Removes a source's part of a run, then its failure bundles and its aggregated file; answers how many files went.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn remove_source(&self, source: &SourceId, run: &RunId) -> Result<u64, StorageError> {
-        let gone = self.delete_all(&paths::chunks(source, run)).await?;
+        let mut gone = self.delete_all(&paths::chunks(source, run)).await?;
+        gone += self.delete_all(&paths::failures(source, run)).await?;
         self.delete(&paths::processed(source, run)).await?;
         Ok(gone)
     }

@@ -40,16 +40,14 @@ pub(crate) trait Dialect: Send + Sync {
     }
 }
 
-/// The dialect of an API.
-pub(crate) fn of(api: Api) -> &'static dyn Dialect {
-    match api {
-        Api::BuyerOrders => &buyer_orders::Orders,
-        Api::BuyerTickets => &buyer_tickets::Tickets,
-        Api::BuyerRazorpay => &buyer_razorpay::Payments,
-        Api::SellerOrders => &seller_orders::Orders,
-        Api::SellerTickets => &seller_tickets::Tickets,
-    }
-}
+/// The dialects of the five APIs.
+pub(crate) const ALL: [&dyn Dialect; 5] = [
+    &buyer_orders::Orders,
+    &buyer_tickets::Tickets,
+    &buyer_razorpay::Payments,
+    &seller_orders::Orders,
+    &seller_tickets::Tickets,
+];
 
 /// A parameter that must be there.
 fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, String> {

@@ -14,12 +14,14 @@ use super::{
 mod buyer_orders;
 mod buyer_razorpay;
 mod buyer_tickets;
+mod network_observability;
 mod seller_orders;
 mod seller_tickets;
 
+pub(crate) use network_observability::STATUSES;
 pub(crate) use seller_tickets::FORMAT as TICKET_TIMES;
 
-/// One of the five APIs.
+/// Where rows come from: five APIs, and a report that only a browser reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
     /// Orders of the buyer app.
@@ -32,11 +34,23 @@ pub enum Api {
     SellerOrders,
     /// Support tickets of the seller app.
     SellerTickets,
+    /// Figures of network monitoring, in a report of the portal.
+    NetworkObservability,
 }
 
 impl Api {
-    /// All five.
-    pub const ALL: [Self; 5] =
+    /// All six.
+    pub const ALL: [Self; 6] = [
+        Self::BuyerOrders,
+        Self::BuyerTickets,
+        Self::BuyerRazorpay,
+        Self::SellerOrders,
+        Self::SellerTickets,
+        Self::NetworkObservability,
+    ];
+
+    /// The five that answer HTTP requests in a dialect of their own.
+    pub const HTTP: [Self; 5] =
         [Self::BuyerOrders, Self::BuyerTickets, Self::BuyerRazorpay, Self::SellerOrders, Self::SellerTickets];
 
     /// The source that nstore calls it.
@@ -47,10 +61,11 @@ impl Api {
             Self::BuyerRazorpay => "buyer_razorpay",
             Self::SellerOrders => "seller_orders",
             Self::SellerTickets => "seller_tickets",
+            Self::NetworkObservability => "network_observability",
         }
     }
 
-    /// The API of a source.
+    /// The one that nstore calls so.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|api| api.name() == name)
     }
@@ -68,6 +83,7 @@ impl Api {
             Self::BuyerRazorpay => ("created_at", buyer_razorpay::COLUMNS),
             Self::SellerOrders => ("created_at", seller_orders::COLUMNS),
             Self::SellerTickets => ("raised_at", seller_tickets::COLUMNS),
+            Self::NetworkObservability => ("timestamp", network_observability::COLUMNS),
         }
     }
 
@@ -75,6 +91,7 @@ impl Api {
     fn share(self) -> u64 {
         match self {
             Self::BuyerOrders => 100,
+            Self::NetworkObservability => 60,
             Self::SellerOrders => 50,
             Self::BuyerTickets => 30,
             Self::BuyerRazorpay => 20,
@@ -84,7 +101,7 @@ impl Api {
 
     /// Whether its times are finer than a second.
     fn is_fine(self) -> bool {
-        !matches!(self, Self::BuyerRazorpay | Self::SellerTickets)
+        !matches!(self, Self::BuyerRazorpay | Self::SellerTickets | Self::NetworkObservability)
     }
 }
 
@@ -129,7 +146,18 @@ impl World {
 
     /// When a row happened, in milliseconds since 1970.
     fn time(&self, api: Api, day: NaiveDate, index: u64) -> i64 {
-        midnight(day) + millis_of_day(index, self.count(api, day), api.is_fine())
+        midnight(day) + self.millis(api, day, index)
+    }
+
+    fn millis(&self, api: Api, day: NaiveDate, index: u64) -> i64 {
+        let count = self.count(api, day);
+        match api {
+            Api::NetworkObservability => {
+                let at_once = network_observability::AT_ONCE;
+                millis_of_day(index / at_once, count.div_ceil(at_once), false)
+            }
+            _ => millis_of_day(index, count, api.is_fine()),
+        }
     }
 
     /// One row; its index lies below the day's count.
@@ -140,6 +168,7 @@ impl World {
             Api::BuyerRazorpay => buyer_razorpay::row(self, day, index),
             Api::SellerOrders => seller_orders::row(self, day, index),
             Api::SellerTickets => seller_tickets::row(self, day, index),
+            Api::NetworkObservability => network_observability::row(self, day, index),
         }
     }
 
@@ -160,7 +189,7 @@ impl Shelf for Generated<'_> {
     }
 
     fn millis(&self, day: NaiveDate, index: u64) -> i64 {
-        millis_of_day(index, self.count(day), self.1.is_fine())
+        self.0.millis(self.1, day, index)
     }
 }
 
@@ -241,6 +270,7 @@ mod tests {
                         Cell::Text(_) => *kind == ColumnType::Text,
                         Cell::Int(_) => *kind == ColumnType::Bigint,
                         Cell::Hundredths(_) => *kind == MONEY,
+                        Cell::TenThousandths(_) => *kind == ColumnType::Numeric { precision: 18, scale: 4 },
                         Cell::Double(_) => *kind == ColumnType::Double,
                         Cell::Bool(_) => *kind == ColumnType::Boolean,
                         Cell::Date(_) => *kind == ColumnType::Date,
@@ -255,7 +285,8 @@ mod tests {
 
     #[test]
     fn ids_are_keys_and_join() {
-        for (api, key) in Api::ALL.into_iter().zip(["order_id", "ticket_id", "id", "order_id", "ticket_id"]) {
+        for (api, key) in Api::HTTP.into_iter().zip(["order_id", "ticket_id", "id", "order_id", "ticket_id"])
+        {
             let ids = column(api, key);
             assert_eq!(texts(&ids).len(), ids.len(), "{}", api.name());
         }
@@ -277,7 +308,7 @@ mod tests {
     fn the_world_is_the_same_everywhere() {
         let day = NaiveDate::from_ymd_opt(2025, 8, 1).unwrap();
         let ids: Vec<String> =
-            Api::ALL.map(|api| format!("{:?}", WORLD.row(api, day, 3).cells[0])).into_iter().collect();
+            Api::HTTP.map(|api| format!("{:?}", WORLD.row(api, day, 3).cells[0])).into_iter().collect();
         assert_eq!(
             ids,
             [

@@ -18,6 +18,7 @@ use nstore_shared::{
 use tracing::warn;
 
 use super::{lease::Leases, outage::Outage, stir::Stir};
+use crate::extract::host::Host;
 
 /// Manifests kept at hand; a worker rarely meets more runs at once.
 const MANIFESTS: usize = 8;
@@ -32,6 +33,7 @@ pub(super) struct Bench {
     pub(super) fleet: Fleet,
     pub(super) storage: Storage,
     pub(super) secrets: Secrets,
+    pub(super) host: Host,
     pub(super) lease: Duration,
     pub(super) leases: Arc<Leases>,
     pub(super) redis: Outage,
@@ -48,6 +50,7 @@ impl Bench {
         fleet: Fleet,
         storage: Storage,
         secrets: Secrets,
+        host: Host,
         lease: Duration,
     ) -> Self {
         Self {
@@ -55,6 +58,7 @@ impl Bench {
             fleet,
             storage,
             secrets,
+            host,
             lease,
             leases: Arc::default(),
             redis: Outage::new(

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use nstore_shared::{
-    chunk::{Chunk, Generation},
-    config::spec::ExtractSpec,
+    chunk::{Chunk, ChunkRange, Generation},
+    config::{secrets, spec::SecretRef},
     redis::queue::{Fact, GiveBack, Grant, Tally},
     retry::FailureClass,
     storage::{
@@ -21,10 +22,7 @@ use super::{
     lease::{Ended, Lease},
     verdict::{Decision, decide},
 };
-use crate::{
-    USER_AGENT,
-    extract::{ExtractError, api::ApiExtractor},
-};
+use crate::extract::ExtractError;
 
 /// Tries to write a marker; its rows are stored by then, and would have to be extracted anew.
 const MARKER_TRIES: u32 = 4;
@@ -95,8 +93,8 @@ struct Work<'a> {
 impl Work<'_> {
     async fn run(&self) -> Result<Done, Fault> {
         if let Some(reason) = &self.grant.discard {
-            let error = ExtractError { class: FailureClass::Poison, message: reason.clone(), wait: None };
-            return self.discard(Failure { error, rejects: None }).await;
+            let error = ExtractError::new(FailureClass::Poison, reason.clone());
+            return self.discard(Failure { error, rejects: None }, None).await;
         }
         if self.bench.lacks_secret(&self.grant.chunk.source, &self.plan.spec) {
             return Ok(Done::Back(GiveBack::Release));
@@ -110,8 +108,8 @@ impl Work<'_> {
     }
 
     async fn extract(&self) -> Result<Committed, Unfinished> {
-        let ExtractSpec::Api(api) = &self.plan.spec.extract;
-        let extractor = ApiExtractor::new(api, &|name| self.bench.secrets.get(name), USER_AGENT)?;
+        let secret = |name: &SecretRef| self.bench.secrets.get(name);
+        let extractor = self.bench.host.extractor(&self.plan.spec.extract, &secret)?;
         let Self { bench, grant, lease, plan, generation, .. } = *self;
         Try { bench, grant, generation, plan, lease }.run(extractor).await
     }
@@ -123,11 +121,18 @@ impl Work<'_> {
     }
 
     /// What follows from a failed try.
-    async fn fail(&self, failure: Failure) -> Result<Done, Fault> {
+    async fn fail(&self, mut failure: Failure) -> Result<Done, Fault> {
+        if failure.error.split
+            && let Some(halves) = self.halves().await?
+        {
+            tell!(info, self.grant, error = self.bench.fit_to_tell(&failure.error.message), "to be split");
+            return self.mark(Outcome::Split { halves }, vec![]).await;
+        }
+        let bundle = self.keep(&mut failure.error).await;
         let ExtractError { class, wait, .. } = failure.error;
         let (attempt, attempts) = (self.grant.by.attempt, self.grant.attempts);
         match decide(class, attempt, attempts, wait) {
-            Decision::Discard => self.discard(failure).await,
+            Decision::Discard => self.discard(failure, bundle).await,
             Decision::Defer(wait) => {
                 let seconds = wait.as_secs_f64();
                 let error = self.bench.fit_to_tell(&failure.error.message);
@@ -143,13 +148,46 @@ impl Work<'_> {
         }
     }
 
+    /// The halves of a chunk of several days. One that was ever committed never splits: its rows may be loaded.
+    async fn halves(&self) -> Result<Option<[ChunkRange; 2]>, StorageError> {
+        let chunk = &self.grant.chunk;
+        for earlier in 1..self.generation {
+            let marker = self.bench.storage.marker(chunk, earlier).await?;
+            if marker.is_some_and(|marker| marker.committed().is_some()) {
+                return Ok(None);
+            }
+        }
+        Ok(chunk.range.halves())
+    }
+
+    /// Keeps what a failed try looked like, and says where.
+    async fn keep(&self, error: &mut ExtractError) -> Option<String> {
+        let bundle = error.bundle.take()?;
+        let redact = |text: String| secrets::redact(&text, &self.bench.secrets);
+        let texts = bundle.texts.into_iter().map(|(name, text)| (name, Bytes::from(redact(text))));
+        let picture = bundle.picture.map(|picture| ("screenshot.png", picture));
+        let files: Vec<(&str, Bytes)> = texts.chain(picture).collect();
+        let (storage, by) = (&self.bench.storage, &self.grant.by);
+        match storage.put_bundle(&self.grant.chunk, self.generation, by, &files).await {
+            Ok(folder) => {
+                error.message = format!("{}; what it looked like: {}", error.message, storage.url_of(&folder));
+                Some(folder)
+            }
+            Err(failed) => {
+                tell!(warn, self.grant, %failed, "what the failed try looked like is not kept");
+                None
+            }
+        }
+    }
+
     /// Ends the chunk for good.
-    async fn discard(&self, failure: Failure) -> Result<Done, Fault> {
+    async fn discard(&self, failure: Failure, bundle: Option<String>) -> Result<Done, Fault> {
         let outcome = Outcome::Discarded {
             class: failure.error.class,
             error: self.bench.fit_to_tell(&failure.error.message),
             attempts: self.grant.by.attempt,
             rejects: failure.rejects.clone(),
+            bundle,
         };
         self.mark(outcome, failure.rejects.into_iter().collect()).await
     }

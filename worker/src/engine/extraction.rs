@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nstore_shared::{
-    chunk::Generation,
-    config::spec::ExtractSpec,
+    chunk::{Generation, Kind},
     redis::queue::{Grant, Tally},
     retry::FailureClass,
     storage::{StorageError, manifest::SourcePlan, marker::Committed},
@@ -70,12 +69,12 @@ impl From<ExtractError> for Unfinished {
 
 impl From<RefineError> for Unfinished {
     fn from(error: RefineError) -> Self {
-        ExtractError { class: error.class(), message: error.to_string(), wait: None }.into()
+        ExtractError::new(error.class(), error.to_string()).into()
     }
 }
 
 fn data(message: String) -> ExtractError {
-    ExtractError { class: FailureClass::Data, message, wait: None }
+    ExtractError::new(FailureClass::Data, message)
 }
 
 /// What a try works on.
@@ -93,6 +92,7 @@ struct Progress {
     tally: Tally,
     records: u64,
     rejected: u64,
+    outside: u64,
     /// The first reject's line, for the error text.
     first: Option<String>,
 }
@@ -102,8 +102,7 @@ impl Try<'_> {
     pub(super) async fn run<E: Extractor + 'static>(&self, extractor: E) -> Result<Committed, Unfinished> {
         let (start, end) = self.grant.chunk.range.instants(self.plan.zone());
         let span = Span { start, end, zone: self.plan.zone() };
-        let ExtractSpec::Api(api) = &self.plan.spec.extract;
-        let refiner = Refiner::new(&self.plan.contract, &api.records, span)?;
+        let refiner = Refiner::new(&self.plan.contract, &self.plan.spec.extract.records(), span)?;
         let mut progress = Progress::default();
         let (storage, chunk, by) = (&self.bench.storage, &self.grant.chunk, &self.grant.by);
         let mut shelf = Shelf::open(storage, chunk, self.generation, by).await?;
@@ -119,7 +118,13 @@ impl Try<'_> {
                 let error = self.too_many(&progress, rejects.as_deref());
                 Err(Unfinished::Failed(Failure { error, rejects }))
             }
-            Ok((extracted, refiner)) => self.finish(extracted, refiner, &progress, shelf).await,
+            Ok((extracted, refiner)) => {
+                if let Some(error) = self.not_the_chunks(progress.outside) {
+                    shelf.abort().await;
+                    return Err(error.into());
+                }
+                self.finish(extracted, refiner, &progress, shelf).await
+            }
             Err(unfinished) => {
                 shelf.abort().await;
                 Err(unfinished)
@@ -168,6 +173,7 @@ impl Try<'_> {
         shelf.rejects(refined.rejects).await?;
         progress.records += refined.figures.records;
         progress.rejected += refined.figures.rejected;
+        progress.outside += refined.figures.outside;
         progress.tally.pages += 1;
         progress.tally.rows += refined.figures.rows;
         progress.tally.bytes = shelf.bytes();
@@ -194,7 +200,18 @@ impl Try<'_> {
             quality,
             evidence: extracted.evidence,
             pages: extracted.pages,
+            lane: extracted.lane,
         })
+    }
+
+    /// A dashboard is filtered to the chunk: rows of other days are a filter that did not take.
+    fn not_the_chunks(&self, outside: u64) -> Option<ExtractError> {
+        if outside == 0 || self.plan.spec.kind() == Kind::Api {
+            return None;
+        }
+        let range = self.grant.chunk.range;
+        let message = format!("{outside} rows lie outside {range}: the page's filter was not the chunk's");
+        Some(ExtractError::new(FailureClass::Transient, message))
     }
 
     fn too_many(&self, progress: &Progress, file: Option<&str>) -> ExtractError {

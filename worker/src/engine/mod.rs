@@ -15,7 +15,7 @@ use std::{
 use nstore_shared::{
     chunk::{Kind, WorkerId},
     config::secrets::Secrets,
-    redis::{Redis, RedisError, fleet::WorkerCard},
+    redis::{Redis, RedisError, fleet::WorkerCard, vault::VaultKey},
     storage::{Storage, StorageError},
 };
 use tokio::{
@@ -50,6 +50,8 @@ pub mod verdict;
 use bench::Bench;
 use slot::Slot;
 
+use crate::extract::host::{BrowserConfig, Host, HostError};
+
 /// How long a worker that starts waits for a Redis that is away.
 const CONNECT: Duration = Duration::from_secs(5);
 /// And how often it tries.
@@ -71,14 +73,18 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// How long running chunks may go on after the end was asked for.
     pub grace: Duration,
+    /// How this host's browsers are started.
+    pub browser: BrowserConfig,
+    /// The key of the vault where workers share logins; without it they are shared within this process alone.
+    pub vault_key: Option<VaultKey>,
 }
 
 /// Why a worker does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// This build cannot do that kind of work.
-    #[error("this build has no {0} extractor: run a worker of kind api, or a build with that one")]
-    NoExtractor(Kind),
+    /// This build or this host cannot do that kind of work.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// Redis is away or cannot be used.
     #[error(transparent)]
     Redis(#[from] RedisError),
@@ -94,23 +100,24 @@ pub enum WorkerError {
 /// after it is given back without counting a try.
 ///
 /// # Errors
-/// When it cannot start: a kind that this build lacks, Redis or storage that cannot be used.
+/// When it cannot start: a kind that this build or host lacks, Redis or storage that cannot be used.
 pub async fn run(
     config: WorkerConfig,
     kind: Kind,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
-    if kind != Kind::Api {
-        return Err(WorkerError::NoExtractor(kind));
-    }
+    let card = card(kind, config.concurrency.max(1));
     let storage = Storage::open(&config.storage_url)?;
     storage.check().await?;
     let redis = connect(&config).await?;
-    let card = card(kind, config.concurrency.max(1));
+    let vault = config.vault_key.clone().map(|key| redis.vault(key));
+    let host = Host::open(kind, &config.browser, vault, &card.id).await?;
     info!(worker = card.id, %kind, slots = card.slots, storage = storage.url(), "started");
     let (grace, id) = (config.grace, card.id.clone());
-    let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, config.lease);
-    let outcome = work(Arc::new(bench), card, grace, shutdown).await;
+    let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, host, config.lease);
+    let bench = Arc::new(bench);
+    let outcome = work(bench.clone(), card, grace, shutdown).await;
+    bench.host.close().await;
     info!(worker = id, "stopped");
     outcome
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use nstore_shared::{retry::FailureClass, storage::marker::Evidence};
+use nstore_shared::{config::spec::browser::Lane, retry::FailureClass, storage::marker::Evidence};
 use tokio::sync::mpsc;
 
 pub mod api;
+#[cfg(feature = "browser")]
+pub mod browser;
+pub mod host;
 
 /// What an extractor is asked for: a half-open range of instants, in the source's zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +22,14 @@ pub struct Span {
     pub end: DateTime<Utc>,
     /// The source's zone: its days, and times without an offset, are of it.
     pub zone: Tz,
+}
+
+impl Span {
+    /// The calendar days that it touches.
+    pub fn days(&self) -> i64 {
+        let day = |at: DateTime<Utc>| at.with_timezone(&self.zone).date_naive();
+        (day(self.end - chrono::Duration::seconds(1)) - day(self.start)).num_days() + 1
+    }
 }
 
 /// One page as it came.
@@ -40,12 +51,14 @@ pub enum PageFormat {
 }
 
 /// How an extraction ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extracted {
     /// Pages sent.
     pub pages: u64,
     /// What shows that nothing is missing.
     pub evidence: Vec<Evidence>,
+    /// By which lane a browser read them.
+    pub lane: Option<Lane>,
 }
 
 /// How an extraction failed.
@@ -58,6 +71,26 @@ pub struct ExtractError {
     pub message: String,
     /// For `rate_limited`: how long the source asks to be left alone.
     pub wait: Option<Duration>,
+    /// There are more rows than the source gives at once: fewer days may do.
+    pub split: bool,
+    /// What it looked like.
+    pub bundle: Option<Box<Bundle>>,
+}
+
+impl ExtractError {
+    /// A failure with nothing beside its text.
+    pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), wait: None, split: false, bundle: None }
+    }
+}
+
+/// What a failed extraction looked like, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// Texts by file name; may hold secrets.
+    pub texts: Vec<(&'static str, String)>,
+    /// A picture of the page as PNG, its secrets taken out.
+    pub picture: Option<Bytes>,
 }
 
 /// What an extraction tells while it goes on.

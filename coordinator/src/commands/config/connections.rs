@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nstore_shared::{
-    chunk::SourceId,
+    chunk::{Kind, SourceId},
     config::{Config, Services},
     redis::Redis,
     storage::Storage,
@@ -56,6 +56,9 @@ pub(in crate::commands) async fn test(
     let config = settings::config(global, None)?;
     let chosen = chosen(&config, sources)?;
     let (services, local) = access::services_to_try(global, &config.services).await?;
+    let in_browser = |id: &SourceId| config.sources.get(id).is_some_and(|s| s.spec.kind() == Kind::Browser);
+    let browsers = config.sources.keys().any(|id| chosen.contains(&id.as_str()) && in_browser(id));
+    access::warn_of_sandbox(global.local && browsers);
     let mut tried = vec![redis(&services).await, postgres(&services).await, storage(&services).await];
     for source in chosen {
         tried.push(probe::probe(global, source).await);

@@ -6,9 +6,13 @@ use serde::Deserialize;
 use tokio::process::Command;
 
 use super::connections::{Answer, Tried};
-use crate::{cli::Global, commands::explain, local::workers};
+use crate::{
+    cli::Global,
+    commands::explain,
+    local::{sandbox, workers},
+};
 
-/// The worker's own limit is a minute.
+/// The worker's own limit is a minute, and a browser takes a while to start and to end.
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// What `nstore-worker probe SOURCE --json` prints, as far as it is shown.
@@ -34,7 +38,11 @@ pub(super) async fn probe(global: &Global, source: &str) -> Tried {
 }
 
 async fn run(global: &Global, source: &str) -> anyhow::Result<Tried> {
-    let child = Command::new(workers::find_program()?)
+    let mut command = Command::new(workers::find_program()?);
+    if global.local && sandbox::is_impossible() {
+        command.env(sandbox::VARIABLE, sandbox::OFF);
+    }
+    let child = command
         .args(["probe", source, "--json", "--config"])
         .arg(&global.config)
         .stdin(Stdio::null())

@@ -48,7 +48,7 @@ fn of_source(plan: &SourcePlan, upload: bool) -> String {
     let at_once = match plan.execution {
         ExecutionMode::Sequential => "one at a time, in order".to_owned(),
         ExecutionMode::Parallel => {
-            let width = plan.spec.width.filter(|width| *width < plan.parallel_workers);
+            let width = plan.width().filter(|width| *width < plan.parallel_workers);
             let source = width.map_or_else(String::new, |width| format!(", {width} by the source's width"));
             format!("up to {} at once{source}", plan.parallel_workers)
         }

@@ -101,7 +101,8 @@ fn failures(report: &RunReport, nstore: &str) -> Option<String> {
 fn why(failed: &FailedChunk) -> String {
     let class = failed.class.map_or_else(|| "load".to_owned(), |class| class.to_string());
     let row = failed.row.as_ref().map_or_else(String::new, |row| format!("\nrow: {row}"));
-    format!("{class}: {}{row}", failed.error.trim_end())
+    let bundle = failed.bundle.as_ref().map_or_else(String::new, |url| format!("\nfailure bundle: {url}"));
+    format!("{class}: {}{row}{bundle}", failed.error.trim_end())
 }
 
 /// What is to be known of a source beside its chunks.
@@ -116,7 +117,8 @@ fn remark(source: &SourceReport) -> Option<String> {
     if source.status.outside > 0 {
         return Some(format!(
             "{name}: {} rows came that lie outside what was asked, and were left out: rows may be missing at the \
-             days' ends; compare `timezone` and `window.bounds` with the source's documents",
+             days' ends; compare `timezone` and `window.bounds`, or the dates of a page's filter, with the source's \
+             documents",
             grouped(source.status.outside)
         ));
     }
@@ -195,6 +197,23 @@ pub(in crate::commands) mod tests {
             class,
             error: error.into(),
             row: row.map(Into::into),
+            bundle: None,
+        };
+        let network = "file:///srv/nstore/failures/network_observability/20251123-040312-k3f9/\
+                       2025-08-03_2025-08-05.g1.host-1-s0-3";
+        let browser = SourceReport {
+            status: SourceStatus { done: 10, running: 0, discarded: 1, ..status("network_observability") },
+            verdict: Verdict::Partial,
+            failed: vec![FailedChunk {
+                bundle: Some(network.into()),
+                ..failed(
+                    "2025-08-03_2025-08-05",
+                    Some(FailureClass::Transient),
+                    "step 3 (wait_for #grid): not there after 20s",
+                    None,
+                )
+            }],
+            blocked: None,
         };
         let tickets = SourceReport {
             status: SourceStatus { done: 9, running: 0, discarded: 2, refused: 1, ..status("buyer_tickets") },
@@ -216,7 +235,7 @@ pub(in crate::commands) mod tests {
             ],
             blocked: None,
         };
-        let report = report(Verdict::Partial, vec![good("buyer_orders"), tickets]);
+        let report = report(Verdict::Partial, vec![good("buyer_orders"), tickets, browser]);
         insta::assert_snapshot!(of_run(&report, None, "nstore --local"));
     }
 
@@ -249,6 +268,7 @@ pub(in crate::commands) mod tests {
             class: Some(FailureClass::Transient),
             error: "503".into(),
             row: None,
+            bundle: None,
         };
         let source = SourceReport {
             status: status("a"),

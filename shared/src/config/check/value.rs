@@ -10,7 +10,13 @@ use chrono_tz::Tz;
 
 use super::address;
 use crate::{
-    config::{document::Wrong, nearest, spec::TimeFormat},
+    config::{
+        cell_format::{CellFormat, CellFormatError},
+        document::Wrong,
+        nearest,
+        spec::TimeFormat,
+        template::{Template, TemplateError},
+    },
     contract::{ColumnType, RejectLimit},
 };
 
@@ -256,6 +262,31 @@ pub(crate) fn identifier(what: &str, text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// An element of a page, as far as that can be told without the page.
+pub(crate) fn selector(text: &str) -> Result<(), Wrong> {
+    let hint = "CSS such as #startDate, XPath such as //button[1], or text=Apply";
+    if text.strip_prefix("text=").unwrap_or(text).trim().is_empty() {
+        return Err(Wrong::new("an empty selector names no element", hint));
+    }
+    let odd = |mark: char| text.matches(mark).count() % 2 == 1;
+    let pair = |open: char, close: char| text.matches(open).count() != text.matches(close).count();
+    if text.starts_with("text=") || !(odd('"') || pair('[', ']') || pair('(', ')')) {
+        return Ok(());
+    }
+    Err(Wrong::new(format!("`{text}` is no selector: a bracket or quote is not closed"), hint))
+}
+
+/// A text with dates of the chunk in it.
+pub(crate) fn template(text: &str) -> Result<Template, Wrong> {
+    text.parse().map_err(|error: TemplateError| Wrong::new(error.to_string(), error.hint()))
+}
+
+/// How a page writes times or numbers.
+pub(crate) fn cell_format(text: &str) -> Result<CellFormat, Wrong> {
+    let hint = "a strftime pattern such as %d/%m/%Y %H:%M, or a sample number such as 1,234.56";
+    text.parse().map_err(|error: CellFormatError| Wrong::new(error.to_string(), hint))
+}
+
 /// Holds a text against what its schema says that it means (`x-means`).
 pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
     match means {
@@ -267,6 +298,9 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "time format" => time_format(text).map(drop),
         "record format" => record_format(text).map(drop),
         "column type" => column_type(text).map(drop),
+        "selector" => selector(text),
+        "template" => template(text).map(drop),
+        "cell format" => cell_format(text).map(drop),
         "path" => dotted(text).map(drop),
         "path or nothing" if text.is_empty() => Ok(()),
         "path or nothing" => dotted(text).map(drop),

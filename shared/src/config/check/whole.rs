@@ -7,7 +7,7 @@ use super::{
     source::{Draft, Said},
 };
 use crate::{
-    chunk::{SourceId, UploadMode},
+    chunk::{ExecutionMode, SourceId, UploadMode},
     config::{
         Fault, Origin, SecretUse, Source,
         document::Document,
@@ -47,7 +47,7 @@ pub(crate) fn join(
     let mut whole = Whole::default();
     let mut missing = BTreeSet::new();
     for draft in drafts.iter_mut() {
-        if draft.known && !mappings.contains_key(&draft.mapping) {
+        if draft.doc.is_yaml() && !mappings.contains_key(&draft.mapping) {
             missing_mapping(draft, mappings, &mut missing);
         }
         let contract = mappings.get(&draft.mapping).and_then(|mapping| mapping.contract.as_ref());
@@ -138,7 +138,7 @@ fn source(
 ) {
     let Draft { id, doc, said: Some(said), .. } = draft else { return };
     let (chunk_days, days_overridden) = stronger(&said.chunk_days, &pipeline.chunk_sizes, id);
-    let (execution, _) = stronger(&said.execution, &pipeline.execution_modes, id);
+    let (execution, mode_overridden) = stronger(&said.execution, &pipeline.execution_modes, id);
     let (upload, upload_overridden) = stronger(&said.upload, &pipeline.upload_modes, id);
     if chunk_days.value > LONG_CHUNK {
         let message = format!("chunks of {} days for `{id}`: less to resume, more to lose", chunk_days.value);
@@ -148,6 +148,15 @@ fn source(
         } else {
             doc.remark(&["chunk_days"], message, hint)
         });
+    }
+    if execution.value == Some(ExecutionMode::Parallel) && said.spec.max_sessions() == 1 {
+        let message = format!("`{id}` has one session, so its chunks cannot run in parallel");
+        let hint = Some("choose `sequential`, or raise `max_sessions` if the account may".to_owned());
+        if mode_overridden {
+            pipeline_doc.fault(&["execution_modes", id.as_str()], message, hint);
+        } else {
+            doc.fault(&["execution"], message, hint);
+        }
     }
     let file = doc.file.clone();
     whole.secrets.extend(said.secrets.iter().map(|(name, path)| {
@@ -182,8 +191,9 @@ fn source(
 }
 
 fn unknown_bounds(doc: &mut Document, said: &Said, mapping: &str) {
-    let ExtractSpec::Api(api) = &said.spec.extract;
-    if api.window.bounds == Bounds::Unknown {
+    if let ExtractSpec::Api(api) = &said.spec.extract
+        && api.window.bounds == Bounds::Unknown
+    {
         let hint =
             format!("add `range_column` to mappings/{mapping}.yaml: rows outside the chunk are told by it");
         doc.fault(&["window", "bounds"], "`bounds: unknown` needs a range column", Some(hint));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::value;
 use crate::config::{
     document::Document,
-    raw::source as raw,
+    raw::api as raw,
     spec::{Auth, Bounds, KeyPlace, Paginator, TimeFormat, Window, WindowBound},
 };
 

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub(super) mod api;
+pub(super) mod browser;
 pub(super) mod mapping;
 pub(super) mod pipeline;
 pub(super) mod source;

@@ -1,20 +1,34 @@
-//! The words of a file under `sources/`.
-
-use std::collections::BTreeMap;
+//! The words of a file under `sources/`: what all of them say; the rest is a matter of their kind.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, DurationText, SecretName, Written, pipeline::ChunkDays};
-use crate::config::spec::{Bounds, KeyPlace, WindowBound};
+use super::{DurationText, api::ApiFile, browser::BrowserFile, pipeline::ChunkDays};
 
-/// One source: what it is, how its range is cut, how it is asked.
+/// One source: what it is, how its range is cut, how it is extracted.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SourceFile {
-    /// Who extracts it.
-    #[expect(dead_code, reason = "its schema alone matters: there is one kind")]
-    pub(crate) kind: SourceKind,
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(extend("unevaluatedProperties" = false))]
+pub(crate) enum SourceFile {
+    /// Over HTTP.
+    Api(Box<ApiFile>),
+    /// Through a headless browser.
+    Browser(Box<BrowserFile>),
+}
+
+impl SourceFile {
+    /// What every source says.
+    pub(crate) fn common(&self) -> &Common {
+        match self {
+            Self::Api(file) => &file.common,
+            Self::Browser(file) => &file.common,
+        }
+    }
+}
+
+/// What every source says.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub(crate) struct Common {
     /// What it holds, for people.
     #[serde(default)]
     pub(crate) about: String,
@@ -43,30 +57,6 @@ pub(crate) struct SourceFile {
     /// In a sequential run: what a discarded chunk means for the later ones.
     #[serde(default)]
     pub(crate) on_discard: OnDiscard,
-    /// Scheme, host and perhaps a path: `https://api.razorpay.com`.
-    #[schemars(extend("x-means" = "base url"))]
-    pub(crate) base_url: String,
-    /// How a request proves who asks.
-    pub(crate) auth: Option<Auth>,
-    /// The request that is repeated page by page.
-    #[serde(default)]
-    pub(crate) request: Request,
-    /// How a chunk's range becomes parameters.
-    pub(crate) window: Window,
-    /// How to get from one page to the next.
-    pub(crate) paginator: Paginator,
-    /// Where the records lie in a page.
-    #[serde(default)]
-    pub(crate) records: Records,
-    /// Tries of one request.
-    #[serde(default)]
-    pub(crate) retry: Retry,
-    /// How long a request may take.
-    #[serde(default)]
-    pub(crate) timeouts: Timeouts,
-    /// How much a source may answer.
-    #[serde(default)]
-    pub(crate) limits: Limits,
     /// The name of its file under `mappings/`; the source's own name unless said.
     #[expect(dead_code, reason = "read from the tree, where it stands even when much else is wrong")]
     pub(crate) mapping: Option<String>,
@@ -74,14 +64,6 @@ pub(crate) struct SourceFile {
 
 fn chunk_attempts() -> u32 {
     4
-}
-
-/// Who extracts a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SourceKind {
-    /// Over HTTP.
-    Api,
 }
 
 /// How chunks are run.
@@ -110,151 +92,6 @@ pub(crate) enum OnDiscard {
     Stop,
 }
 
-/// How a request proves who asks.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Auth {
-    /// Not at all.
-    None {},
-    /// User name and password.
-    Basic {
-        /// The user name.
-        username: SecretName,
-        /// The password.
-        password: SecretName,
-    },
-    /// `Authorization: Bearer …`.
-    Bearer {
-        /// The token.
-        token: SecretName,
-    },
-    /// A key in a header or a query parameter.
-    ApiKey {
-        /// Where it goes.
-        #[serde(rename = "in")]
-        place: KeyPlace,
-        /// Name of the header or parameter.
-        name: String,
-        /// What stands before the key, such as `Token `.
-        #[serde(default)]
-        prefix: String,
-        /// The key.
-        key: SecretName,
-    },
-}
-
-/// The parts of a request that are the same for every page.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Request {
-    /// Appended to `base_url`.
-    #[serde(default)]
-    pub(crate) path: String,
-    /// Fixed query parameters.
-    #[serde(default)]
-    pub(crate) params: BTreeMap<String, Written>,
-    /// Fixed headers; no secrets.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, Written>,
-}
-
-/// How a chunk's range becomes parameters of a request.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Window {
-    /// Which query parameter carries which bound: `{ from: start, to: end }`.
-    pub(crate) params: BTreeMap<String, WindowBound>,
-    /// How a bound is written: `epoch_s`, `epoch_ms`, `date`, `iso8601` or a strftime pattern.
-    #[schemars(extend("x-means" = "time format"))]
-    pub(crate) format: String,
-    /// What the API means by its two parameters.
-    pub(crate) bounds: Bounds,
-    /// The smallest step of the API's bounds; needed unless they are `half_open`.
-    pub(crate) granularity: Option<DurationText>,
-}
-
-/// How to get from one page to the next.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Paginator {
-    /// There is one page.
-    None {},
-    /// Pages have numbers.
-    PageNumber {
-        /// Parameter of the page's number.
-        page_param: String,
-        /// Number of the first page.
-        #[serde(default = "one")]
-        start_page: u64,
-        /// Parameter of the page's size, if it is sent.
-        size_param: Option<String>,
-        /// Records per page.
-        #[schemars(range(min = 1))]
-        size: u64,
-        /// Where the body says how many pages there are.
-        #[schemars(extend("x-means" = "path"))]
-        total_pages_path: Option<String>,
-        /// Where the body says how many records there are in all.
-        #[schemars(extend("x-means" = "path"))]
-        total_path: Option<String>,
-        /// Where the body says whether another page follows.
-        #[schemars(extend("x-means" = "path"))]
-        has_more_path: Option<String>,
-    },
-    /// Records are skipped (limit and offset, count and skip).
-    Offset {
-        /// Parameter of the number of records to skip.
-        offset_param: String,
-        /// Parameter of the page's size.
-        limit_param: String,
-        /// Records per page.
-        #[schemars(range(min = 1))]
-        limit: u64,
-        /// The first offset.
-        #[serde(default)]
-        start: u64,
-        /// Where the body says how many records there are in all.
-        #[schemars(extend("x-means" = "path"))]
-        total_path: Option<String>,
-        /// Where the body says whether another page follows.
-        #[schemars(extend("x-means" = "path"))]
-        has_more_path: Option<String>,
-    },
-    /// Each page names the next.
-    Cursor {
-        /// Where the body names the next page; null or absent on the last.
-        #[schemars(extend("x-means" = "path"))]
-        cursor_path: String,
-        /// The parameter that carries it back.
-        param: String,
-        /// Parameter of the page's size, if it is sent.
-        limit_param: Option<String>,
-        /// Records per page.
-        #[schemars(range(min = 1))]
-        limit: Option<u64>,
-        /// Where the body says whether another page follows.
-        #[schemars(extend("x-means" = "path"))]
-        has_more_path: Option<String>,
-        /// Where the body says how many records there are in all.
-        #[schemars(extend("x-means" = "path"))]
-        total_path: Option<String>,
-    },
-}
-
-fn one() -> u64 {
-    1
-}
-
-/// Where the records lie in a page.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Records {
-    /// Dotted path of the array, such as `data.items`; empty when the page is the array.
-    #[serde(default)]
-    #[schemars(extend("x-means" = "path or nothing"))]
-    pub(crate) selector: String,
-}
-
 /// The wait between two tries of a chunk.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -268,64 +105,5 @@ pub(crate) struct ChunkRetry {
 impl Default for ChunkRetry {
     fn default() -> Self {
         Self { base: DurationText("1s".into()), ceiling: DurationText("60s".into()) }
-    }
-}
-
-/// Tries of one request.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Retry {
-    /// Tries in all.
-    #[schemars(range(min = 1, max = 100))]
-    pub(crate) attempts: u32,
-    /// The first wait, before jitter.
-    pub(crate) base: DurationText,
-    /// No wait is longer, unless the API names one.
-    pub(crate) ceiling: DurationText,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 5, base: DurationText("1s".into()), ceiling: DurationText("60s".into()) }
-    }
-}
-
-/// How long a request may take.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Timeouts {
-    /// To connect.
-    #[schemars(extend("x-means" = "time above zero"))]
-    pub(crate) connect: DurationText,
-    /// Between two pieces of a body.
-    #[schemars(extend("x-means" = "time above zero"))]
-    pub(crate) read: DurationText,
-    /// For the whole request.
-    #[schemars(extend("x-means" = "time above zero"))]
-    pub(crate) total: DurationText,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        let [connect, read, total] = ["10s", "30s", "120s"].map(|text| DurationText(text.into()));
-        Self { connect, read, total }
-    }
-}
-
-/// How much a source may answer.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Limits {
-    /// Of one decompressed body: bytes, or a size such as `64MiB`.
-    #[schemars(extend("x-means" = "size"))]
-    pub(crate) max_body: Amount,
-    /// Pages of one chunk.
-    #[schemars(range(min = 1))]
-    pub(crate) max_pages: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_body: Amount("64MiB".into()), max_pages: 100_000 }
     }
 }

@@ -98,21 +98,6 @@ const SHAPES: &[Case] = &[
         "7:11: environment variable `PAY_URL` is not set\n  set it, or write `${PAY_URL:-default}`",
     ),
     ("kind: api", "type: api", "1:1: unknown key `type`\n  write `kind: api`"),
-    (
-        "kind: api",
-        "type: ui",
-        "1:1: unknown key `type`\n  write `kind: browser`; this version extracts `api` sources only",
-    ),
-    (
-        "kind: api",
-        "kind: ui",
-        "1:7: `kind`: unknown value `ui`\n  it is called `kind: browser` now, and this version extracts `api` sources only",
-    ),
-    (
-        "kind: api",
-        "kind: browser",
-        "1:7: this version extracts `api` sources only\n  move the file out of `sources`",
-    ),
 ];
 
 #[test]

@@ -12,7 +12,6 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderName, HeaderValue},
 };
 
-use super::failed;
 use crate::extract::ExtractError;
 
 /// What is added to each request, and what may never be shown.
@@ -61,7 +60,7 @@ impl Access {
                     KeyPlace::Header => {
                         let header = HeaderName::from_bytes(name.as_bytes());
                         let header = header.map_err(|_| {
-                            failed(
+                            ExtractError::new(
                                 FailureClass::Config,
                                 format!("`auth.name`: `{name}` is no name of a header"),
                             )
@@ -92,11 +91,11 @@ fn missing(name: &SecretRef) -> ExtractError {
         name.0,
         Secrets::variable(name)
     );
-    failed(FailureClass::Auth, message)
+    ExtractError::new(FailureClass::Auth, message)
 }
 
 fn unusable(name: &SecretRef) -> ExtractError {
     let message =
         format!("secret `{}` holds a character that no header may hold, perhaps a line break", name.0);
-    failed(FailureClass::Auth, message)
+    ExtractError::new(FailureClass::Auth, message)
 }

@@ -43,11 +43,6 @@ pub struct ApiExtractor {
     pointers: Pointers,
 }
 
-/// A failure that no wait belongs to.
-fn failed(class: FailureClass, message: String) -> ExtractError {
-    ExtractError { class, message, wait: None }
-}
-
 impl ApiExtractor {
     /// Prepares the requests of a source: its address, its client, its secrets.
     ///
@@ -63,7 +58,7 @@ impl ApiExtractor {
             && !window::is_pattern(pattern)
         {
             let message = format!("`window.format`: `{pattern}` is no strftime pattern");
-            return Err(failed(FailureClass::Config, message));
+            return Err(ExtractError::new(FailureClass::Config, message));
         }
         let client = request::client(spec, user_agent)?;
         let access = Access::new(&spec.auth, secrets, &client)?;
@@ -104,15 +99,15 @@ impl ApiExtractor {
             let (body, facts) =
                 patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone())).await?;
             let step = paging.turn(&facts);
-            let step = step.map_err(|fault| failed(fault.class(), format!("GET {shown}: {fault}")))?;
+            let step = step.map_err(|fault| ExtractError::new(fault.class(), format!("GET {shown}: {fault}")))?;
             let page = Page { body, format: PageFormat::Json, origin: shown };
             if pages.send(Sent::Page(page)).await.is_err() {
-                return Ok(Extracted { pages: *sent, evidence: vec![] });
+                return Ok(Extracted { pages: *sent, ..Extracted::default() });
             }
             *sent = paging.pages();
             match step {
                 Step::Ask(params) => next = params,
-                Step::Done(evidence) => return Ok(Extracted { pages: *sent, evidence }),
+                Step::Done(evidence) => return Ok(Extracted { pages: *sent, evidence, lane: None }),
             }
         }
     }
@@ -149,13 +144,13 @@ impl Extractor for ApiExtractor {
             // nobody listens any more: the request in flight is dropped too
             () = pages.closed() => None,
         };
-        ended.unwrap_or(Ok(Extracted { pages: sent, evidence: vec![] }))
+        ended.unwrap_or(Ok(Extracted { pages: sent, ..Extracted::default() }))
     }
 }
 
 /// Base URL, path and fixed parameters in one.
 fn address(spec: &ApiSpec) -> Result<Url, ExtractError> {
-    let config = |message: String| failed(FailureClass::Config, message);
+    let config = |message: String| ExtractError::new(FailureClass::Config, message);
     // what cannot be taken apart may hold a password anywhere
     let given = if spec.base_url.contains('@') { "its value" } else { spec.base_url.as_str() };
     let base =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nstore_shared::{config::spec::RequestRetry, retry::FailureClass};
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{failed, request::Failure};
+use super::request::Failure;
 use crate::extract::{ExtractError, Sent};
 
 /// Longer waits give the chunk back, so that its worker does other work meanwhile.
@@ -26,7 +26,7 @@ where
         match once().await {
             Ok(value) => return Ok(value),
             Err(Failure::Final(class, message)) => {
-                return Err(failed(class, format!("GET {shown}: {message}")));
+                return Err(ExtractError::new(class, format!("GET {shown}: {message}")));
             }
             Err(Failure::Passing(message)) => {
                 tries += 1;
@@ -34,7 +34,7 @@ where
                     let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
                     let message =
                         format!("GET {shown}: {message}; tried {times}, see whether the source is up");
-                    return Err(failed(FailureClass::Transient, message));
+                    return Err(ExtractError::new(FailureClass::Transient, message));
                 }
                 let wait = retry.backoff.wait(tries, fastrand::f64());
                 tracing::debug!(url = shown, tries, ?wait, error = message, "request failed");
@@ -49,7 +49,7 @@ where
                     let message =
                         format!("GET {shown}: {message}; to be left alone for {} s", wait.as_secs_f64());
                     let class = FailureClass::RateLimited;
-                    return Err(ExtractError { class, message, wait: Some(wait) });
+                    return Err(ExtractError { wait: Some(wait), ..ExtractError::new(class, message) });
                 }
                 tracing::debug!(url = shown, limited, ?wait, "the source asks for patience");
                 // a closed channel ends the extraction from outside

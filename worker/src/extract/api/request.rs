@@ -17,7 +17,7 @@ use reqwest::{
     redirect::{Attempt, Policy},
 };
 
-use super::{access::Access, failed};
+use super::access::Access;
 use crate::extract::ExtractError;
 
 const MOST_REDIRECTS: usize = 5;
@@ -64,7 +64,7 @@ pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, Extract
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     for (name, value) in &spec.request.headers {
-        let config = |what| failed(FailureClass::Config, format!("`request.headers`: `{name}` {what}"));
+        let config = |what| ExtractError::new(FailureClass::Config, format!("`request.headers`: `{name}` {what}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| config("is no name of a header"))?;
         headers.insert(
             key,
@@ -82,7 +82,7 @@ pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, Extract
         // the address may carry a key
         .referer(false)
         .build()
-        .map_err(|e| failed(FailureClass::Config, format!("no http client can be made: {}", chain(&e))))
+        .map_err(|e| ExtractError::new(FailureClass::Config, format!("no http client can be made: {}", chain(&e))))
 }
 
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {

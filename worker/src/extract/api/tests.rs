@@ -157,7 +157,7 @@ async fn pages_come_in_order_with_evidence() {
     let server = Server::start(pages.map(json).into()).await;
     let (ended, sent) = extract(&spec(&server.url)).await;
     let evidence = vec![Evidence::TotalAgreed { total: 2 }, Evidence::EndOfList];
-    assert_eq!(ended.unwrap(), Extracted { pages: 2, evidence });
+    assert_eq!(ended.unwrap(), Extracted { pages: 2, evidence, lane: None });
     let window = "/v1/payments?expand=card&from=1754006400&to=1754092800";
     assert_eq!(server.targets(), [window.to_owned(), format!("{window}&after=b+c")]);
     let bodies: Vec<_> = sent
@@ -337,7 +337,7 @@ async fn nobody_listening_ends_it_quietly() {
         drop(receiver);
         drop(request);
     });
-    assert_eq!(ended.unwrap(), Extracted { pages: 0, evidence: vec![] });
+    assert_eq!(ended.unwrap(), Extracted::default());
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::{
     retry::{Backoff, millis},
 };
 
+pub mod browser;
+
 /// The name of a secret (`razorpay.key_id`); its value lives with the workers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -41,6 +43,7 @@ impl SourceSpec {
     pub fn kind(&self) -> Kind {
         match self.extract {
             ExtractSpec::Api(_) => Kind::Api,
+            ExtractSpec::Browser(_) => Kind::Browser,
         }
     }
 
@@ -48,6 +51,15 @@ impl SourceSpec {
     pub fn secrets(&self) -> Vec<&SecretRef> {
         match &self.extract {
             ExtractSpec::Api(api) => api.auth.secrets(),
+            ExtractSpec::Browser(browser) => browser.secrets(),
+        }
+    }
+
+    /// How many chunks may be in flight before the source has more sessions open than it allows.
+    pub fn max_sessions(&self) -> u32 {
+        match &self.extract {
+            ExtractSpec::Api(_) => u32::MAX,
+            ExtractSpec::Browser(browser) => browser.max_sessions,
         }
     }
 }
@@ -58,6 +70,19 @@ impl SourceSpec {
 pub enum ExtractSpec {
     /// Pages of an HTTP API.
     Api(Box<ApiSpec>),
+    /// What a dashboard shows.
+    Browser(Box<browser::BrowserSpec>),
+}
+
+impl ExtractSpec {
+    /// Where the records lie in a page that its extractor sends.
+    pub fn records(&self) -> Records {
+        match self {
+            Self::Api(api) => api.records.clone(),
+            // rows are sent as a list of their own
+            Self::Browser(_) => Records { selector: String::new() },
+        }
+    }
 }
 
 /// An HTTP API: where it is, how it pages, what a page looks like.

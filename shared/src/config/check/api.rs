@@ -1,0 +1,172 @@
+//! The rules of an API's source file. Pure.
+
+use std::collections::BTreeMap;
+
+use super::{
+    source::{backoff, time},
+    value, window,
+};
+use crate::config::{
+    document::{Document, Wrong},
+    raw::{SecretName, Written, api as raw},
+    spec::{ApiSpec, Auth, Paginator, Records, RequestLimits, RequestRetry, RequestSpec, SecretRef},
+};
+
+/// Words in the names of headers and parameters that carry secrets: these belong under `auth`.
+const SECRET_WORDS: [&str; 9] =
+    ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "passwd", "signature"];
+
+/// What an API's file says beyond what every source says.
+pub(super) fn api(doc: &mut Document, raw: &raw::ApiFile) -> ApiSpec {
+    let auth = auth(doc, raw.auth.as_ref());
+    let request = request(doc, &raw.request);
+    let window = window::window(doc, &raw.window);
+    let paginator = paginator(doc, &raw.paginator);
+    window::parameters(doc, &window, &request.params, &paginator, &auth);
+    let retry = RequestRetry {
+        attempts: raw.retry.attempts,
+        backoff: backoff(doc, "retry", &raw.retry.base, &raw.retry.ceiling),
+    };
+    ApiSpec {
+        base_url: raw.base_url.clone(),
+        auth,
+        request,
+        window,
+        paginator,
+        records: Records { selector: raw.records.selector.clone() },
+        retry,
+        limits: limits(raw),
+    }
+}
+
+fn limits(raw: &raw::ApiFile) -> RequestLimits {
+    RequestLimits {
+        connect_timeout: time(&raw.timeouts.connect),
+        read_timeout: time(&raw.timeouts.read),
+        total_timeout: time(&raw.timeouts.total),
+        max_body_bytes: value::size(&raw.limits.max_body.0).unwrap_or_default(),
+        max_pages: raw.limits.max_pages,
+    }
+}
+
+fn auth(doc: &mut Document, raw: Option<&raw::Auth>) -> Auth {
+    let secret = |name: &SecretName| SecretRef(name.secret.clone());
+    match raw {
+        None | Some(raw::Auth::None {}) => Auth::None,
+        Some(raw::Auth::Basic { username, password }) => {
+            Auth::Basic { username: secret(username), password: secret(password) }
+        }
+        Some(raw::Auth::Bearer { token }) => Auth::Bearer { token: secret(token) },
+        Some(raw::Auth::ApiKey { place, name, prefix, key }) => {
+            if *place == crate::config::spec::KeyPlace::Header {
+                doc.take(&["auth", "name"], header_name(name), ());
+            }
+            Auth::ApiKey { place: *place, name: name.clone(), prefix: prefix.clone(), key: secret(key) }
+        }
+    }
+}
+
+/// The secrets and the places that name them.
+pub(super) fn secrets(auth: &raw::Auth) -> Vec<(SecretRef, Vec<String>)> {
+    let uses: Vec<(&str, &SecretName)> = match auth {
+        raw::Auth::None {} => vec![],
+        raw::Auth::Basic { username, password } => vec![("username", username), ("password", password)],
+        raw::Auth::Bearer { token } => vec![("token", token)],
+        raw::Auth::ApiKey { key, .. } => vec![("key", key)],
+    };
+    let place = |part: &str| ["auth", part, "secret"].map(str::to_owned).to_vec();
+    uses.into_iter().map(|(part, name)| (SecretRef(name.secret.clone()), place(part))).collect()
+}
+
+fn header_name(name: &str) -> Result<(), Wrong> {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !name.is_empty() && name.bytes().all(valid) {
+        return Ok(());
+    }
+    Err(Wrong::new(format!("`{name}` is no name of a header"), "letters, digits and `-`, such as X-Api-Key"))
+}
+
+fn request(doc: &mut Document, raw: &raw::Request) -> RequestSpec {
+    if !raw.path.is_empty() && !raw.path.starts_with('/') {
+        doc.fault(&["request", "path"], "the path must start with `/`", Some(format!("write /{}", raw.path)));
+    }
+    if raw.path.contains(['?', '#']) || raw.path.contains(char::is_whitespace) {
+        let hint = "put parameters into `request.params`, and write a space as %20".to_owned();
+        doc.fault(&["request", "path"], "the path must hold no `?`, no `#` and no white space", Some(hint));
+    }
+    let written =
+        |map: &BTreeMap<String, Written>| map.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect();
+    for (name, value) in &raw.headers {
+        let path = ["request", "headers", name];
+        if let Err(wrong) = header_name(name) {
+            doc.fault_at_key(&path, wrong.message, wrong.hint);
+        }
+        if value.0.chars().any(char::is_control) {
+            doc.fault(&path, "a header holds no line breaks and no control characters", None);
+        }
+        no_secret(doc, &path, "header");
+    }
+    for name in raw.params.keys() {
+        no_secret(doc, &["request", "params", name], "parameter");
+    }
+    RequestSpec { path: raw.path.clone(), params: written(&raw.params), headers: written(&raw.headers) }
+}
+
+fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str) {
+    let name = path[2];
+    let plain = name.to_lowercase().replace('_', "-");
+    if SECRET_WORDS.iter().any(|word| plain.contains(word)) {
+        let place = if what == "header" { "header" } else { "query" };
+        let hint = format!(
+            "never put secrets in a source: use `auth: {{ type: api_key, in: {place}, name: {name}, key: {{ secret: … }} }}`, `basic` or `bearer`"
+        );
+        doc.fault_at_key(path, format!("{what} `{name}` carries a secret"), Some(hint));
+    }
+}
+
+fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
+    match raw {
+        raw::Paginator::None {} => Paginator::None,
+        raw::Paginator::PageNumber {
+            page_param,
+            start_page,
+            size_param,
+            size,
+            total_pages_path,
+            total_path,
+            has_more_path,
+        } => Paginator::PageNumber {
+            page_param: page_param.clone(),
+            start_page: *start_page,
+            size_param: size_param.clone(),
+            size: *size,
+            total_pages_path: total_pages_path.clone(),
+            total_path: total_path.clone(),
+            has_more_path: has_more_path.clone(),
+        },
+        raw::Paginator::Offset { offset_param, limit_param, limit, start, total_path, has_more_path } => {
+            Paginator::Offset {
+                offset_param: offset_param.clone(),
+                limit_param: limit_param.clone(),
+                limit: *limit,
+                start: *start,
+                total_path: total_path.clone(),
+                has_more_path: has_more_path.clone(),
+            }
+        }
+        raw::Paginator::Cursor { cursor_path, param, limit_param, limit, has_more_path, total_path } => {
+            if limit_param.is_some() && limit.is_none() && doc.clean(&["paginator"]) {
+                let hint = "add `limit`, the records per page".to_owned();
+                doc.fault(&["paginator", "limit_param"], "`limit_param` without `limit`", Some(hint));
+            }
+            Paginator::Cursor {
+                cursor_path: cursor_path.clone(),
+                param: param.clone(),
+                limit_param: limit_param.clone(),
+                limit: *limit,
+                has_more_path: has_more_path.clone(),
+                total_path: total_path.clone(),
+            }
+        }
+    }
+}

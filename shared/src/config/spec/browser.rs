@@ -1,0 +1,302 @@
+//! A dashboard, resolved: how one gets in, which steps lead to the rows, how they are read.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::SecretRef;
+use crate::{
+    config::{cell_format::CellFormat, template::Template},
+    retry::millis,
+};
+
+/// Where an element is: CSS; XPath when it starts with `/` or `(`; visible text after `text=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Selector(pub String);
+
+/// A dashboard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrowserSpec {
+    /// How many browsers may be signed in at once.
+    pub max_sessions: u32,
+    /// How one signs in; `None` when the pages are open to all.
+    pub login: Option<Login>,
+    /// What is done for each chunk.
+    pub steps: Vec<Step>,
+    /// How long one try of a chunk may take.
+    #[serde(with = "millis")]
+    pub chunk_timeout: Duration,
+}
+
+impl BrowserSpec {
+    /// The secrets that it needs.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        let login = self.login.iter().flat_map(|login| [&login.username, &login.password]);
+        let filled = self.steps.iter().filter_map(|step| match &step.act {
+            Act::Fill { text: FillText::Secret(name), .. } => Some(name),
+            _ => None,
+        });
+        login.chain(filled).collect()
+    }
+}
+
+/// How one signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Which pages there are on the way.
+    pub flow: LoginFlow,
+    /// Where it starts.
+    pub url: String,
+    /// The account's name.
+    pub username: SecretRef,
+    /// Its password.
+    pub password: SecretRef,
+    /// What only a signed-in page shows.
+    pub signed_in: Option<Selector>,
+    /// How long it may take.
+    #[serde(with = "millis")]
+    pub timeout: Duration,
+}
+
+/// Which pages there are on the way in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum LoginFlow {
+    /// Microsoft's: account, password, "Stay signed in?", in whatever order it asks.
+    Microsoft,
+    /// One page with two fields and a button.
+    Form {
+        /// The field for the name.
+        username_field: Selector,
+        /// The field for the password.
+        password_field: Selector,
+        /// The button.
+        submit: Selector,
+        /// What says why it was refused.
+        error: Option<Selector>,
+    },
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done.
+    pub act: Act,
+    /// How long it may take.
+    #[serde(with = "millis")]
+    pub timeout: Duration,
+    /// The iframe in which it is done; `None` is the page itself.
+    pub frame: Option<Selector>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Opens an address.
+    Goto(Template),
+    /// Writes into a field.
+    Fill {
+        /// The field.
+        selector: Selector,
+        /// What is written.
+        text: FillText,
+    },
+    /// Clicks an element.
+    Click(Selector),
+    /// Presses a key.
+    Press {
+        /// As browsers name it.
+        key: String,
+        /// The element that gets it; the focused one unless said.
+        selector: Option<Selector>,
+    },
+    /// Waits until an element is to be seen.
+    WaitFor(Selector),
+    /// Waits until none is.
+    WaitGone(Selector),
+    /// Chooses an option of a `select` element.
+    Select {
+        /// The element.
+        selector: Selector,
+        /// The option's text or value.
+        option: Template,
+    },
+    /// Sets a filter, and reads it back.
+    ApplyFilter(Filter),
+    /// Reads the rows.
+    Read(Box<Read>),
+}
+
+impl Act {
+    /// The word for it in a source file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Goto(_) => "goto",
+            Self::Fill { .. } => "fill",
+            Self::Click(_) => "click",
+            Self::Press { .. } => "press",
+            Self::WaitFor(_) => "wait_for",
+            Self::WaitGone(_) => "wait_gone",
+            Self::Select { .. } => "select",
+            Self::ApplyFilter(_) => "apply_filter",
+            Self::Read(_) => "read",
+        }
+    }
+}
+
+/// What is written into a field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillText {
+    /// A text with dates of the chunk.
+    Text(Template),
+    /// A secret's value.
+    Secret(SecretRef),
+}
+
+/// A filter that is set to the chunk's dates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Its `aria-label`, or its visible text.
+    pub label: String,
+    /// The entry to choose in it, by its visible text.
+    pub option: Option<String>,
+    /// Which field gets which text, in this order.
+    pub fill: Vec<(Selector, Template)>,
+    /// The button that applies it, by its visible text.
+    pub submit: Option<String>,
+    /// What the page shows once it is applied; empty: what was filled in.
+    pub shows: Vec<Template>,
+}
+
+/// How the rows are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// The lanes in order: the next one is the fallback.
+    pub lanes: Vec<LaneSpec>,
+    /// The columns, in the order of the grid's cells.
+    pub columns: Vec<String>,
+    /// A chunk without a row is right.
+    pub allow_empty: bool,
+    /// The element whose first number says how many rows there are.
+    pub total: Option<Selector>,
+    /// What is to be seen while the page is still loading.
+    pub busy: Option<Selector>,
+    /// How long the page must have been quiet before it is read.
+    #[serde(with = "millis")]
+    pub settle: Duration,
+}
+
+/// One way to read the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneSpec {
+    /// What is read.
+    pub how: LaneHow,
+    /// What the lane calls each of [`Read::columns`], in their order.
+    pub names: Vec<String>,
+    /// How the lane writes a column; those that are written plainly are left out.
+    pub formats: BTreeMap<String, CellFormat>,
+    /// So many rows mean that more were cut off.
+    pub cap: Option<u64>,
+}
+
+/// What a lane reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneHow {
+    /// The answer behind the page.
+    Response {
+        /// A part of the address that is asked.
+        url: String,
+        /// How it is written.
+        format: AnswerFormat,
+        /// For JSON: where the records lie.
+        records: String,
+    },
+    /// The page's own export.
+    Export {
+        /// What is clicked for it.
+        clicks: Vec<Selector>,
+        /// What comes down.
+        format: ExportFormat,
+        /// Between two fields of a CSV.
+        delimiter: char,
+        /// The sheet of a workbook; the first unless said.
+        sheet: Option<String>,
+    },
+    /// What is to be seen.
+    Grid {
+        /// The element that holds the rows.
+        selector: Selector,
+        /// The columns are told by their headers, not by their place.
+        by_header: bool,
+        /// How to get from page to page; `None` when there is one.
+        paginate: Option<Paginate>,
+    },
+}
+
+impl LaneHow {
+    /// Which lane it is.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Response { .. } => Lane::Response,
+            Self::Export { .. } => Lane::Export,
+            Self::Grid { .. } => Lane::Grid,
+        }
+    }
+}
+
+/// A way by which the rows of a page come out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// The answer behind the page.
+    Response,
+    /// The page's own export.
+    Export,
+    /// What is to be seen.
+    Grid,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Response => "response",
+            Self::Export => "export",
+            Self::Grid => "grid",
+        })
+    }
+}
+
+/// How an answer behind a page is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// Power BI's query answer.
+    Dsr,
+    /// A JSON document with an array of records.
+    Json,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    /// Text with a header.
+    Csv,
+    /// An Excel workbook.
+    Xlsx,
+}
+
+/// How to get from page to page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paginate {
+    /// What leads to the next page; absent or disabled on the last.
+    pub next: Selector,
+    /// The next page is another document.
+    pub navigates: bool,
+    /// More pages are a fault.
+    pub max_pages: u64,
+}

@@ -1,0 +1,143 @@
+//! Dashboards: the shipped one, and each rule by itself.
+
+use super::*;
+
+const SOURCE: &str = include_str!("../../../../config/sources/network_observability.yaml");
+const MAPPING: &str = include_str!("../../../../config/mappings/network_observability.yaml");
+
+fn load_source(source: &str) -> Result<Config, String> {
+    load_files(&[
+        ("sources/network_observability.yaml", source),
+        ("mappings/network_observability.yaml", MAPPING),
+    ])
+}
+
+/// The faults after replacing a text of the shipped file, without the file's name.
+fn faults_after(from: &str, to: &str) -> String {
+    assert!(SOURCE.contains(from), "{from}");
+    match load_source(&SOURCE.replacen(from, to, 1)) {
+        Ok(_) => "no faults".to_owned(),
+        Err(report) => report
+            .replace("config/sources/network_observability.yaml:", "")
+            .replace("config: 1 problem\n\n", "")
+            .trim_end()
+            .to_owned(),
+    }
+}
+
+#[test]
+fn the_shipped_dashboard_becomes_plain_structs() {
+    let config = load_source(SOURCE).unwrap();
+    let source = config.sources.values().next().unwrap();
+    assert_eq!(config.warnings, []);
+    assert_eq!(source.spec.kind(), crate::chunk::Kind::Browser);
+    assert_eq!(source.spec.max_sessions(), 1);
+    let secrets: Vec<&str> = source.spec.secrets().into_iter().map(|name| name.0.as_str()).collect();
+    assert_eq!(secrets, ["powerbi.username", "powerbi.password"]);
+    let json = serde_json::to_string_pretty(&source.spec).unwrap();
+    assert_eq!(serde_json::from_str::<SourceSpec>(&json).unwrap(), source.spec);
+    insta::assert_snapshot!(json);
+}
+
+#[test]
+fn each_step_is_known() {
+    let steps = r##"steps:
+  - goto: "https://example.org/{start:%Y}"
+  - wait_for: "#ready"
+  - fill: { selector: "#pin", secret: powerbi.pin }
+    timeout: 5s
+    frame: page
+  - press: { key: Enter, selector: "#pin" }
+  - click: text=Go
+  - select: { selector: "#month", option: "{start:%B}" }
+  - wait_gone: .spinner
+  - read: { lanes: [grid], columns: [a, b], grid: { selector: table, names: { a: Alpha } } }
+  - paginate: { next: "button.next" }
+mapping: network_observability
+"##;
+    let at = SOURCE.find("steps:").unwrap();
+    let config = load_source(&format!("{}{steps}", &SOURCE[..at])).unwrap();
+    let source = config.sources.values().next().unwrap();
+    let spec::ExtractSpec::Browser(browser) = &source.spec.extract else { panic!("a dashboard") };
+    assert_eq!(source.spec.secrets().len(), 3);
+    insta::assert_debug_snapshot!(browser.steps);
+}
+
+const RULES: &[(&str, &str, &str)] = &[
+    (
+        "execution: sequential",
+        "execution: parallel",
+        "4:12: `network_observability` has one session, so its chunks cannot run in parallel\n  choose `sequential`, or raise `max_sessions` if the account may",
+    ),
+    ("kind: browser", "type: ui", "1:1: unknown key `type`\n  write `kind: browser`"),
+    ("kind: browser", "kind: ui", "1:7: `kind`: unknown value `ui`\n  it is called `kind: browser` now"),
+    ("flow: microsoft", "flow: microsft", "9:9: `flow`: unknown value `microsft`\n  did you mean `microsoft`? allowed: microsoft, form"),
+    (
+        "  password: { secret: powerbi.password }",
+        "  password: hunter2",
+        "12:13: `password` must name a secret, not hold one\n  write `{ secret: NAME }` and put the value under that name into credentials.yaml, or into NSTORE_SECRET_NAME",
+    ),
+    (
+        "- apply_filter:",
+        "- apply_filtr:",
+        "16:5: unknown key `apply_filtr`\n  did you mean `apply_filter`?",
+    ),
+    (
+        "{start:%Y-%m-%d}\", \"#endDate",
+        "{begin:%Y-%m-%d}\", \"#endDate",
+        "19:29: unknown placeholder `{begin:%Y-%m-%d}`\n  placeholders: {start:%Y-%m-%d}, {end:%Y-%m-%d}, {last_day:%Y-%m-%d}; write `{{` for a plain `{`",
+    ),
+    (
+        "lanes: [response, export, grid]",
+        "lanes: [response, grid]",
+        "30:9: `export` is described, but no lane of this step\n  add `export` to `lanes`, or remove `export:`",
+    ),
+    (
+        "columns: [timestamp, metric, value, status]",
+        "columns: [timestamp, metric, value]",
+        "config: 2 problems\n\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
+    ),
+    ("timeout: 30s", "timeout: 30", "21:14: `timeout` must be text, not a number\n  put it in quotes if it is meant as text"),
+    (
+        "frame: \"iframe#report\"",
+        "frame: \"iframe[name=x\"",
+        "13:8: `iframe[name=x` is no selector: a bracket or quote is not closed\n  CSS such as #startDate, XPath such as //button[1], or text=Apply",
+    ),
+    (
+        "format: dsr",
+        "format: dsr\n        records: rows",
+        "28:18: `records` means nothing for `format: dsr`\n  remove it",
+    ),
+    (
+        "value: \"1,234.56\"",
+        "value: \"12.34.56\"",
+        "37:64: `12.34.56` is no sample number\n  a strftime pattern such as %d/%m/%Y %H:%M, or a sample number such as 1,234.56",
+    ),
+    (
+        "mapping: network_observability",
+        "  - click: text=Sign out\nmapping: network_observability",
+        "15:3: steps after `read` lead nowhere\n  end with one `read`; only `paginate` may follow it",
+    ),
+    (
+        "  - goto: \"${POWERBI_URL:-https://app.powerbi.com}/reports/network-obs\"\n",
+        "",
+        "15:3: the first step opens no page\n  begin with `- goto: https://…`",
+    ),
+    (
+        "    timeout: 30s\n",
+        "    click: \"#x\"\n",
+        "16:5: one entry holds 2 steps: apply_filter, click\n  begin each step with a `-` of its own",
+    ),
+];
+
+#[test]
+fn rules_are_checked_at_their_place() {
+    let wrong: Vec<String> = RULES
+        .iter()
+        .filter_map(|(from, to, expected)| {
+            let found = faults_after(from, to);
+            (found != *expected).then(|| format!("{to}\n--- expected\n{expected}\n--- found\n{found}\n"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

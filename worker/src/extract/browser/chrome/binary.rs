@@ -1,0 +1,101 @@
+//! Which Chromium there is on this host, and whether it starts.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use tokio::{process::Command, time::timeout};
+
+use super::{ChromeError, Launch};
+
+/// What it may be called.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+/// What to do when there is none.
+const INSTALL: &str = "install it: apt-get install chromium";
+/// How long the trial may take.
+const TRIAL: Duration = Duration::from_secs(60);
+
+/// The program, on PATH unless it is named.
+pub(crate) fn find(named: Option<&str>) -> Result<PathBuf, ChromeError> {
+    if let Some(path) = named.filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(ChromeError::Start(format!("there is no {}; {INSTALL}, or correct NSTORE_BROWSER_BINARY", path.display())))
+        };
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&folders).flat_map(|folder| NAMES.map(|name| folder.join(name)));
+    places
+        .into_iter()
+        .find(|path| path.is_file())
+        .ok_or_else(|| ChromeError::Start(format!("there is no {} on PATH; {INSTALL}", NAMES.join(" or "))))
+}
+
+/// Starts it once on an empty page: what is missing is said now, and not with the first chunk.
+pub(crate) async fn try_out(launch: &Launch) -> Result<String, ChromeError> {
+    let version = run(Command::new(&launch.binary).arg("--version")).await?;
+    let profile = launch.profiles.join("trial");
+    let mut command = Command::new(&launch.binary);
+    let mut args = launch.args(&profile);
+    args.retain(|arg| !arg.starts_with("--remote-debugging-port") && arg != "--no-startup-window");
+    command.args(args).args(["--dump-dom", "about:blank"]);
+    command.env("HOME", &profile).env("TMPDIR", &profile);
+    super::leftovers::private_folder(&profile).map_err(|e| ChromeError::Start(e.to_string()))?;
+    let tried = run(&mut command).await;
+    super::leftovers::kill_all_of(&profile);
+    super::leftovers::remove(&profile);
+    tried.map(|_| version)
+}
+
+async fn run(command: &mut Command) -> Result<String, ChromeError> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let ended = timeout(TRIAL, command.output()).await;
+    let output = ended
+        .map_err(|_| ChromeError::Start(format!("no answer within {} s", TRIAL.as_secs())))?
+        .map_err(|e| ChromeError::Start(e.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(ChromeError::Start(why(&said, output.status.to_string())))
+}
+
+/// What its own words mean, and what to do.
+fn why(said: &str, status: String) -> String {
+    if said.contains("Running as root without --no-sandbox") {
+        return "its sandbox refuses root: run the worker as another user, or say that it may go without: \
+                NSTORE_BROWSER_SANDBOX=off"
+            .to_owned();
+    }
+    if said.contains("No usable sandbox") || said.contains("sandbox_host_linux") {
+        return "this host gives it no sandbox: allow user namespaces (in a container: the shipped seccomp profile), or \
+                say that it may go without: NSTORE_BROWSER_SANDBOX=off"
+            .to_owned();
+    }
+    if let Some(library) = said.split("error while loading shared libraries: ").nth(1) {
+        let library = library.split(':').next().unwrap_or_default();
+        return format!("the library {library} is missing; {INSTALL}");
+    }
+    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    format!("{status}: {last}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_last_words_are_understood() {
+        let root = "[1:1:ERROR] Running as root without --no-sandbox is not supported.";
+        assert!(why(root, String::new()).contains("NSTORE_BROWSER_SANDBOX=off"));
+        let library = "chromium: error while loading shared libraries: libnss3.so: cannot open shared object file";
+        assert_eq!(why(library, String::new()), "the library libnss3.so is missing; install it: apt-get install chromium");
+        assert_eq!(why("a\n\nboom\n", "exit status: 7".into()), "exit status: 7: boom");
+    }
+
+    #[test]
+    fn a_named_program_must_be_there() {
+        let error = find(Some("/no/such/chromium")).unwrap_err().to_string();
+        assert!(error.contains("/no/such/chromium") && error.contains("apt-get install chromium"), "{error}");
+    }
+}

@@ -1,0 +1,207 @@
+//! One Chromium process: its arguments, its profile, its end. Everything that it writes lies in its profile.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::{ChromeError, leftovers};
+
+/// How long it may take until it can be talked to.
+const UP: Duration = Duration::from_secs(45);
+/// Lines of its own that are kept for error texts.
+const LAST_LINES: usize = 20;
+/// Before the address at which it can be talked to.
+const LISTENING: &str = "DevTools listening on ";
+
+/// How browsers are started.
+#[derive(Debug, Clone)]
+pub(crate) struct Launch {
+    /// The program.
+    pub(crate) binary: PathBuf,
+    /// Whether Chromium's own sandbox is on.
+    pub(crate) sandbox: bool,
+    /// The folder of all profiles of this worker.
+    pub(crate) profiles: PathBuf,
+}
+
+impl Launch {
+    /// The arguments, for a profile.
+    pub(super) fn args(&self, profile: &Path) -> Vec<String> {
+        let mut args: Vec<String> = [
+            "--headless=new",
+            "--remote-debugging-port=0",
+            "--no-startup-window",
+            "--no-first-run",
+            "--no-default-browser-check",
+            "--disable-background-networking",
+            "--disable-background-timer-throttling",
+            "--disable-backgrounding-occluded-windows",
+            "--disable-breakpad",
+            "--disable-client-side-phishing-detection",
+            "--disable-component-update",
+            "--disable-default-apps",
+            "--disable-dev-shm-usage",
+            "--disable-domain-reliability",
+            "--disable-extensions",
+            "--disable-gpu",
+            "--disable-renderer-backgrounding",
+            "--disable-sync",
+            // reports embedded from elsewhere are read through the same connection
+            "--disable-site-isolation-trials",
+            "--disable-features=IsolateOrigins,site-per-process,Translate",
+            "--hide-scrollbars",
+            "--metrics-recording-only",
+            "--mute-audio",
+            "--password-store=basic",
+            "--window-size=1920,1080",
+        ]
+        .map(str::to_owned)
+        .into();
+        args.push(format!("--user-data-dir={}", profile.display()));
+        if !self.sandbox {
+            args.push("--no-sandbox".to_owned());
+        }
+        args
+    }
+}
+
+/// A process, with all its children in a group of its own.
+pub(crate) struct Process {
+    /// Where it can be talked to.
+    pub(super) address: String,
+    group: Pid,
+    profile: PathBuf,
+    child: Mutex<Child>,
+    lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts it and waits until it can be talked to.
+    pub(super) fn launch(launch: &Launch) -> Result<Self, ChromeError> {
+        let name: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(8).collect();
+        let profile = launch.profiles.join(name);
+        let failed = |e: &std::io::Error| {
+            ChromeError::Start(format!("no profile at {}: {e}; is there room, and may it be written?", profile.display()))
+        };
+        for folder in ["", "home", "tmp", "downloads"] {
+            leftovers::private_folder(&profile.join(folder)).map_err(|e| failed(&e))?;
+        }
+        // the process dies when the thread ends that launched it, however that happens
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&launch.binary).args(launch.args(&profile));
+        command.env("HOME", profile.join("home")).env("TMPDIR", profile.join("tmp"));
+        // what is set for this worker, secrets included, is none of the browser's business
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("NSTORE_") {
+                command.env_remove(name);
+            }
+        }
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let started = command.spawn();
+        let mut child = started.map_err(|e| {
+            leftovers::remove(&profile);
+            ChromeError::Start(format!("{}: {e}", launch.binary.display()))
+        })?;
+        let lines = Arc::default();
+        let listening = read_lines(&mut child, &lines);
+        let mut process = Self {
+            address: String::new(),
+            group: Pid::from_child(&child),
+            profile,
+            child: Mutex::new(child),
+            lines,
+        };
+        match listening.recv_timeout(UP) {
+            Ok(address) => process.address = address,
+            Err(_) => {
+                process.end();
+                return Err(ChromeError::Start(process.last_words()));
+            }
+        }
+        Ok(process)
+    }
+
+    /// Kills it and its children.
+    pub(super) fn kill(&self) {
+        // ESRCH: all of them are gone already
+        let _ = kill_process_group(self.group, Signal::KILL);
+    }
+
+    /// Kills it, waits for its end, and removes what it wrote.
+    pub(super) fn end(&self) {
+        self.kill();
+        // it was killed: there is nothing else to learn from its status
+        let _ = locked(&self.child).wait();
+        leftovers::kill_all_of(&self.profile);
+        leftovers::remove(&self.profile);
+    }
+
+    /// Where downloads land.
+    pub(super) fn downloads(&self) -> PathBuf {
+        self.profile.join("downloads")
+    }
+
+    /// What it said last.
+    pub(super) fn last_words(&self) -> String {
+        let lines = locked(&self.lines);
+        let said: Vec<&str> = lines.iter().rev().take(3).rev().map(String::as_str).collect();
+        if said.is_empty() { "it said nothing".to_owned() } else { said.join(" | ") }
+    }
+
+    /// Bytes that its processes hold, shared pages counted by their share.
+    pub(super) fn memory(&self) -> u64 {
+        let group = self.group.as_raw_nonzero().get();
+        leftovers::processes()
+            .filter(|process| leftovers::stat(process).is_some_and(|stat| stat.group == group))
+            .filter_map(|process| leftovers::proportional_bytes(&process))
+            .sum()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Reads what it says for as long as it lives; the address comes through the channel.
+fn read_lines(child: &mut Child, lines: &Arc<Mutex<VecDeque<String>>>) -> mpsc::Receiver<String> {
+    let (sender, address) = mpsc::channel();
+    let lines = lines.clone();
+    if let Some(stderr) = child.stderr.take() {
+        // without a thread for it the channel is closed, and the launch fails
+        let _ = std::thread::Builder::new().name("browser-log".to_owned()).spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some(found) = line.trim().strip_prefix(LISTENING) {
+                    // nobody waits any more: it was given up
+                    let _ = sender.send(found.to_owned());
+                } else if !line.trim().is_empty() {
+                    let mut kept = locked(&lines);
+                    kept.push_back(line.trim().chars().take(300).collect());
+                    if kept.len() > LAST_LINES {
+                        kept.pop_front();
+                    }
+                }
+            }
+        });
+    }
+    address
+}
+
+pub(super) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The size of a file that is there.
+pub(crate) fn size_of(file: &Path) -> Option<u64> {
+    fs::metadata(file).ok().map(|found| found.len())
+}

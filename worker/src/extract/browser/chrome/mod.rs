@@ -1,0 +1,162 @@
+//! One Chromium process, and the one thread that talks to it. The only place that knows `headless_chrome`.
+//!
+//! - [`binary`]: which Chromium, and whether it starts; [`launch`]: one process, its profile and its end
+//! - [`leftovers`]: what a killed worker left behind
+//! - [`seat`]: what the thread can do with its page; [`watch`]: what the browser tells by itself
+//!
+//! A call into the crate blocks, and its own time-outs break the connection. So the page's scripts end by
+//! themselves, and a deadline here kills the process: the call in flight then fails at once.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::oneshot, time::timeout};
+
+pub(crate) mod binary;
+pub(crate) mod launch;
+pub(crate) mod leftovers;
+pub(crate) mod seat;
+pub(crate) mod watch;
+
+pub(crate) use launch::Launch;
+use launch::Process;
+pub(crate) use seat::Seat;
+use watch::Watch;
+
+/// How long a browser may take to start.
+const START: Duration = Duration::from_secs(60);
+/// How much longer than a script's own limit the thread may be silent.
+pub(crate) const SLACK: Duration = Duration::from_secs(10);
+
+/// What a browser could not do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChromeError {
+    /// It does not start.
+    #[error("chromium does not start: {0}")]
+    Start(String),
+    /// It is gone: killed, crashed, or its connection broke.
+    #[error("the browser is gone: {0}")]
+    Gone(String),
+    /// It was silent past its deadline, and was killed.
+    #[error("the page hung: no answer within {} s, the browser was killed", .0.as_secs())]
+    Hung(Duration),
+    /// The document that a script ran in is there no more.
+    #[error("the page went away while it was read")]
+    ContextLost,
+    /// A script in the page failed.
+    #[error("{0}")]
+    Script(String),
+    /// The page could not be opened.
+    #[error("{0}")]
+    Navigation(String),
+    /// The browser answered otherwise than it should.
+    #[error("the browser answered: {0}")]
+    Protocol(String),
+}
+
+impl ChromeError {
+    /// The browser can be used no more.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Gone(_) | Self::Hung(_))
+    }
+}
+
+/// Work for the browser's thread.
+type Job = Box<dyn FnOnce(&Seat) + Send>;
+
+/// A running browser. Its process, and all that it wrote, are gone when this is dropped.
+pub(crate) struct Chrome {
+    jobs: mpsc::Sender<Job>,
+    process: Arc<Process>,
+    /// What it told by itself.
+    pub(crate) watch: Arc<Watch>,
+    started: Instant,
+    /// Chunks that it has worked on.
+    pub(crate) uses: u32,
+    /// The session that it holds.
+    pub(crate) session: Option<u64>,
+}
+
+impl Chrome {
+    /// Starts a browser with a profile of its own.
+    pub(crate) async fn start(launch: Launch) -> Result<Self, ChromeError> {
+        let (ready_sender, ready) = oneshot::channel();
+        let (jobs, work) = mpsc::channel::<Job>();
+        let spawned = std::thread::Builder::new().name("browser".to_owned());
+        // the process dies with the thread that launched it: one thread for its whole life
+        let thread = spawned.spawn(move || serve(&launch, ready_sender, &work));
+        thread.map_err(|e| ChromeError::Start(format!("no thread for it: {e}")))?;
+        let (process, watch) = match timeout(START, ready).await {
+            Ok(Ok(outcome)) => outcome?,
+            Ok(Err(_)) => return Err(ChromeError::Start("its thread broke down".to_owned())),
+            Err(_) => return Err(ChromeError::Start(format!("no answer within {} s", START.as_secs()))),
+        };
+        Ok(Self { jobs, process, watch, started: Instant::now(), uses: 0, session: None })
+    }
+
+    /// Has the thread do something, which ends within `limit` by itself; else the browser is killed.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl FnOnce(&Seat) -> Result<T, ChromeError> + Send + 'static,
+    ) -> Result<T, ChromeError> {
+        let (sender, answer) = oneshot::channel();
+        let job: Job = Box::new(move |seat| drop(sender.send(work(seat))));
+        let gone = || ChromeError::Gone(self.process.last_words());
+        self.jobs.send(job).map_err(|_| gone())?;
+        // nobody listens any more: what hangs is cut off when the browser is dropped
+        match timeout(limit + SLACK, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
+            Err(_) => {
+                self.process.kill();
+                Err(ChromeError::Hung(limit))
+            }
+        }
+    }
+
+    /// Where downloads land.
+    pub(crate) fn downloads(&self) -> std::path::PathBuf {
+        self.process.downloads()
+    }
+
+    /// Bytes that it holds, shared pages counted by their share; 0 when the system does not tell.
+    pub(crate) fn memory(&self) -> u64 {
+        self.process.memory()
+    }
+
+    /// How long it has been running.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        self.process.end();
+    }
+}
+
+type Ready = oneshot::Sender<Result<(Arc<Process>, Arc<Watch>), ChromeError>>;
+
+/// The thread: launches, then does one job after the other until nobody can ask any more.
+fn serve(launch: &Launch, ready: Ready, work: &mpsc::Receiver<Job>) {
+    let process = match Process::launch(launch) {
+        Ok(process) => Arc::new(process),
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let seat = match Seat::take(&process) {
+        Ok(seat) => seat,
+        Err(error) => {
+            process.end();
+            return drop(ready.send(Err(ChromeError::Start(format!("{error}; {}", process.last_words())))));
+        }
+    };
+    if ready.send(Ok((process.clone(), seat.watch.clone()))).is_ok() {
+        while let Ok(job) = work.recv() {
+            job(&seat);
+        }
+    }
+    process.end();
+}

@@ -1,0 +1,362 @@
+//! What the browser's thread can do with its page. Every call blocks until it is done.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    sync::{Arc, Weak},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use headless_chrome::{
+    Browser, Tab,
+    protocol::cdp::{
+        Browser::{SetDownloadBehavior, SetDownloadBehaviorBehaviorOption},
+        DOM, Emulation, Inspector, Log, Network, Page, Runtime,
+        types::{Event, Method},
+    },
+};
+use nstore_shared::config::spec::browser::Selector;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{ChromeError, launch::Process, watch::Watch};
+use crate::extract::browser::scripts::{PAGE, Script};
+
+/// The crate ends a connection whose calls are silent for so long; our own limits are shorter.
+const NEVER: Duration = Duration::from_secs(86_400);
+/// How large the answers of a page may be that are kept for reading.
+const ANSWERS: u32 = 256 << 20;
+const LONGEST_BODY: u32 = 4 << 20;
+
+/// What came of opening an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Landing {
+    /// The document's status; `None` when the browser did not tell.
+    pub(crate) status: Option<u32>,
+    /// Where it led to.
+    pub(crate) url: String,
+}
+
+/// The thread's place at its page.
+pub(crate) struct Seat {
+    tab: Arc<Tab>,
+    /// What the page tells by itself.
+    pub(crate) watch: Arc<Watch>,
+    /// Worlds of our own in the frames of the page, by the selector of the frame.
+    worlds: RefCell<HashMap<String, u32>>,
+    // dropped last: with it the connection ends
+    _browser: Browser,
+}
+
+impl Seat {
+    /// Connects to a process and opens a page.
+    pub(super) fn take(process: &Arc<Process>) -> Result<Self, ChromeError> {
+        let browser = Browser::connect_with_timeout(process.address.clone(), NEVER).map_err(failed)?;
+        let tab = browser.new_tab().map_err(failed)?;
+        let watch = Arc::new(Watch::default());
+        listen(&tab, &watch, process)?;
+        let seat = Self { tab, watch, worlds: RefCell::default(), _browser: browser };
+        seat.call(Network::Enable {
+            max_total_buffer_size: Some(ANSWERS),
+            max_resource_buffer_size: Some(ANSWERS),
+            max_post_data_size: Some(LONGEST_BODY),
+            report_direct_socket_traffic: None,
+            enable_durable_messages: None,
+        })?;
+        seat.call(Runtime::Enable(None))?;
+        seat.call(Log::Enable(None))?;
+        seat.call(Inspector::Enable(None))?;
+        seat.call(SetDownloadBehavior {
+            behavior: SetDownloadBehaviorBehaviorOption::AllowAndName,
+            browser_context_id: None,
+            download_path: Some(process.downloads().display().to_string()),
+            events_enabled: Some(true),
+        })?;
+        // the size that people's dashboards are made for
+        seat.call(Emulation::SetDeviceMetricsOverride {
+            width: 1920,
+            height: 1080,
+            device_scale_factor: 1.0,
+            mobile: false,
+            scale: None,
+            screen_width: None,
+            screen_height: None,
+            position_x: None,
+            position_y: None,
+            dont_set_visible_size: None,
+            screen_orientation: None,
+            viewport: None,
+            display_feature: None,
+            device_posture: None,
+        })?;
+        Ok(seat)
+    }
+
+    fn call<C>(&self, method: C) -> Result<C::ReturnObject, ChromeError>
+    where
+        C: Method + Serialize + std::fmt::Debug,
+    {
+        self.tab.call_method(method).map_err(|error| {
+            if self.watch.has_crashed() {
+                return ChromeError::Gone("the page's process crashed, for lack of memory as a rule".to_owned());
+            }
+            failed(error)
+        })
+    }
+
+    /// Opens an address and waits until its document is there.
+    pub(crate) fn goto(&self, url: &str) -> Result<Landing, ChromeError> {
+        self.worlds.borrow_mut().clear();
+        let navigate = Page::Navigate {
+            url: url.to_owned(),
+            referrer: None,
+            transition_Type: None,
+            frame_id: None,
+            referrer_policy: None,
+        };
+        let landed = self.call(navigate)?;
+        if let Some(error) = landed.error_text.filter(|text| !text.is_empty()) {
+            return Err(ChromeError::Navigation(error));
+        }
+        let document = landed.loader_id.as_deref().and_then(|loader| self.document(loader));
+        let (status, url) = document.map_or((None, url.to_owned()), |(status, url)| (Some(status), url));
+        Ok(Landing { status, url })
+    }
+
+    /// The document of a loader; its event may come a little after the call's own answer.
+    fn document(&self, loader: &str) -> Option<(u32, String)> {
+        let end = Instant::now() + Duration::from_secs(1);
+        loop {
+            let found = self.watch.document(loader);
+            if found.is_some() || Instant::now() > end {
+                return found;
+            }
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Runs a script in the page, or in one of its frames; what it returns comes back as JSON.
+    pub(crate) fn run(&self, frame: Option<&Selector>, script: Script, input: &Value) -> Result<Value, ChromeError> {
+        let world = frame.map(|frame| self.world(frame, input)).transpose()?;
+        let ran = self.evaluate(world, script, input);
+        if ran == Err(ChromeError::ContextLost) {
+            self.worlds.borrow_mut().clear();
+        }
+        ran
+    }
+
+    fn evaluate(&self, world: Option<u32>, script: Script, input: &Value) -> Result<Value, ChromeError> {
+        let text = format!("(async (input) => {{\n{PAGE}\n{}\n}})({input})", script.text());
+        let ran = self.call(evaluation(text, world, true))?;
+        if let Some(details) = ran.exception_details {
+            let text = details.exception.and_then(|thrown| thrown.description).unwrap_or(details.text);
+            // the first line is the message, the others are the stack
+            let line = text.lines().next().unwrap_or_default();
+            return Err(ChromeError::Script(line.strip_prefix("Error: ").unwrap_or(line).to_owned()));
+        }
+        Ok(ran.result.value.unwrap_or(Value::Null))
+    }
+
+    /// A world of our own in a frame; the frame's document is waited for.
+    fn world(&self, frame: &Selector, input: &Value) -> Result<u32, ChromeError> {
+        if let Some(world) = self.worlds.borrow().get(&frame.0) {
+            return Ok(*world);
+        }
+        let ms = input.get("ms").and_then(Value::as_u64).unwrap_or(10_000);
+        let end = Instant::now() + Duration::from_millis(ms);
+        let wait = json!({ "act": "wait_for", "selector": frame.0, "ms": ms });
+        self.evaluate(None, Script::Step, &wait)?;
+        loop {
+            let made = self.make_world(frame);
+            match made {
+                Ok(world) => {
+                    self.worlds.borrow_mut().insert(frame.0.clone(), world);
+                    return Ok(world);
+                }
+                Err(error) if error.is_final() || Instant::now() > end => return Err(error),
+                // its first document gives way to the real one
+                Err(_) => sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+
+    fn make_world(&self, frame: &Selector) -> Result<u32, ChromeError> {
+        let find = format!("(() => {{\n{PAGE}\nreturn all({})[0];\n}})()", json!(frame.0));
+        let element = self.call(evaluation(find, None, false))?.result.object_id;
+        let described = self.call(DOM::DescribeNode {
+            node_id: None,
+            backend_node_id: None,
+            object_id: Some(element.ok_or(ChromeError::ContextLost)?),
+            depth: None,
+            pierce: None,
+        })?;
+        let no_frame = || ChromeError::Script(format!("{} is no iframe", frame.0));
+        let world = self.call(Page::CreateIsolatedWorld {
+            frame_id: described.node.frame_id.ok_or_else(no_frame)?,
+            world_name: Some("nstore".to_owned()),
+            grant_univeral_access: None,
+        })?;
+        let ready = "document.readyState === 'complete' && location.href !== 'about:blank'".to_owned();
+        let ready = self.call(evaluation(ready, Some(world.execution_context_id), true))?;
+        if ready.result.value == Some(Value::Bool(true)) {
+            Ok(world.execution_context_id)
+        } else {
+            Err(ChromeError::Script(format!("time-out: the frame {} did not load", frame.0)))
+        }
+    }
+
+    /// The body of an answer that the page got.
+    pub(crate) fn answer(&self, id: &str) -> Result<Vec<u8>, ChromeError> {
+        let found = self.call(Network::GetResponseBody { request_id: id.to_owned() })?;
+        if !found.base_64_encoded {
+            return Ok(found.body.into_bytes());
+        }
+        from_base64(&found.body)
+    }
+
+    /// The body that a request was sent with, when its event did not hold it.
+    pub(crate) fn question(&self, id: &str) -> Result<String, ChromeError> {
+        self.call(Network::GetRequestPostData { request_id: id.to_owned() }).map(|found| found.post_data)
+    }
+
+    /// A picture of the page, as PNG.
+    pub(crate) fn picture(&self) -> Result<Vec<u8>, ChromeError> {
+        let picture = self.call(Page::CaptureScreenshot {
+            format: Some(Page::CaptureScreenshotFormatOption::Png),
+            quality: None,
+            clip: None,
+            from_surface: Some(true),
+            capture_beyond_viewport: None,
+            optimize_for_speed: None,
+        })?;
+        from_base64(&picture.data)
+    }
+
+    /// All cookies of the browser, in the form that [`Self::set_cookies`] takes.
+    pub(crate) fn cookies(&self) -> Result<Vec<Value>, ChromeError> {
+        let mut cookies = self.call(GetCookies {})?.cookies;
+        for cookie in &mut cookies {
+            let Some(fields) = cookie.as_object_mut() else { continue };
+            fields.remove("size");
+            fields.remove("session");
+            if fields.get("expires").and_then(Value::as_f64).is_some_and(|at| at < 0.0) {
+                fields.remove("expires");
+            }
+        }
+        Ok(cookies)
+    }
+
+    /// Makes the browser one that holds these cookies, no others, and what pages keep for their origin.
+    pub(crate) fn restore(
+        &self,
+        cookies: &[Value],
+        kept: &[(String, Vec<(String, String)>)],
+    ) -> Result<(), ChromeError> {
+        self.call(Network::ClearBrowserCookies(None))?;
+        if !cookies.is_empty() {
+            self.call(SetCookies { cookies: cookies.to_vec() })?;
+        }
+        for (origin, entries) in kept {
+            let source = format!(
+                "if (location.origin === {}) for (const [key, value] of {}) localStorage.setItem(key, value);",
+                json!(origin),
+                json!(entries)
+            );
+            self.call(Page::AddScriptToEvaluateOnNewDocument {
+                source,
+                world_name: None,
+                include_command_line_api: None,
+                run_immediately: None,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Events come on a thread of the crate's.
+fn listen(tab: &Arc<Tab>, watch: &Arc<Watch>, process: &Arc<Process>) -> Result<(), ChromeError> {
+    let (watch, process): (_, Weak<Process>) = (watch.clone(), Arc::downgrade(process));
+    let page = Arc::downgrade(tab);
+    let listener = move |event: &Event| {
+        if watch.on_event(event) {
+            // the call in flight would wait for its end for ever
+            process.upgrade().inspect(|process| process.kill());
+        }
+        if let (Event::PageJavascriptDialogOpening(_), Some(page)) = (event, page.upgrade()) {
+            // a dialog that nobody answers stops the page; it may be gone already
+            let _ = page.get_dialog().accept(None);
+        }
+    };
+    tab.add_event_listener(Arc::new(listener)).map(drop).map_err(failed)
+}
+
+fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime::Evaluate {
+    Runtime::Evaluate {
+        expression,
+        object_group: None,
+        include_command_line_api: None,
+        silent: Some(true),
+        context_id: world,
+        return_by_value: Some(by_value),
+        generate_preview: None,
+        // what a script clicks counts as clicked by a person
+        user_gesture: Some(true),
+        await_promise: Some(by_value),
+        throw_on_side_effect: None,
+        timeout: None,
+        disable_breaks: None,
+        repl_mode: None,
+        allow_unsafe_eval_blocked_by_csp: None,
+        unique_context_id: None,
+        serialization_options: None,
+    }
+}
+
+/// The crate's errors have no types for these.
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn failed(error: anyhow::Error) -> ChromeError {
+    let text = format!("{error:#}");
+    let has = |part: &str| text.contains(part);
+    if has("connection is closed") || has("Connection closed") || has("Broken pipe") || has("Unable to make method calls") {
+        return ChromeError::Gone(text);
+    }
+    let lost = ["context", "navigated or closed", "Cannot find", "No frame", "Frame with the given"];
+    if lost.iter().any(|part| has(part)) {
+        return ChromeError::ContextLost;
+    }
+    ChromeError::Protocol(text)
+}
+
+fn from_base64(text: &str) -> Result<Vec<u8>, ChromeError> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| ChromeError::Protocol(e.to_string()))
+}
+
+/// `Storage.getCookies`: the crate's own type does not read what Chromium answers today.
+#[derive(Debug, Serialize)]
+struct GetCookies {}
+
+#[derive(Debug, Deserialize)]
+struct Cookies {
+    cookies: Vec<Value>,
+}
+
+impl Method for GetCookies {
+    const NAME: &'static str = "Storage.getCookies";
+    type ReturnObject = Cookies;
+}
+
+/// `Storage.setCookies`.
+#[derive(Debug, Serialize)]
+struct SetCookies {
+    cookies: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Done {}
+
+impl Method for SetCookies {
+    const NAME: &'static str = "Storage.setCookies";
+    type ReturnObject = Done;
+}

@@ -1,0 +1,236 @@
+//! What the browser tells by itself: documents, requests of the page, downloads, the console, crashes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use headless_chrome::protocol::cdp::{
+    Browser::DownloadProgressEventStateOption as DownloadState, Network::ResourceType, types::Event,
+};
+use serde::Serialize;
+
+use super::launch::locked;
+
+/// Lines of the console that are kept.
+const CONSOLE_LINES: usize = 200;
+/// Requests that are kept; a page that makes more is not read by its answers.
+const REQUESTS: usize = 2000;
+
+/// A request that the page made by itself (fetch or XMLHttpRequest).
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    /// The browser's name for it.
+    pub(crate) id: String,
+    /// Its rising number.
+    pub(crate) number: u64,
+    /// The address.
+    pub(crate) url: String,
+    /// The headers that the page gave.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The body, as text.
+    pub(crate) body: Option<String>,
+    /// The answer's status, once it came.
+    pub(crate) status: Option<u32>,
+    /// The answer is there as a whole, or failed.
+    pub(crate) ended: bool,
+}
+
+/// A download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Download {
+    /// The name of its file in the folder for downloads.
+    pub(crate) file: String,
+    /// `None` while it goes on; false when it was cut off.
+    pub(crate) ended: Option<bool>,
+}
+
+/// One line of the page's console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Line {
+    /// `log`, `error`, `exception` or `dialog`.
+    pub(crate) kind: String,
+    /// What it says.
+    pub(crate) text: String,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Status and address of the last document of each loader.
+    documents: BTreeMap<String, (u32, String)>,
+    asked: VecDeque<Asked>,
+    number: u64,
+    last_ended: Option<Instant>,
+    downloads: Vec<Download>,
+    console: VecDeque<Line>,
+    loads: u64,
+    crashed: bool,
+}
+
+/// What a browser has told so far.
+#[derive(Default)]
+pub(crate) struct Watch(Mutex<Seen>);
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        locked(&self.0)
+    }
+
+    /// Takes an event; true when the renderer has crashed.
+    pub(super) fn on_event(&self, event: &Event) -> bool {
+        let mut seen = self.seen();
+        match event {
+            Event::NetworkRequestWillBeSent(event) => {
+                let params = &event.params;
+                if matches!(params.Type, Some(ResourceType::Xhr | ResourceType::Fetch)) {
+                    seen.ask(&params.request_id, &params.request);
+                }
+            }
+            Event::NetworkResponseReceived(event) => {
+                let params = &event.params;
+                let status = params.response.status;
+                if matches!(params.Type, ResourceType::Document) {
+                    seen.documents.insert(params.loader_id.clone(), (status, params.response.url.clone()));
+                }
+                if let Some(asked) = seen.asked(&params.request_id) {
+                    asked.status = Some(status);
+                }
+            }
+            Event::NetworkLoadingFinished(event) => seen.end(&event.params.request_id),
+            Event::NetworkLoadingFailed(event) => seen.end(&event.params.request_id),
+            Event::PageLoadEventFired(_) => seen.loads += 1,
+            Event::BrowserDownloadWillBegin(event) => {
+                seen.downloads.push(Download { file: event.params.guid.clone(), ended: None });
+            }
+            Event::BrowserDownloadProgress(event) => seen.progress(&event.params.guid, &event.params.state),
+            Event::RuntimeConsoleAPICalled(event) => {
+                let words: Vec<String> = event.params.args.iter().filter_map(shown).collect();
+                seen.say(&format!("{:?}", event.params.Type).to_lowercase(), words.join(" "));
+            }
+            Event::RuntimeExceptionThrown(event) => {
+                let details = &event.params.exception_details;
+                let text = details.exception.as_ref().and_then(|e| e.description.clone());
+                seen.say("exception", text.unwrap_or_else(|| details.text.clone()));
+            }
+            Event::LogEntryAdded(event) => seen.say("log", event.params.entry.text.clone()),
+            Event::PageJavascriptDialogOpening(event) => seen.say("dialog", event.params.message.clone()),
+            Event::InspectorTargetCrashed(_) => {
+                seen.crashed = true;
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Forgets what belongs to an earlier chunk.
+    pub(crate) fn clear(&self) {
+        let mut seen = self.seen();
+        let number = seen.number;
+        *seen = Seen { number, ..Seen::default() };
+    }
+
+    /// The number of the next request: what was asked before it belongs to something else.
+    pub(crate) fn mark(&self) -> u64 {
+        self.seen().number
+    }
+
+    /// The requests to an address from a mark on, the newest first.
+    pub(crate) fn asked_since(&self, mark: u64, part_of_url: &str) -> Vec<Asked> {
+        let seen = self.seen();
+        let wanted = seen.asked.iter().rev().filter(|one| one.number >= mark && one.url.contains(part_of_url));
+        wanted.cloned().collect()
+    }
+
+    /// Whether no request of the page is under way, and none has ended for a while.
+    pub(crate) fn is_quiet(&self, quiet: Duration) -> bool {
+        let seen = self.seen();
+        seen.asked.iter().all(|one| one.ended) && seen.last_ended.is_none_or(|at| at.elapsed() >= quiet)
+    }
+
+    /// Status and address of a document that was opened.
+    pub(crate) fn document(&self, loader: &str) -> Option<(u32, String)> {
+        self.seen().documents.get(loader).cloned()
+    }
+
+    /// How many documents have been loaded.
+    pub(crate) fn loads(&self) -> u64 {
+        self.seen().loads
+    }
+
+    /// The downloads so far.
+    pub(crate) fn downloads(&self) -> Vec<Download> {
+        self.seen().downloads.clone()
+    }
+
+    /// The last lines of the console.
+    pub(crate) fn console(&self) -> Vec<Line> {
+        self.seen().console.iter().cloned().collect()
+    }
+
+    /// The page's process has died, for lack of memory as a rule.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.seen().crashed
+    }
+}
+
+impl Seen {
+    fn ask(&mut self, id: &str, request: &headless_chrome::protocol::cdp::Network::Request) {
+        let headers = request.headers.0.as_ref().and_then(|headers| headers.as_object());
+        let text = |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        // a redirect has the same id
+        self.asked.retain(|one| one.id != id);
+        let asked = Asked {
+            id: id.to_owned(),
+            number: self.number,
+            url: request.url.clone(),
+            headers: headers.into_iter().flatten().filter_map(text).collect(),
+            body: request.post_data.clone(),
+            status: None,
+            ended: false,
+        };
+        self.number += 1;
+        self.asked.push_back(asked);
+        if self.asked.len() > REQUESTS {
+            self.asked.pop_front();
+        }
+    }
+
+    fn asked(&mut self, id: &str) -> Option<&mut Asked> {
+        self.asked.iter_mut().find(|one| one.id == id)
+    }
+
+    fn end(&mut self, id: &str) {
+        if let Some(asked) = self.asked(id) {
+            asked.ended = true;
+            self.last_ended = Some(Instant::now());
+        }
+    }
+
+    fn progress(&mut self, file: &str, state: &DownloadState) {
+        let ended = match state {
+            DownloadState::InProgress => return,
+            DownloadState::Completed => true,
+            DownloadState::Canceled => false,
+        };
+        if let Some(download) = self.downloads.iter_mut().find(|one| one.file == file) {
+            download.ended = Some(ended);
+        }
+    }
+
+    fn say(&mut self, kind: &str, text: String) {
+        self.console.push_back(Line { kind: kind.to_owned(), text: text.chars().take(2000).collect() });
+        if self.console.len() > CONSOLE_LINES {
+            self.console.pop_front();
+        }
+    }
+}
+
+fn shown(object: &headless_chrome::protocol::cdp::Runtime::RemoteObject) -> Option<String> {
+    match &object.value {
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Some(value) => Some(value.to_string()),
+        None => object.description.clone(),
+    }
+}

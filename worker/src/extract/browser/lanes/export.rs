@@ -1,0 +1,97 @@
+//! Takes the page's own export: clicks for it, waits for the download to end, reads the file.
+
+use std::time::Instant;
+
+use nstore_shared::{
+    config::spec::browser::{ExportFormat, LaneSpec, Selector},
+    storage::marker::Evidence,
+};
+use serde_json::json;
+
+use super::{
+    Brought, LOOK_AGAIN, Reading,
+    decode::{
+        csv::{self, Delimiter},
+        xlsx,
+    },
+};
+use crate::extract::browser::{
+    chrome::{ChromeError, launch::size_of},
+    scripts::Script,
+    trouble::Trouble,
+    visit::script,
+};
+
+/// No export is larger, in bytes.
+const LARGEST: u64 = 512 << 20;
+
+/// What is asked for.
+pub(super) struct How<'a> {
+    pub(super) clicks: &'a [Selector],
+    pub(super) format: ExportFormat,
+    pub(super) delimiter: char,
+    pub(super) sheet: Option<&'a str>,
+}
+
+impl Reading<'_> {
+    pub(super) async fn export(&self, spec: &LaneSpec, how: &How<'_>) -> Result<Brought, Trouble> {
+        let before = self.chrome.watch.downloads().len();
+        for selector in how.clicks {
+            let input = json!({ "act": "click", "selector": selector.0 });
+            match script(self.chrome, self.frame, Script::Step, input, self.limit).await {
+                Ok(_) | Err(ChromeError::ContextLost) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let file = self.chrome.downloads().join(self.downloaded(before).await?);
+        match size_of(&file) {
+            Some(0) | None => return Err(Trouble::passing("the exported file is empty")),
+            Some(bytes) if bytes > LARGEST => {
+                return Err(Trouble::capped(format!("the exported file has {bytes} bytes, more than {LARGEST}")));
+            }
+            Some(_) => {}
+        }
+        let (format, delimiter) = (how.format, delimiter(how.delimiter));
+        let (sheet, names) = (how.sheet.map(str::to_owned), spec.names.clone());
+        let decoded = tokio::task::spawn_blocking(move || {
+            let bytes = std::fs::read(&file).map_err(|e| Trouble::passing(format!("the exported file: {e}")))?;
+            // it has been read: the next export of this browser has no use for it
+            let _ = std::fs::remove_file(&file);
+            let table = match format {
+                ExportFormat::Csv => csv::decode(&bytes, delimiter, &names),
+                ExportFormat::Xlsx => xlsx::decode(&bytes, sheet.as_deref(), &names),
+            };
+            table.map_err(Trouble::from)
+        });
+        let table = decoded.await.map_err(|e| Trouble::passing(e.to_string()))??;
+        let rows = table.rows.len() as u64;
+        let evidence = spec.cap.filter(|cap| rows < *cap).map(|cap| Evidence::ExportBelowCap { rows, cap });
+        Ok(Brought { table, pages: 1, evidence: evidence.into_iter().collect() })
+    }
+
+    /// The name of the file that came down: a click comes back long before.
+    async fn downloaded(&self, before: usize) -> Result<String, Trouble> {
+        let end = Instant::now() + self.limit;
+        loop {
+            let downloads = self.chrome.watch.downloads();
+            match downloads.get(before).map(|download| (&download.file, download.ended)) {
+                Some((file, Some(true))) => return Ok(file.clone()),
+                Some((_, Some(false))) => return Err(Trouble::passing("the download was cut off")),
+                found if Instant::now() > end => {
+                    let what = if found.is_some() { "did not end" } else { "did not begin" };
+                    let seconds = self.limit.as_secs();
+                    return Err(Trouble::passing(format!("the download {what} within {seconds} s")));
+                }
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+}
+
+fn delimiter(given: char) -> Delimiter {
+    match given {
+        ';' => Delimiter::Semicolon,
+        '\t' => Delimiter::Tab,
+        _ => Delimiter::Comma,
+    }
+}

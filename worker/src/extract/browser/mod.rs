@@ -1,0 +1,203 @@
+//! Dashboards, through a headless browser.
+//!
+//! - [`visit`]: the steps of a source, one after the other; [`login`]: the way in; [`sessions`]: logins are shared
+//! - [`lanes`]: the ways by which a page's rows come out of it
+//! - [`pool`]: the browsers of a worker; [`chrome`]: one of them, and the only place that knows the crate
+//! - [`scripts`]: what runs inside the page; [`bundle`]: what a failed visit looked like
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use nstore_shared::{
+    config::{
+        secrets::Secret,
+        spec::{
+            SecretRef,
+            browser::{Act, BrowserSpec},
+        },
+    },
+    retry::FailureClass,
+};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span};
+
+mod bundle;
+mod chrome;
+pub mod lanes;
+mod login;
+pub(crate) mod pool;
+mod scripts;
+pub(crate) mod sessions;
+mod trouble;
+mod visit;
+
+use chrome::Chrome;
+use lanes::Harvest;
+use login::Credentials;
+use pool::Pool;
+use sessions::Sessions;
+use trouble::Trouble;
+use visit::{Place, Visit};
+
+/// About how large a page of rows is that is handed on, in bytes.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Extracts the chunks of one source.
+pub struct BrowserExtractor {
+    spec: BrowserSpec,
+    secrets: HashMap<SecretRef, Secret>,
+    pool: Arc<Pool>,
+    sessions: Arc<Sessions>,
+}
+
+impl BrowserExtractor {
+    /// Gets the secrets of a source together.
+    ///
+    /// # Errors
+    /// Class `auth` when one is not on this host.
+    pub(crate) fn new(
+        spec: &BrowserSpec,
+        secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
+        pool: Arc<Pool>,
+        sessions: Arc<Sessions>,
+    ) -> Result<Self, ExtractError> {
+        let value = |name: &SecretRef| {
+            let lacks = || ExtractError::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
+            Ok((name.clone(), secrets(name).ok_or_else(lacks)?))
+        };
+        let secrets = spec.secrets().into_iter().map(value).collect::<Result<_, ExtractError>>()?;
+        Ok(Self { spec: spec.clone(), secrets, pool, sessions })
+    }
+
+    /// Which browsers may be used: those that hold this login.
+    fn key(&self) -> String {
+        self.spec.login.as_ref().map(sessions::name_of).unwrap_or_default()
+    }
+
+    /// The rows of a range, or why there are none, with what it looked like.
+    async fn harvest(&self, span: Span) -> Result<Harvest, ExtractError> {
+        let mut chrome = self.pool.take(&self.key()).await.map_err(|error| of(error.into(), &Place::default()))?;
+        let mut place = Place::default();
+        match self.visit(span, &mut chrome, &mut place).await {
+            Ok(harvest) => {
+                self.pool.give_back(chrome, &self.key());
+                Ok(harvest)
+            }
+            Err(trouble) => {
+                let secrets: Vec<String> =
+                    self.secrets.values().map(|secret| secret.expose().to_owned()).collect();
+                let bundle = bundle::take(&chrome, &secrets, &place, &trouble).await;
+                // the next try begins with a fresh browser: what is wrong with this one cannot be known
+                Err(ExtractError { bundle: Some(Box::new(bundle)), ..of(trouble, &place) })
+            }
+        }
+    }
+
+    async fn visit(&self, span: Span, chrome: &mut Chrome, place: &mut Place) -> Result<Harvest, Trouble> {
+        let secrets = |name: &SecretRef| self.secrets.get(name).cloned();
+        let who = self.spec.login.as_ref().and_then(|login| {
+            Some(Credentials { username: secrets(&login.username)?, password: secrets(&login.password)? })
+        });
+        let visit = Visit { spec: &self.spec, span, secrets: &secrets, sessions: &self.sessions, who };
+        let limit = self.spec.chunk_timeout;
+        timeout(limit, visit.run(chrome, place)).await.unwrap_or_else(|_| {
+            Err(Trouble::passing(format!("the chunk took longer than {} s (`timeouts.chunk`)", limit.as_secs())))
+        })
+    }
+
+    /// The columns that `read` names, in their order.
+    fn columns(&self) -> &[String] {
+        let read = self.spec.steps.iter().find_map(|step| match &step.act {
+            Act::Read(read) => Some(&read.columns[..]),
+            _ => None,
+        });
+        read.unwrap_or_default()
+    }
+}
+
+/// With the step that failed.
+fn of(trouble: Trouble, place: &Place) -> ExtractError {
+    let (class, split) = (trouble.class, trouble.capped);
+    let message = match place.step {
+        Some((number, word)) => format!("step {number} ({word}): {}", trouble.message),
+        None => trouble.message,
+    };
+    ExtractError { split, ..ExtractError::new(class, message) }
+}
+
+impl Extractor for BrowserExtractor {
+    async fn extract(&self, span: Span, pages: mpsc::Sender<Sent>) -> Result<Extracted, ExtractError> {
+        let harvest = tokio::select! {
+            biased;
+            harvest = self.harvest(span) => harvest?,
+            // nobody listens any more: the browser at work ends with its visit
+            () = pages.closed() => return Ok(Extracted::default()),
+        };
+        let origin = format!("the dashboard, by lane {}", harvest.lane);
+        for body in pages_of(self.columns(), &harvest.table.rows) {
+            let page = Page { body, format: PageFormat::Json, origin: origin.clone() };
+            if pages.send(Sent::Page(page)).await.is_err() {
+                break;
+            }
+        }
+        Ok(Extracted { pages: harvest.pages, evidence: harvest.evidence, lane: Some(harvest.lane) })
+    }
+}
+
+/// Rows as JSON arrays of records, each page of about [`PAGE_BYTES`]; no rows are one empty page.
+fn pages_of<'a>(
+    columns: &'a [String],
+    rows: &'a [Vec<Option<String>>],
+) -> impl Iterator<Item = Bytes> + use<'a> {
+    let names: Vec<String> = columns.iter().map(|name| json_text(name)).collect();
+    let (mut rest, mut first) = (rows.iter(), true);
+    std::iter::from_fn(move || {
+        if rest.len() == 0 && !std::mem::take(&mut first) {
+            return None;
+        }
+        first = false;
+        let mut page = String::from("[");
+        for row in rest.by_ref() {
+            page.push_str(if page.len() == 1 { "{" } else { ",{" });
+            for (at, (name, value)) in names.iter().zip(row).enumerate() {
+                if at > 0 {
+                    page.push(',');
+                }
+                page.push_str(name);
+                page.push(':');
+                page.push_str(&value.as_deref().map_or("null".to_owned(), json_text));
+            }
+            page.push('}');
+            if page.len() >= PAGE_BYTES {
+                break;
+            }
+        }
+        page.push(']');
+        Some(page.into())
+    })
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_become_pages_of_records() {
+        let columns = ["a".to_owned(), "b".to_owned()];
+        let row = |a: &str, b: Option<&str>| vec![Some(a.to_owned()), b.map(str::to_owned)];
+        let rows = [row("1", None), row("q\"\n", Some("ü"))];
+        let pages: Vec<Bytes> = pages_of(&columns, &rows).collect();
+        assert_eq!(pages, [r#"[{"a":"1","b":null},{"a":"q\"\n","b":"ü"}]"#]);
+        assert_eq!(pages_of(&columns, &[]).collect::<Vec<_>>(), ["[]"]);
+        let many: Vec<_> = (0..5).map(|_| row(&"x".repeat(PAGE_BYTES / 2), None)).collect();
+        let pages: Vec<Bytes> = pages_of(&columns, &many).collect();
+        let records: usize =
+            pages.iter().map(|page| serde_json::from_slice::<Vec<serde_json::Value>>(page).unwrap().len()).sum();
+        assert_eq!((pages.len(), records), (3, 5));
+    }
+}

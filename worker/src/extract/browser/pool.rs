@@ -1,0 +1,111 @@
+//! The browsers of a worker: one per slot, kept between chunks of the same login, replaced before they grow old.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tracing::{debug, info};
+
+use super::chrome::{Chrome, ChromeError, Launch, binary, leftovers};
+use crate::extract::host::BrowserConfig;
+
+/// Chunks that one browser works on.
+const USES: u32 = 50;
+/// How long it lives.
+const AGE: Duration = Duration::from_secs(3600);
+/// What it may hold after a chunk, in bytes.
+const MEMORY: u64 = 1 << 30;
+
+/// A browser that nobody uses right now, and the login that it holds.
+struct Idle {
+    chrome: Chrome,
+    login: String,
+}
+
+/// The browsers of a worker.
+pub(crate) struct Pool {
+    launch: Launch,
+    idle: Mutex<Vec<Idle>>,
+}
+
+impl Pool {
+    /// Looks for the program, tries it out, and removes what killed workers left behind.
+    ///
+    /// # Errors
+    /// When no browser can be started here: what is missing, and what to do.
+    pub(crate) async fn open(config: &BrowserConfig) -> Result<Self, String> {
+        let told = |error: ChromeError| error.to_string();
+        let binary = binary::find(config.binary.as_deref()).map_err(told)?;
+        let folder = tokio::task::spawn_blocking(leftovers::own_folder).await;
+        let profiles = folder
+            .map_err(|e| e.to_string())?
+            .map_err(|e| format!("no folder for the browsers' profiles: {e}"))?;
+        let launch = Launch { binary, sandbox: !config.no_sandbox, profiles };
+        let version = match binary::try_out(&launch).await {
+            Ok(version) => version,
+            Err(error) => {
+                leftovers::remove(&launch.profiles);
+                return Err(told(error));
+            }
+        };
+        let sandbox = if launch.sandbox { "on" } else { "off: NSTORE_BROWSER_SANDBOX says so" };
+        info!(version, sandbox, "browser found");
+        Ok(Self { launch, idle: Mutex::default() })
+    }
+
+    /// A browser that holds this login, or a fresh one.
+    pub(super) async fn take(&self, login: &str) -> Result<Chrome, ChromeError> {
+        let kept = {
+            let mut idle = self.idle();
+            let at = idle.iter().position(|one| one.login == login);
+            let kept = at.map(|at| idle.swap_remove(at).chrome);
+            // one browser per slot: a fresh one takes the place of another login's
+            let other = if kept.is_none() { idle.pop() } else { None };
+            drop(idle);
+            drop(other);
+            kept
+        };
+        let mut chrome = match kept {
+            Some(chrome) => chrome,
+            None => Chrome::start(self.launch.clone()).await?,
+        };
+        chrome.uses += 1;
+        chrome.watch.clear();
+        Ok(chrome)
+    }
+
+    /// Keeps a browser for the next chunk, unless it has grown old. What broke is dropped instead.
+    pub(super) fn give_back(&self, chrome: Chrome, login: &str) {
+        let (uses, age, memory) = (chrome.uses, chrome.age(), chrome.memory());
+        if uses >= USES || age >= AGE || memory >= MEMORY {
+            info!(uses, seconds = age.as_secs(), mib = memory >> 20, "browser replaced");
+            return;
+        }
+        debug!(uses, mib = memory >> 20, "browser kept");
+        self.idle().push(Idle { chrome, login: login.to_owned() });
+    }
+
+    /// Ends all browsers, those at work too, and removes what they wrote.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        let pool = self.clone();
+        // a task that breaks down leaves the rest to the next worker's start
+        let _ = tokio::task::spawn_blocking(move || pool.end()).await;
+    }
+
+    fn end(&self) {
+        self.idle().clear();
+        leftovers::kill_all_of(&self.launch.profiles);
+        leftovers::remove(&self.launch.profiles);
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,37 @@
+// Answers one page of a login: { state, username, password, fields, ms }; comes back once the page has changed.
+const { state, username, password, fields, ms } = input;
+
+const button = () => seen('#idSIButton9') ?? seen('input[type=submit], button[type=submit]');
+const before = document.body.innerText;
+const act = async () => {
+  switch (state) {
+    case 'account':
+      write(seen('#i0116, input[name=loginfmt]'), username);
+      click(await until(button, ms, 'no button to go on'));
+      break;
+    case 'password':
+      write(seen('#i0118, input[name=passwd][type=password]'), password);
+      click(await until(button, ms, 'no button to sign in'));
+      break;
+    case 'stay':
+      click(await until(button, ms, 'no button to stay signed in'));
+      break;
+    case 'picker': {
+      const tiles = [...document.querySelectorAll('[data-test-id], .tile, .table[role=button]')].filter(isSeen);
+      const mine = tiles.find((tile) => (tile.dataset.testId ?? '').toLowerCase() === username.toLowerCase()
+        || squeeze(tile.textContent).toLowerCase().includes(username.toLowerCase()));
+      click(mine ?? seen('#otherTile') ?? byText('Use another account').find(isSeen)
+        ?? await until(() => null, 0, 'an account picker without the account and without another one'));
+      break;
+    }
+    case 'form':
+      write(await until(() => seen(fields.username), ms, `no field ${fields.username}`), username);
+      write(seen(fields.password), password);
+      click(await until(() => seen(fields.submit), ms, `no button ${fields.submit}`));
+      break;
+  }
+};
+await act();
+// a field that only waits for its answer is the same page still
+await until(() => document.body.innerText !== before || document.readyState === 'loading', Math.min(ms, 5000), 'the page did not change').catch(() => null);
+return null;

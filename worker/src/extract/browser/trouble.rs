@@ -1,0 +1,100 @@
+//! Why a visit to a dashboard failed.
+
+use nstore_shared::{config::spec::browser::Selector, redis::vault::VaultError, retry::FailureClass};
+
+use super::{chrome::ChromeError, lanes::decode};
+
+/// A failure, before anything is kept of the page.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Trouble {
+    /// What kind it is.
+    pub(super) class: FailureClass,
+    /// What failed.
+    pub(super) message: String,
+    /// There are more rows than can be read at once: fewer days may do.
+    pub(super) capped: bool,
+    /// The browser can be asked no more.
+    pub(super) browser_gone: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), capped: false, browser_gone: false }
+    }
+
+    /// Another try may do.
+    pub(super) fn passing(message: impl Into<String>) -> Self {
+        Self::new(FailureClass::Transient, message)
+    }
+
+    /// Whatever was meant to be read was cut off.
+    pub(super) fn capped(message: impl Into<String>) -> Self {
+        Self { capped: true, ..Self::new(FailureClass::Data, message) }
+    }
+
+    /// With what was being done.
+    pub(super) fn during(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+}
+
+impl From<ChromeError> for Trouble {
+    fn from(error: ChromeError) -> Self {
+        let browser_gone = error.is_final();
+        let (class, message) = match error {
+            ChromeError::Script(text) => of_script(&text),
+            error => (FailureClass::Transient, error.to_string()),
+        };
+        Self { browser_gone, ..Self::new(class, message) }
+    }
+}
+
+impl From<VaultError> for Trouble {
+    fn from(error: VaultError) -> Self {
+        Self::passing(format!("the shared login cannot be asked for: {error}"))
+    }
+}
+
+impl From<decode::sheet::SheetError> for Trouble {
+    fn from(error: decode::sheet::SheetError) -> Self {
+        Self::passing(error.to_string())
+    }
+}
+
+/// Our scripts begin their errors with a word for what it is; the browser's own begin with other ones.
+fn of_script(text: &str) -> (FailureClass, String) {
+    if let Some(rest) = text.strip_prefix("time-out: ") {
+        return (FailureClass::Transient, rest.to_owned());
+    }
+    if let Some(rest) = text.strip_prefix("incomplete: ") {
+        return (FailureClass::Transient, rest.to_owned());
+    }
+    if let Some(rest) = text.strip_prefix("endless: ") {
+        return (FailureClass::Data, rest.to_owned());
+    }
+    if text.contains("is not a valid selector") || text.contains("is not a valid XPath") {
+        return (FailureClass::Config, format!("the browser does not understand a selector: {text}"));
+    }
+    (FailureClass::Transient, format!("a script in the page failed: {text}"))
+}
+
+/// In which frame, for error texts.
+pub(super) fn inside(frame: Option<&Selector>) -> String {
+    frame.map(|frame| format!(" in the frame {}", frame.0)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_of_a_script_decides() {
+        let class = |text: &str| Trouble::from(ChromeError::Script(text.to_owned())).class;
+        assert_eq!(class("time-out: nothing to be seen at #x"), FailureClass::Transient);
+        assert_eq!(class("endless: more than 3 pages"), FailureClass::Data);
+        let css = "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";
+        assert_eq!(class(css), FailureClass::Config);
+        assert!(Trouble::from(ChromeError::Gone("x".into())).browser_gone);
+    }
+}
