@@ -55,13 +55,12 @@ async fn a_real_server_is_loaded_and_equals_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the browser worker"]
+#[ignore = "the grid lane does not know yet that a list without rows may lack its table"]
 async fn lists_behind_a_login_are_read_page_after_page() {
     both_shops("django/run", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the browser worker"]
 async fn dashboards_are_read_by_their_answers_and_by_their_tables() {
     both_shops("dash/run", 3).await;
 }
