@@ -3,7 +3,7 @@
     describe.py OWN.sqlite TABLE DATE_COLUMN CONFIG_DIR
 
 Types come from the values that are there. Times without an offset are taken as UTC. Prints the first and the last
-day; CONFIG_DIR/own.json tells compare.py what was written.
+day; CONFIG_DIR/own.json tells ../lib/compare.py what was written.
 """
 
 import json

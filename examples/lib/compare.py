@@ -1,12 +1,14 @@
 """Compares loaded tables with where their rows came from: count and a checksum, one line per table.
 
-    compare.py CSV_DIR PSQL…              the three tables of the shop with their CSV files
-    compare.py --own OWN.json PSQL…       a table of someone's own SQLite file (see describe.py)
+    compare.py --shop CSV_DIR [--days FIRST LAST] TABLE=orders|payments|reviews… -- PSQL…
+    compare.py --own OWN.json -- PSQL…
 
-PSQL… is how psql is called. The checksum is the sum over all rows of the first 60 bits of an md5 over the row's
+Tables of the shop are compared with their CSV files, all rows or those of some days; a table of someone's own SQLite
+file with what describe.py wrote down about it. PSQL… is how psql is called. The checksum is the sum over all rows of the first 60 bits of an md5 over the row's
 values, each led by its length; here it is computed from the files alone, there in SQL.
 """
 
+import argparse
 import hashlib
 import json
 import sqlite3
@@ -22,17 +24,17 @@ import database
 ZONE = ZoneInfo("America/Sao_Paulo")
 
 SHOP = {
-    "shop_orders": [
+    "orders": [
         ("order_id", "text"), ("customer_id", "text"), ("order_status", "text"),
         ("order_purchase_timestamp", "timestamptz"), ("order_approved_at", "timestamptz"),
         ("order_delivered_carrier_date", "timestamptz"), ("order_delivered_customer_date", "timestamptz"),
         ("order_estimated_delivery_date", "date"),
     ],
-    "shop_payments": [
+    "payments": [
         ("order_id", "text"), ("payment_sequential", "bigint"), ("payment_type", "text"),
         ("payment_installments", "bigint"), ("payment_value", "numeric"), ("order_purchase_timestamp", "timestamptz"),
     ],
-    "shop_reviews": [
+    "reviews": [
         ("review_id", "text"), ("order_id", "text"), ("review_score", "bigint"), ("review_comment_title", "text"),
         ("review_comment_message", "text"), ("review_creation_date", "date"), ("review_answer_timestamp", "timestamptz"),
     ],
@@ -58,6 +60,13 @@ def canonical(value, kind, zone):
         return struct.pack(">d", float(value)).hex()
     return str(value)
 
+
+# what a row belongs to a day by
+DAY = {
+    "orders": "order_purchase_timestamp",
+    "payments": "order_purchase_timestamp",
+    "reviews": "review_creation_date",
+}
 
 SQL_TEXT = {
     "timestamptz": "(extract(epoch FROM {c}) * 1000000)::bigint::text",
@@ -102,15 +111,16 @@ def found(psql, tables):
     return {table: (int(count), int(total)) for table, count, total in lines}
 
 
-def shop_rows(folder):
-    orders = list(database.rows(folder, "orders"))
-    purchased = {order["order_id"]: order["order_purchase_timestamp"] for order in orders}
-    payments = [
-        {**row, "order_purchase_timestamp": purchased[row["order_id"]]}
-        for row in database.rows(folder, "payments")
-        if row["order_id"] in purchased
-    ]
-    return {"shop_orders": orders, "shop_payments": payments, "shop_reviews": database.rows(folder, "reviews")}
+def shop_rows(folder, kind, days):
+    rows = database.rows(folder, kind)
+    if kind == "payments":
+        purchased = {order["order_id"]: order["order_purchase_timestamp"] for order in database.rows(folder, "orders")}
+        rows = (
+            {**row, "order_purchase_timestamp": purchased[row["order_id"]]}
+            for row in rows
+            if row["order_id"] in purchased
+        )
+    return (row for row in rows if not days or days[0] <= row[DAY[kind]][:10] <= days[1])
 
 
 def own_rows(own):
@@ -121,15 +131,24 @@ def own_rows(own):
 
 
 def main(arguments):
-    if arguments[0] == "--own":
-        with open(arguments[1], encoding="utf-8") as file:
+    cut = arguments.index("--")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--own")
+    parser.add_argument("--shop")
+    parser.add_argument("--days", nargs=2)
+    parser.add_argument("tables", nargs="*")
+    asked, psql = parser.parse_args(arguments[:cut]), arguments[cut + 1:]
+    if asked.own:
+        with open(asked.own, encoding="utf-8") as file:
             own = json.load(file)
-        psql, zone = arguments[2:], ZoneInfo("UTC")
+        zone = ZoneInfo("UTC")
         tables = {own["table"]: own["columns"]}
         sources = {own["table"]: own_rows(own)}
     else:
-        psql, zone, tables = arguments[1:], ZONE, SHOP
-        sources = shop_rows(arguments[0])
+        zone = ZONE
+        kinds = dict(table.split("=") for table in asked.tables)
+        tables = {table: SHOP[kind] for table, kind in kinds.items()}
+        sources = {table: shop_rows(asked.shop, kind, asked.days) for table, kind in kinds.items()}
     there = found(psql, tables)
     different = 0
     for table, columns in tables.items():
