@@ -55,7 +55,6 @@ async fn a_real_server_is_loaded_and_equals_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the grid lane does not know yet that a list without rows may lack its table"]
 async fn lists_behind_a_login_are_read_page_after_page() {
     both_shops("django/run", 2).await;
 }

@@ -23,6 +23,8 @@ pub(crate) struct House {
     pub(crate) simulator: Simulator,
     /// Variables that differ from the context's, such as another Redis.
     pub(crate) env: Vec<(String, String)>,
+    /// Where browsers have their profiles; its name is short, as their sockets need it.
+    browsers: tempfile::TempDir,
 }
 
 pub(crate) fn day(text: &str) -> NaiveDate {
@@ -40,7 +42,7 @@ impl House {
         let simulator = simulator::start(options).await.unwrap();
         copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"), &context.dir.join("config"));
         // tests of failing requests must not wait for real
-        let house = Self { context, simulator, env: vec![] };
+        let house = Self { context, simulator, env: vec![], browsers: tempfile::tempdir().unwrap() };
         for api in Api::HTTP {
             house.edit(&format!("sources/{}.yaml", api.name()), "base: 1s", "base: 20ms");
         }
@@ -94,6 +96,43 @@ impl House {
         let lease = format!("{}ms", lease.as_millis());
         let args = ["--kind", "api", "--concurrency", &slots.to_string(), "--lease", &lease];
         self.process("nstore-worker").args(args).start()
+    }
+
+    /// A browser worker; its profiles lie in a folder of its own, see [`House::browsers`].
+    pub(crate) fn browser_worker(&self, slots: u32) -> Process {
+        let args = ["--kind", "browser", "--concurrency", &slots.to_string(), "--lease", "5s"];
+        let worker = self.process("nstore-worker").args(args).env("TMPDIR", self.browsers.path());
+        // Chromium gives root no sandbox
+        if rustix::process::getuid().is_root() { worker.env("NSTORE_BROWSER_SANDBOX", "off") } else { worker }
+    }
+
+    /// The processes of this house's browsers, and the profiles that lie there.
+    pub(crate) fn browsers(&self) -> (Vec<u32>, Vec<PathBuf>) {
+        let folder = self.browsers.path();
+        let name = folder.to_str().unwrap().to_owned();
+        let own = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&name)
+        };
+        let pids = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(own).collect();
+        let roots = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let workers = roots.flat_map(|root| std::fs::read_dir(root.path()).into_iter().flatten().flatten());
+        (pids, workers.map(|worker| worker.path()).collect())
+    }
+
+    /// Puts another way to read into the dashboard's file.
+    pub(crate) fn read_by(&self, read: &str) {
+        let path = self.config("sources/network_observability.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, after) = (text.find("  - read:").unwrap(), text.find("mapping:").unwrap());
+        std::fs::write(path, format!("{}{read}\n{}", &text[..before], &text[after..])).unwrap();
+    }
+
+    /// What the markers of a run say was committed, in the order of the chunks.
+    pub(crate) fn markers(&self, source: &str, run: &str) -> Vec<serde_json::Value> {
+        let markers = self.files(source, run, ".json").into_iter().filter(|path| !path.to_str().unwrap().contains(".void."));
+        markers.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
     }
 
     /// The runs in storage, oldest first. Their manifests tell: two ids of the same second are in no order.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod dashboards;
 mod house;
 mod main_job;
 mod mistakes;

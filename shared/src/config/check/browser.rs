@@ -201,7 +201,7 @@ fn one_step<'a>(mut place: Place<'_>, step: &'a raw::Step) -> Option<&'a raw::Pa
 }
 
 fn act(place: Place<'_>, step: &raw::Step) -> Option<Act> {
-    let simple = |text: &Option<String>, act: fn(Selector) -> Act| text.as_deref().map(selector).map(act);
+    let simple = |text: &Option<String>, act: fn(Template) -> Act| text.as_deref().map(template).map(act);
     let act = if let Some(url) = &step.goto {
         Act::Goto(template(url))
     } else if let Some(fill) = &step.fill {
@@ -252,7 +252,9 @@ fn filter(mut place: Place<'_>, raw: &raw::ApplyFilter) -> Filter {
         label: raw.label.clone(),
         option: raw.option.clone(),
         fill: order.iter().filter_map(text).collect(),
+        enter: raw.enter.unwrap_or(raw.submit.is_none()),
         submit: raw.submit.clone(),
+        shown_in: raw.shown_in.as_deref().map(selector),
         shows: raw.shows.iter().map(|text| template(&text.0)).collect(),
     }
 }

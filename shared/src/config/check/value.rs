@@ -300,6 +300,7 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "column type" => column_type(text).map(drop),
         "selector" => selector(text),
         "template" => template(text).map(drop),
+        "selector template" => selector(text).and_then(|()| template(text).map(drop)),
         "cell format" => cell_format(text).map(drop),
         "path" => dotted(text).map(drop),
         "path or nothing" if text.is_empty() => Ok(()),

@@ -88,16 +88,16 @@ pub(crate) struct Step {
     pub(crate) goto: Option<String>,
     /// Writes into a field.
     pub(crate) fill: Option<Fill>,
-    /// Clicks an element, named by a selector.
-    #[schemars(extend("x-means" = "selector"))]
+    /// Clicks an element, named by a selector in which dates of the chunk may stand.
+    #[schemars(extend("x-means" = "selector template"))]
     pub(crate) click: Option<String>,
     /// Presses a key.
     pub(crate) press: Option<Press>,
-    /// Waits until an element, named by a selector, is to be seen.
-    #[schemars(extend("x-means" = "selector"))]
+    /// Waits until an element is to be seen, named by a selector in which dates of the chunk may stand.
+    #[schemars(extend("x-means" = "selector template"))]
     pub(crate) wait_for: Option<String>,
-    /// Waits until no element of a selector is to be seen.
-    #[schemars(extend("x-means" = "selector"))]
+    /// Waits until no element of a selector is to be seen; dates of the chunk may stand in it.
+    #[schemars(extend("x-means" = "selector template"))]
     pub(crate) wait_gone: Option<String>,
     /// Chooses an option of a `select` element.
     pub(crate) select: Option<Select>,
@@ -163,11 +163,16 @@ pub(crate) struct ApplyFilter {
     pub(crate) option: Option<String>,
     /// Which field gets which text: `{ "#startDate": "{start:%Y-%m-%d}" }`.
     pub(crate) fill: BTreeMap<String, Template>,
-    /// The button that applies it, by its visible text; fields apply themselves unless said.
+    /// The button that applies it, by its visible text.
     pub(crate) submit: Option<String>,
-    /// Texts that the page shows beside the label once it is applied; what was filled in unless said.
+    /// Whether each field is ended by the Enter key; it is where there is no `submit`.
+    pub(crate) enter: Option<bool>,
+    /// Texts that the page shows once it is applied; what was filled in unless said.
     #[serde(default)]
     pub(crate) shows: Vec<Template>,
+    /// Where it shows them, as a selector; the label and what is around it unless said.
+    #[schemars(extend("x-means" = "selector"))]
+    pub(crate) shown_in: Option<String>,
 }
 
 /// A text with dates of the chunk in it: `{start:%d/%m/%Y}`, `{last_day:%F}`, `{end:%F}`.

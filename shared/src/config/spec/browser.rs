@@ -103,8 +103,8 @@ pub enum Act {
         /// What is written.
         text: FillText,
     },
-    /// Clicks an element.
-    Click(Selector),
+    /// Clicks an element; dates of the chunk may stand in its selector.
+    Click(Template),
     /// Presses a key.
     Press {
         /// As browsers name it.
@@ -112,10 +112,10 @@ pub enum Act {
         /// The element that gets it; the focused one unless said.
         selector: Option<Selector>,
     },
-    /// Waits until an element is to be seen.
-    WaitFor(Selector),
+    /// Waits until an element is to be seen; dates of the chunk may stand in its selector.
+    WaitFor(Template),
     /// Waits until none is.
-    WaitGone(Selector),
+    WaitGone(Template),
     /// Chooses an option of a `select` element.
     Select {
         /// The element.
@@ -165,10 +165,14 @@ pub struct Filter {
     pub option: Option<String>,
     /// Which field gets which text, in this order.
     pub fill: Vec<(Selector, Template)>,
+    /// Each field is ended by the Enter key.
+    pub enter: bool,
     /// The button that applies it, by its visible text.
     pub submit: Option<String>,
     /// What the page shows once it is applied; empty: what was filled in.
     pub shows: Vec<Template>,
+    /// Where it shows that; the label and what is around it unless said.
+    pub shown_in: Option<Selector>,
 }
 
 /// How the rows are read.

@@ -202,12 +202,12 @@ impl Visit<'_> {
             Act::Fill { selector, text } => {
                 json!({ "act": "fill", "selector": selector.0, "text": self.text(text)? })
             }
-            Act::Click(selector) => json!({ "act": "click", "selector": selector.0 }),
+            Act::Click(selector) => json!({ "act": "click", "selector": self.render(selector) }),
             Act::Press { key, selector } => {
                 json!({ "act": "press", "key": key, "selector": selector.as_ref().map(|found| &found.0) })
             }
-            Act::WaitFor(selector) => json!({ "act": "wait_for", "selector": selector.0 }),
-            Act::WaitGone(selector) => json!({ "act": "wait_gone", "selector": selector.0 }),
+            Act::WaitFor(selector) => json!({ "act": "wait_for", "selector": self.render(selector) }),
+            Act::WaitGone(selector) => json!({ "act": "wait_gone", "selector": self.render(selector) }),
             Act::Select { selector, option } => {
                 json!({ "act": "select", "selector": selector.0, "text": self.render(option) })
             }
@@ -266,6 +266,10 @@ impl Visit<'_> {
         let landing = chrome.ask(limit, move |seat| seat.goto(&address)).await;
         let landing = landing.map_err(|error| Trouble::from(error).during(url))?;
         let status = landing.status.unwrap_or(200);
+        if let Some(lost) = lost(url, &landing.url) {
+            let message = format!("{url}: the page did not take `{lost}`, it led to {}", landing.url);
+            return Err(Trouble::new(FailureClass::Config, message));
+        }
         if status < 400 {
             // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
             return match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await {
@@ -290,8 +294,15 @@ impl Visit<'_> {
         let fill: Vec<(&str, String)> =
             filter.fill.iter().map(|(selector, text)| (selector.0.as_str(), self.render(text))).collect();
         let shows: Vec<String> = filter.shows.iter().map(|text| self.render(text)).collect();
-        let set = json!({ "label": filter.label, "option": filter.option, "fill": fill, "submit": filter.submit });
-        let shown = json!({ "label": filter.label, "fill": fill, "shows": shows });
+        let set = json!({
+            "label": filter.label,
+            "option": filter.option,
+            "fill": fill,
+            "enter": filter.enter,
+            "submit": filter.submit,
+        });
+        let shown_in = filter.shown_in.as_ref().map(|selector| &selector.0);
+        let shown = json!({ "label": filter.label, "fill": fill, "shows": shows, "shown_in": shown_in });
         let (mut found, end) = (String::new(), Instant::now() + step.timeout);
         for _ in 0..TRIES {
             let left = end.saturating_duration_since(Instant::now()).max(APPLY);
@@ -321,6 +332,15 @@ impl Visit<'_> {
     }
 }
 
+/// A parameter that a page dropped on the way to itself: one that it does not know, and then it shows all it has.
+fn lost(asked: &str, landed: &str) -> Option<String> {
+    let (asked_path, wanted) = asked.split('#').next()?.split_once('?')?;
+    let (path, found) = landed.split('#').next()?.split_once('?').unwrap_or((landed, ""));
+    let found: Vec<&str> = found.split('&').filter_map(|pair| pair.split('=').next()).collect();
+    let name = wanted.split('&').filter_map(|pair| pair.split('=').next()).find(|name| !found.contains(name))?;
+    (asked_path == path).then(|| name.to_owned())
+}
+
 /// Runs a script that ends by itself within `limit`.
 pub(super) async fn script(
     chrome: &Chrome,
@@ -336,4 +356,18 @@ pub(super) async fn script(
     // a frame is waited for first
     let whole = if frame.is_some() { limit * 2 } else { limit };
     chrome.ask(whole, move |seat| seat.run(frame.as_ref(), script, &input)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_that_a_page_drops_is_noticed() {
+        let list = "https://a/list?day__gte=2018-01-01&day__lt=2018-01-08";
+        assert_eq!(lost(list, "https://a/list?e=1").unwrap(), "day__gte");
+        assert_eq!(lost(list, &format!("{list}&p=1#top")), None);
+        assert_eq!(lost(list, "https://a/login?next=%2Flist"), None, "a login is another matter");
+        assert_eq!(lost("https://a/list", "https://a/list?e=1"), None);
+    }
 }

@@ -87,7 +87,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and waits until it can be talked to.
     pub(super) fn launch(launch: &Launch) -> Result<Self, ChromeError> {
-        let name: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(8).collect();
+        let name: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(4).collect();
         let profile = launch.profiles.join(name);
         let failed = |e: &std::io::Error| {
             ChromeError::Start(format!("no profile at {}: {e}; is there room, and may it be written?", profile.display()))

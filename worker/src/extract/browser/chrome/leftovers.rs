@@ -10,12 +10,14 @@ use std::{
 use rustix::process::{Pid, Signal, getuid, kill_process};
 use tracing::{info, warn};
 
+/// A socket's path has at most 107 bytes (unix(7)); Chromium puts its own some 55 below this folder.
+const LONGEST: usize = 50;
 /// How long killed processes may take to go.
 const GONE: Duration = Duration::from_secs(3);
 
 /// The folder for the profiles of this process; what ended workers left of theirs goes.
 pub(crate) fn own_folder() -> io::Result<PathBuf> {
-    let root = std::env::temp_dir().join(format!("nstore-browser-{}", getuid().as_raw()));
+    let root = std::env::temp_dir().join(format!("nstore-{}", getuid().as_raw()));
     private_folder(&root)?;
     let found = fs::symlink_metadata(&root)?;
     if !found.is_dir() || found.uid() != getuid().as_raw() {
@@ -31,6 +33,10 @@ pub(crate) fn own_folder() -> io::Result<PathBuf> {
         }
     }
     let own = root.join(owner_name(std::process::id()).unwrap_or_else(|| std::process::id().to_string()));
+    if own.as_os_str().len() > LONGEST {
+        let message = format!("{} is too long for a browser's sockets: set a shorter TMPDIR", own.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidFilename, message));
+    }
     private_folder(&own)?;
     Ok(own)
 }

@@ -38,6 +38,7 @@ class Sheet {
   headers = new Map();
   rows = new Map();
   indexed = false;
+  scrolled = false;
   take(root) {
     let place = 0;
     for (const row of root.querySelectorAll(ROWS)) {
@@ -117,6 +118,7 @@ const down = async (root, sheet) => {
     const before = sheet.rows.size;
     const moved = await scrollTo(root, scroller, 'y', scroller.scrollTop + Math.max(40, scroller.clientHeight * 0.9));
     if (!moved) await pause(120);
+    sheet.scrolled ||= moved;
     sheet.take(root);
     unchanged = moved || sheet.rows.size > before ? 0 : unchanged + 1;
   }
@@ -141,11 +143,12 @@ const onePage = async () => {
     throw new Error(`incomplete: ${read.rows.length} rows of the grid were seen, with gaps between row ${read.first} and row ${read.last}`);
   }
   // a row count counts the header as well
-  return { ...read, rowcount: rowcount > 0 ? rowcount - 1 : null, scrolled: sheet.indexed };
+  return { ...read, rowcount: rowcount > 0 ? rowcount - 1 : null, scrolled: sheet.scrolled };
 };
 
 const nextButton = () => { const button = seen(paginate.next); return button && isEnabled(button) ? button : null; };
-const pageText = () => (seen(selector) ?? all(selector)[0])?.textContent;
+const pageText = () => { const root = seen(selector) ?? all(selector)[0];
+  return root && [...root.querySelectorAll(ROWS)].map((row) => row.textContent).join('\n'); };
 
 let pages = 1;
 const read = await onePage();

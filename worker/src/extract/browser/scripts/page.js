@@ -88,6 +88,9 @@ const click = (element) => {
   element.click();
 };
 
+// Two frames on, what was drawn has taken effect.
+const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+
 // Clears and writes; the value goes in through the element's own setter, so that frameworks notice.
 const write = (element, text) => {
   element.focus();
@@ -100,11 +103,32 @@ const write = (element, text) => {
   element.dispatchEvent(new Event('change', { bubbles: true }));
 };
 
+// Writes until the page keeps it: a field that has just appeared may put its old value back a frame later.
+const keep = async (find, text, ms, what) => {
+  const end = performance.now() + ms;
+  for (;;) {
+    await until(find, Math.max(1, end - performance.now()), `nothing to be seen at ${what}`);
+    await frames();
+    const field = find();
+    if (field) write(field, text);
+    await frames();
+    if (find()?.value === text) return find();
+    if (performance.now() > end) throw new Error(`time-out: ${what} does not keep what is written into it`);
+  }
+};
+
 const press = (element, key) => {
   const event = (kind) => new KeyboardEvent(kind, { key, code: key, bubbles: true, cancelable: true, composed: true });
   const goesOn = element.dispatchEvent(event('keydown'));
   if (goesOn && key === 'Enter' && element.form) element.form.requestSubmit();
   element.dispatchEvent(event('keyup'));
+};
+
+// A filter by its label, and what stands around it.
+const labelled = (label) => {
+  const named = [...document.querySelectorAll('[aria-label]')]
+    .filter((element) => squeeze(element.getAttribute('aria-label')) === squeeze(label));
+  return named.find(isSeen) ?? byText(label).find(isSeen);
 };
 
 // What the page shows, in short: for the texts of errors.

@@ -8,12 +8,9 @@ switch (act) {
     click(element);
     return null;
   }
-  case 'fill': {
-    const element = await find();
-    write(element, text);
-    if (element.value !== text) throw new Error(`time-out: ${selector} does not keep what is written into it`);
+  case 'fill':
+    await keep(() => seen(selector), text, ms, selector);
     return null;
-  }
   case 'press':
     press(selector ? await find() : document.activeElement ?? document.body, key);
     return null;

@@ -1,0 +1,88 @@
+//! Browsers that hang, crash and are killed, and workers that are: the rows are right, and nothing stays behind.
+
+use std::{os::unix::fs::PermissionsExt as _, time::Duration};
+
+use nstore_tests::simulator::{
+    Api, Options,
+    faults::{Fault, FaultKind},
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{NAME, Portal, text};
+use crate::house::{LONG, eventually};
+
+const RUN: &str = "extract --start-date 2025-08-01 --end-date 2025-08-06 --sources network_observability --upload";
+
+/// No process and no folder of a browser is left.
+async fn assert_nothing_left(house: &crate::house::House) {
+    eventually(|| async { house.browsers().0.is_empty().then_some(()) }).await;
+    assert_eq!(house.browsers().1, Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_browsers_and_workers_leave_nothing_and_lose_nothing() {
+    let portal = Portal::new(Options { latency: Duration::from_millis(100), ..Options::default() }).await;
+    let house = portal.house;
+    let job = house.nstore(RUN).start();
+    // in the middle of a chunk
+    eventually(|| async { (house.simulator.requests().len() >= 6).then_some(()) }).await;
+    let (pids, profiles) = house.browsers();
+    let folder = profiles.first().expect("the worker's folder");
+    assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+    for pid in pids {
+        // some end with the first
+        let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+    }
+    let committed = || async { (!house.files(NAME, &house.runs().pop()?, ".g1.json").is_empty()).then_some(()) };
+    eventually(committed).await;
+    // and then the worker, with all that it has
+    portal.worker.kill9();
+    eventually(|| async { house.browsers().0.is_empty().then_some(()) }).await;
+    assert!(!house.browsers().1.is_empty(), "what a killed worker leaves");
+    let heir = house.browser_worker(1).start();
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}\n{}", exit.stdout, exit.stderr, heir.stderr());
+    house.assert_equal(&[Api::NetworkObservability], "2025-08-01", "2025-08-06").await;
+    assert!(heir.stderr().contains("removed what a killed worker left"), "{}", heir.stderr());
+    heir.sigterm();
+    let exit = heir.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert_nothing_left(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_hangs_and_one_that_eats_all_memory_end_in_time_and_are_read_by_the_next_browser() {
+    let portal = Portal::new(Options::default()).await;
+    portal.house.edit("sources/network_observability.yaml", "step: 8s", "step: 3s");
+    portal.house.edit("sources/network_observability.yaml", "    timeout: 30s\n", "");
+    for (kind, first, last) in [
+        (FaultKind::Hang, "2025-08-01", "2025-08-02"),
+        (FaultKind::Oom, "2025-08-03", "2025-08-04"),
+    ] {
+        portal.house.simulator.fault(Fault::new(NAME, kind).on(first.parse().unwrap()));
+        let markers = portal.good(first, last).await;
+        assert_eq!(text(&markers[0], "/grant/attempt"), "2", "{kind:?}: {}", portal.worker.stderr());
+    }
+    portal.assert_equal("2025-08-01", "2025-08-04").await;
+    portal.worker.sigterm();
+    assert_eq!(portal.worker.wait_exit(LONG).await.code, Some(0));
+    assert_nothing_left(&portal.house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
+    let portal = Portal::new(Options::default()).await;
+    let house = portal.house;
+    let none = house.browser_worker(1).env("PATH", "/nonexistent").run(LONG).await;
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(none.stderr.contains("apt-get install chromium"), "{}", none.stderr);
+    let broken = house.context.dir.join("broken");
+    std::fs::write(&broken, "#!/bin/sh\necho 'chromium: error while loading shared libraries: libnss3.so: gone' >&2\nexit 127\n").unwrap();
+    std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = house.browser_worker(1).env("NSTORE_BROWSER_BINARY", &broken).run(LONG).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("libnss3.so is missing"), "{}", ended.stderr);
+    let odd = house.browser_worker(1).env("NSTORE_BROWSER_SANDBOX", "maybe").run(LONG).await;
+    assert_eq!(odd.code, Some(2), "{}", odd.stderr);
+    assert!(odd.stderr.contains("NSTORE_BROWSER_SANDBOX is `maybe`"), "{}", odd.stderr);
+}

@@ -1,0 +1,99 @@
+//! What goes wrong on dashboards: the right rows, or a loud failure that shows what it looked like.
+
+use nstore_tests::simulator::{
+    Options,
+    faults::{Fault, FaultKind},
+};
+
+use super::{NAME, Portal, text};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_is_borne_and_the_rows_are_right() {
+    let portal = Portal::new(Options::default()).await;
+    let day = |at: usize| format!("2025-08-{:02}", 2 * at + 1);
+    let next = |at: usize| format!("2025-08-{:02}", 2 * at + 2);
+    let faults: [(FaultKind, u32); 9] = [
+        (FaultKind::ErrorBurst, 2),
+        (FaultKind::NoFrame, 1),
+        (FaultKind::FilterLost, 2),
+        (FaultKind::SlicersSwapped, 1),
+        (FaultKind::SeveralQueries, 9),
+        (FaultKind::Restart, 3),
+        (FaultKind::Dialog, 1),
+        (FaultKind::ForeignFrame, 1),
+        (FaultKind::SlowDownload, 1),
+    ];
+    for (at, (kind, times)) in faults.into_iter().enumerate() {
+        let fault = Fault::new(NAME, kind).times(times);
+        portal.house.simulator.fault(if kind == FaultKind::Restart { fault.on(day(at).parse().unwrap()) } else { fault });
+        let markers = portal.good(&day(at), &next(at)).await;
+        assert_eq!(text(&markers[0], "/grant/attempt"), "1", "{kind:?}: {}", portal.worker.stderr());
+        assert_eq!(text(&markers[0], "/outcome/lane"), "response", "{kind:?}: {}", portal.worker.stderr());
+        portal.house.simulator.clear_faults();
+    }
+    portal.assert_equal("2025-08-01", &next(8)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grid_is_read_whole_whatever_its_row_count_says() {
+    let portal = Portal::new(Options::default()).await;
+    let grid = "  - read:\n      lanes: [grid]\n      columns: [timestamp, metric, value, status]\n      grid: { selector: .pivotTable, formats: { timestamp: \"%m/%d/%Y %I:%M:%S %p\", value: \"1,234.56\" } }";
+    portal.house.read_by(grid);
+    for (at, kind) in [FaultKind::WrongRowcount, FaultKind::GrowingRowcount].into_iter().enumerate() {
+        portal.house.simulator.fault(Fault::new(NAME, kind).times(9));
+        let markers = portal.good(&format!("2025-08-{:02}", 2 * at + 1), &format!("2025-08-{:02}", 2 * at + 2)).await;
+        assert!(text(&markers[0], "/outcome/evidence").contains("scrolled_to_end"), "{:#}", markers[0]);
+        portal.house.simulator.clear_faults();
+    }
+    portal.assert_equal("2025-08-01", "2025-08-04").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_selector_says_which_step_and_shows_the_page() {
+    let portal = Portal::new(Options::default()).await;
+    portal.house.edit("sources/network_observability.yaml", "label: Date Filter", "label: Dat Filter");
+    portal.house.edit("sources/network_observability.yaml", "step: 8s", "step: 2s");
+    portal.house.edit("sources/network_observability.yaml", "    timeout: 30s\n", "");
+    portal.house.edit("sources/network_observability.yaml", "chunk_retry:", "chunk_attempts: 2\nchunk_retry:");
+    let exit = portal.extract("2025-08-01", "2025-08-02").await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
+    for said in ["step 2 (apply_filter)", "no filter labelled Dat Filter", "failures/network_observability/"] {
+        assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
+    }
+    let run = portal.house.runs().pop().unwrap();
+    let marker = portal.house.markers(NAME, &run).remove(0);
+    let folder = portal.house.context.storage.dir.join(text(&marker, "/outcome/bundle"));
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert!(read("screenshot.png").starts_with(b"\x89PNG"));
+    let frame = String::from_utf8(read("frame.html")).unwrap();
+    assert!(frame.contains("Date Filter"), "what was on the page is there");
+    let secrets = portal.house.simulator.env();
+    let secret = |name: &str| secrets.iter().find(|(found, _)| found == name).unwrap().1.clone();
+    let all: Vec<u8> = ["page.html", "frame.html", "step.json"].into_iter().flat_map(read).collect();
+    let all = String::from_utf8_lossy(&all);
+    for name in ["NSTORE_SECRET_POWERBI_USERNAME", "NSTORE_SECRET_POWERBI_PASSWORD"] {
+        assert!(!all.contains(&secret(name)), "{name} stands in the bundle");
+    }
+    let status = portal.house.good("status --json").await.stdout;
+    assert!(status.contains(&text(&marker, "/outcome/bundle")), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_header_alone_and_an_expired_portal_are_no_success() {
+    let portal = Portal::new(Options::default()).await;
+    portal.house.edit("sources/network_observability.yaml", "chunk_retry:", "chunk_attempts: 1\nchunk_retry:");
+    let export = "  - read:\n      lanes: [export]\n      columns: [timestamp, metric, value, status]\n      export: { clicks: [\"[aria-label='More options']\", \"text=Export data\", \"//button[text()='Export']\"], format: csv, names: { timestamp: Timestamp, metric: Metric, value: Value, status: Status }, formats: { timestamp: \"%Y-%m-%d %H:%M:%S\" } }";
+    portal.house.read_by(export);
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::HeaderOnly).times(9));
+    let exit = portal.extract("2025-08-01", "2025-08-02").await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
+    assert!(exit.stdout.contains("allow_empty"), "{}", exit.stdout);
+    portal.house.simulator.clear_faults();
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::ErrorBurst).times(9));
+    let exit = portal.extract("2025-08-01", "2025-08-02").await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
+    assert!(exit.stdout.contains("answers 503") && exit.stdout.contains("/powerbi/reports/network-obs"), "{}", exit.stdout);
+    portal.house.simulator.clear_faults();
+    portal.good("2025-08-01", "2025-08-02").await;
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
+}
