@@ -338,8 +338,14 @@ mod tests {
         let halves = |text: &str| {
             text.parse::<ChunkRange>().unwrap().halves().map(|halves| halves.map(|half| half.to_string()))
         };
-        assert_eq!(halves("2025-08-01_2025-08-04").unwrap(), ["2025-08-01_2025-08-03", "2025-08-03_2025-08-04"]);
-        assert_eq!(halves("2025-08-01_2025-08-03").unwrap(), ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03"]);
+        assert_eq!(
+            halves("2025-08-01_2025-08-04").unwrap(),
+            ["2025-08-01_2025-08-03", "2025-08-03_2025-08-04"]
+        );
+        assert_eq!(
+            halves("2025-08-01_2025-08-03").unwrap(),
+            ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03"]
+        );
         assert_eq!(halves("2025-08-01_2025-08-02"), None);
         assert_eq!(halves("20250801t063000z_20250801t123000z"), None);
     }

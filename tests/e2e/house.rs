@@ -131,7 +131,10 @@ impl House {
 
     /// What the markers of a run say was committed, in the order of the chunks.
     pub(crate) fn markers(&self, source: &str, run: &str) -> Vec<serde_json::Value> {
-        let markers = self.files(source, run, ".json").into_iter().filter(|path| !path.to_str().unwrap().contains(".void."));
+        let markers = self
+            .files(source, run, ".json")
+            .into_iter()
+            .filter(|path| !path.to_str().unwrap().contains(".void."));
         markers.map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect()
     }
 

@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{NAME, Portal, text};
 use crate::house::{LONG, eventually};
 
-const RUN: &str = "extract --start-date 2025-08-01 --end-date 2025-08-06 --sources network_observability --upload";
+const RUN: &str =
+    "extract --start-date 2025-08-01 --end-date 2025-08-06 --sources network_observability --upload";
 
 /// No process and no folder of a browser is left.
 async fn assert_nothing_left(house: &crate::house::House) {
@@ -33,7 +34,8 @@ async fn killed_browsers_and_workers_leave_nothing_and_lose_nothing() {
         // some end with the first
         let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
     }
-    let committed = || async { (!house.files(NAME, &house.runs().pop()?, ".g1.json").is_empty()).then_some(()) };
+    let committed =
+        || async { (!house.files(NAME, &house.runs().pop()?, ".g1.json").is_empty()).then_some(()) };
     eventually(committed).await;
     // and then the worker, with all that it has
     portal.worker.kill9();
@@ -55,10 +57,9 @@ async fn a_page_that_hangs_and_one_that_eats_all_memory_end_in_time_and_are_read
     let portal = Portal::new(Options::default()).await;
     portal.house.edit("sources/network_observability.yaml", "step: 8s", "step: 3s");
     portal.house.edit("sources/network_observability.yaml", "    timeout: 30s\n", "");
-    for (kind, first, last) in [
-        (FaultKind::Hang, "2025-08-01", "2025-08-02"),
-        (FaultKind::Oom, "2025-08-03", "2025-08-04"),
-    ] {
+    for (kind, first, last) in
+        [(FaultKind::Hang, "2025-08-01", "2025-08-02"), (FaultKind::Oom, "2025-08-03", "2025-08-04")]
+    {
         portal.house.simulator.fault(Fault::new(NAME, kind).on(first.parse().unwrap()));
         let markers = portal.good(first, last).await;
         assert_eq!(text(&markers[0], "/grant/attempt"), "2", "{kind:?}: {}", portal.worker.stderr());
@@ -77,7 +78,11 @@ async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     assert_eq!(none.code, Some(2), "{}", none.stderr);
     assert!(none.stderr.contains("apt-get install chromium"), "{}", none.stderr);
     let broken = house.context.dir.join("broken");
-    std::fs::write(&broken, "#!/bin/sh\necho 'chromium: error while loading shared libraries: libnss3.so: gone' >&2\nexit 127\n").unwrap();
+    std::fs::write(
+        &broken,
+        "#!/bin/sh\necho 'chromium: error while loading shared libraries: libnss3.so: gone' >&2\nexit 127\n",
+    )
+    .unwrap();
     std::fs::set_permissions(&broken, std::fs::Permissions::from_mode(0o755)).unwrap();
     let ended = house.browser_worker(1).env("NSTORE_BROWSER_BINARY", &broken).run(LONG).await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

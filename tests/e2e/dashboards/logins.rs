@@ -40,8 +40,12 @@ async fn one_login_serves_all_workers_that_share_a_key() {
     house.edit("sources/network_observability.yaml", "chunk_days: 2", "chunk_days: 1");
     let key = "6f".repeat(16) + &"1a".repeat(16);
     let workers = [1, 2].map(|_| house.browser_worker(1).env("NSTORE_VAULT_KEY", &key).start());
-    house.good(&format!("extract --start-date 2025-08-01 --end-date 2025-08-06 --sources {NAME} --upload")).await;
-    house.assert_equal(&[nstore_tests::simulator::Api::NetworkObservability], "2025-08-01", "2025-08-06").await;
+    house
+        .good(&format!("extract --start-date 2025-08-01 --end-date 2025-08-06 --sources {NAME} --upload"))
+        .await;
+    house
+        .assert_equal(&[nstore_tests::simulator::Api::NetworkObservability], "2025-08-01", "2025-08-06")
+        .await;
     let log = workers.iter().map(|worker| worker.stderr()).collect::<Vec<_>>().join("\n");
     assert_eq!(house.simulator.logins(), 1, "{log}");
     let run = house.runs().pop().unwrap();
@@ -53,10 +57,9 @@ async fn one_login_serves_all_workers_that_share_a_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_is_told_as_such_and_not_tried_again_and_again() {
     let portal = Portal::new(Options::default()).await;
-    for (fault, says) in [
-        (FaultKind::Mfa, "asks for a second factor"),
-        (FaultKind::MoreInformation, "sign in once by hand"),
-    ] {
+    for (fault, says) in
+        [(FaultKind::Mfa, "asks for a second factor"), (FaultKind::MoreInformation, "sign in once by hand")]
+    {
         portal.fault(fault);
         let exit = portal.extract("2025-08-01", "2025-08-02").await;
         assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, portal.worker.stderr());
@@ -72,6 +75,9 @@ async fn a_refused_login_is_told_as_such_and_not_tried_again_and_again() {
     assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, worker.stderr());
     assert!(exit.stdout.contains("password is incorrect"), "{}", exit.stdout);
     assert!(!exit.stdout.contains("wrong-canary") && !worker.stderr().contains("wrong-canary"));
-    let tried = house.simulator.requests()[before..].iter().filter(|request| request.path == "/powerbi/login" && request.method == "POST").count();
+    let tried = house.simulator.requests()[before..]
+        .iter()
+        .filter(|request| request.path == "/powerbi/login" && request.method == "POST")
+        .count();
     assert_eq!(tried, 1, "a wrong password is tried once: more would lock the account");
 }

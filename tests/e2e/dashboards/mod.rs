@@ -29,8 +29,8 @@ impl Portal {
         // tests of what fails must not wait for real
         let path = house.config("sources/network_observability.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
-        let quick = "chunk_retry: { base: 20ms }\ntimeouts: { step: 8s, login: 20s }\nmapping:";
-        std::fs::write(path, text.replace("mapping:", quick)).unwrap();
+        let quick = "chunk_retry: { base: 20ms }\ntimeouts: { step: 8s, login: 20s }\nsteps:";
+        std::fs::write(path, text.replace("steps:", quick)).unwrap();
         let worker = house.browser_worker(1).start();
         Self { house, worker }
     }
@@ -61,5 +61,8 @@ impl Portal {
 
 /// What is said of the one chunk.
 fn text(value: &serde_json::Value, pointer: &str) -> String {
-    value.pointer(pointer).map(|found| found.as_str().map_or_else(|| found.to_string(), str::to_owned)).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .map(|found| found.as_str().map_or_else(|| found.to_string(), str::to_owned))
+        .unwrap_or_default()
 }

@@ -25,7 +25,11 @@ async fn what_passes_is_borne_and_the_rows_are_right() {
     ];
     for (at, (kind, times)) in faults.into_iter().enumerate() {
         let fault = Fault::new(NAME, kind).times(times);
-        portal.house.simulator.fault(if kind == FaultKind::Restart { fault.on(day(at).parse().unwrap()) } else { fault });
+        portal.house.simulator.fault(if kind == FaultKind::Restart {
+            fault.on(day(at).parse().unwrap())
+        } else {
+            fault
+        });
         let markers = portal.good(&day(at), &next(at)).await;
         assert_eq!(text(&markers[0], "/grant/attempt"), "1", "{kind:?}: {}", portal.worker.stderr());
         assert_eq!(text(&markers[0], "/outcome/lane"), "response", "{kind:?}: {}", portal.worker.stderr());
@@ -41,7 +45,8 @@ async fn a_grid_is_read_whole_whatever_its_row_count_says() {
     portal.house.read_by(grid);
     for (at, kind) in [FaultKind::WrongRowcount, FaultKind::GrowingRowcount].into_iter().enumerate() {
         portal.house.simulator.fault(Fault::new(NAME, kind).times(9));
-        let markers = portal.good(&format!("2025-08-{:02}", 2 * at + 1), &format!("2025-08-{:02}", 2 * at + 2)).await;
+        let markers =
+            portal.good(&format!("2025-08-{:02}", 2 * at + 1), &format!("2025-08-{:02}", 2 * at + 2)).await;
         assert!(text(&markers[0], "/outcome/evidence").contains("scrolled_to_end"), "{:#}", markers[0]);
         portal.house.simulator.clear_faults();
     }
@@ -54,10 +59,15 @@ async fn a_wrong_selector_says_which_step_and_shows_the_page() {
     portal.house.edit("sources/network_observability.yaml", "label: Date Filter", "label: Dat Filter");
     portal.house.edit("sources/network_observability.yaml", "step: 8s", "step: 2s");
     portal.house.edit("sources/network_observability.yaml", "    timeout: 30s\n", "");
-    portal.house.edit("sources/network_observability.yaml", "chunk_retry:", "chunk_attempts: 2\nchunk_retry:");
+    portal.house.edit(
+        "sources/network_observability.yaml",
+        "chunk_retry:",
+        "chunk_attempts: 2\nchunk_retry:",
+    );
     let exit = portal.extract("2025-08-01", "2025-08-02").await;
     assert_eq!(exit.code, Some(1), "{}", exit.stdout);
-    for said in ["step 2 (apply_filter)", "no filter labelled Dat Filter", "failures/network_observability/"] {
+    for said in ["step 2 (apply_filter)", "no filter labelled Dat Filter", "failures/network_observability/"]
+    {
         assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
     }
     let run = portal.house.runs().pop().unwrap();
@@ -81,7 +91,11 @@ async fn a_wrong_selector_says_which_step_and_shows_the_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_header_alone_and_an_expired_portal_are_no_success() {
     let portal = Portal::new(Options::default()).await;
-    portal.house.edit("sources/network_observability.yaml", "chunk_retry:", "chunk_attempts: 1\nchunk_retry:");
+    portal.house.edit(
+        "sources/network_observability.yaml",
+        "chunk_retry:",
+        "chunk_attempts: 1\nchunk_retry:",
+    );
     let export = "  - read:\n      lanes: [export]\n      columns: [timestamp, metric, value, status]\n      export: { clicks: [\"[aria-label='More options']\", \"text=Export data\", \"//button[text()='Export']\"], format: csv, names: { timestamp: Timestamp, metric: Metric, value: Value, status: Status }, formats: { timestamp: \"%Y-%m-%d %H:%M:%S\" } }";
     portal.house.read_by(export);
     portal.house.simulator.fault(Fault::new(NAME, FaultKind::HeaderOnly).times(9));
@@ -91,8 +105,12 @@ async fn a_file_with_a_header_alone_and_an_expired_portal_are_no_success() {
     portal.house.simulator.clear_faults();
     portal.house.simulator.fault(Fault::new(NAME, FaultKind::ErrorBurst).times(9));
     let exit = portal.extract("2025-08-01", "2025-08-02").await;
-    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
-    assert!(exit.stdout.contains("answers 503") && exit.stdout.contains("/powerbi/reports/network-obs"), "{}", exit.stdout);
+    assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, portal.worker.stderr());
+    assert!(
+        exit.stdout.contains("answers 503") && exit.stdout.contains("/powerbi/reports/network-obs"),
+        "{}",
+        exit.stdout
+    );
     portal.house.simulator.clear_faults();
     portal.good("2025-08-01", "2025-08-02").await;
     portal.assert_equal("2025-08-01", "2025-08-02").await;

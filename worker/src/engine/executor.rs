@@ -170,7 +170,8 @@ impl Work<'_> {
         let (storage, by) = (&self.bench.storage, &self.grant.by);
         match storage.put_bundle(&self.grant.chunk, self.generation, by, &files).await {
             Ok(folder) => {
-                error.message = format!("{}; what it looked like: {}", error.message, storage.url_of(&folder));
+                error.message =
+                    format!("{}; what it looked like: {}", error.message, storage.url_of(&folder));
                 Some(folder)
             }
             Err(failed) => {

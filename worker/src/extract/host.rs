@@ -93,12 +93,7 @@ impl Host {
     /// When this build cannot do it.
     #[cfg(not(feature = "browser"))]
     #[expect(clippy::unused_async, reason = "the same door as with browsers")]
-    pub async fn open(
-        kind: Kind,
-        _: &BrowserConfig,
-        _: Option<Vault>,
-        _: &str,
-    ) -> Result<Self, HostError> {
+    pub async fn open(kind: Kind, _: &BrowserConfig, _: Option<Vault>, _: &str) -> Result<Self, HostError> {
         match kind {
             Kind::Api => Ok(Self {}),
             Kind::Browser => Err(HostError::NotBuilt(kind)),
@@ -118,9 +113,11 @@ impl Host {
             ExtractSpec::Api(api) => ApiExtractor::new(api, secrets, USER_AGENT).map(AnyExtractor::Api),
             #[cfg(feature = "browser")]
             ExtractSpec::Browser(browser) => {
-                let other = || ExtractError::new(FailureClass::Config, "this worker extracts no browser sources");
+                let other =
+                    || ExtractError::new(FailureClass::Config, "this worker extracts no browser sources");
                 let (pool, sessions) = self.browsers.as_ref().ok_or_else(other)?;
-                BrowserExtractor::new(browser, secrets, pool.clone(), sessions.clone()).map(AnyExtractor::Browser)
+                BrowserExtractor::new(browser, secrets, pool.clone(), sessions.clone())
+                    .map(AnyExtractor::Browser)
             }
             #[cfg(not(feature = "browser"))]
             ExtractSpec::Browser(_) => {

@@ -14,7 +14,7 @@ use crate::config::{
     spec::{
         SecretRef,
         browser::{
-            Act, AnswerFormat, BrowserSpec, ExportFormat, FillText, Filter, LaneHow, Lane, LaneSpec, Login,
+            Act, AnswerFormat, BrowserSpec, ExportFormat, FillText, Filter, Lane, LaneHow, LaneSpec, Login,
             LoginFlow, Paginate, Read, Selector, Step,
         },
     },
@@ -59,8 +59,9 @@ pub(super) fn browser(doc: &mut Document, raw: &raw::BrowserFile) -> BrowserSpec
 pub(super) fn secrets(raw: &raw::BrowserFile) -> Vec<NamedSecret> {
     let path = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect();
     let mut found = Vec::new();
-    if let Some(raw::Login::Microsoft { username, password, .. } | raw::Login::Form { username, password, .. }) =
-        &raw.login
+    if let Some(
+        raw::Login::Microsoft { username, password, .. } | raw::Login::Form { username, password, .. },
+    ) = &raw.login
     {
         for (key, name) in [("username", username), ("password", password)] {
             found.push((SecretRef(name.secret.clone()), path(&["login", key, "secret"])));
@@ -97,17 +98,17 @@ fn follow_read(doc: &mut Document, index: usize, raw: &raw::Paginate, steps: &mu
         doc.fault(&["steps", &index.to_string()], "`paginate` follows no `read` with a grid", Some(hint));
         return;
     };
-    *grid = Some(Paginate {
-        next: selector(&raw.next),
-        navigates: raw.navigates,
-        max_pages: raw.max_pages,
-    });
+    *grid = Some(Paginate { next: selector(&raw.next), navigates: raw.navigates, max_pages: raw.max_pages });
 }
 
 /// A page is opened, then its rows are read, and that is the end.
 fn one_way_to_the_rows(doc: &mut Document, steps: &[Step]) {
     if !matches!(steps.first().map(|step| &step.act), Some(Act::Goto(_))) {
-        doc.fault(&["steps"], "the first step opens no page", Some("begin with `- goto: https://…`".to_owned()));
+        doc.fault(
+            &["steps"],
+            "the first step opens no page",
+            Some("begin with `- goto: https://…`".to_owned()),
+        );
     }
     let reads = steps.iter().filter(|step| matches!(step.act, Act::Read(_))).count();
     if reads != 1 || !matches!(steps.last().map(|step| &step.act), Some(Act::Read(_))) {
@@ -274,13 +275,21 @@ fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
     for (at, name) in raw.lanes.iter().enumerate() {
         let word = name.to_string();
         if raw.lanes[..at].contains(name) {
-            place.fault(&["read", "lanes", &at.to_string()], format!("lane `{word}` stands there twice"), "once");
+            place.fault(
+                &["read", "lanes", &at.to_string()],
+                format!("lane `{word}` stands there twice"),
+                "once",
+            );
         }
         match lane(raw, *name) {
             Some(lane) => lanes.push(lane),
             None => {
                 let hint = format!("describe it: `{word}: {{ … }}` beside `lanes`, or remove it");
-                place.fault(&["read", "lanes", &at.to_string()], format!("nothing says how to read lane `{word}`"), &hint);
+                place.fault(
+                    &["read", "lanes", &at.to_string()],
+                    format!("nothing says how to read lane `{word}`"),
+                    &hint,
+                );
             }
         }
     }

@@ -111,7 +111,12 @@ pub(super) fn time(text: &DurationText) -> Duration {
 }
 
 /// A first wait and the longest one.
-pub(super) fn backoff(doc: &mut Document, section: &str, base: &DurationText, ceiling: &DurationText) -> Backoff {
+pub(super) fn backoff(
+    doc: &mut Document,
+    section: &str,
+    base: &DurationText,
+    ceiling: &DurationText,
+) -> Backoff {
     let (base, ceiling) = (time(base), time(ceiling));
     if base > ceiling && doc.clean(&[section]) {
         let hint = "no wait is longer than the ceiling: raise it, or lower the base".to_owned();

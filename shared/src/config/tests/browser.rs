@@ -71,17 +71,17 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
     ("kind: browser", "type: ui", "1:1: unknown key `type`\n  write `kind: browser`"),
     ("kind: browser", "kind: ui", "1:7: `kind`: unknown value `ui`\n  it is called `kind: browser` now"),
-    ("flow: microsoft", "flow: microsft", "9:9: `flow`: unknown value `microsft`\n  did you mean `microsoft`? allowed: microsoft, form"),
+    (
+        "flow: microsoft",
+        "flow: microsft",
+        "9:9: `flow`: unknown value `microsft`\n  did you mean `microsoft`? allowed: microsoft, form",
+    ),
     (
         "  password: { secret: powerbi.password }",
         "  password: hunter2",
         "12:13: `password` must name a secret, not hold one\n  write `{ secret: NAME }` and put the value under that name into credentials.yaml, or into NSTORE_SECRET_NAME",
     ),
-    (
-        "- apply_filter:",
-        "- apply_filtr:",
-        "16:5: unknown key `apply_filtr`\n  did you mean `apply_filter`?",
-    ),
+    ("- apply_filter:", "- apply_filtr:", "16:5: unknown key `apply_filtr`\n  did you mean `apply_filter`?"),
     (
         "{start:%Y-%m-%d}\", \"#endDate",
         "{begin:%Y-%m-%d}\", \"#endDate",
@@ -97,7 +97,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "columns: [timestamp, metric, value]",
         "config: 2 problems\n\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
     ),
-    ("timeout: 30s", "timeout: 30", "21:14: `timeout` must be text, not a number\n  put it in quotes if it is meant as text"),
+    (
+        "timeout: 30s",
+        "timeout: 30",
+        "21:14: `timeout` must be text, not a number\n  put it in quotes if it is meant as text",
+    ),
     (
         "frame: \"iframe#report\"",
         "frame: \"iframe[name=x\"",

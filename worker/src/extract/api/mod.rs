@@ -99,7 +99,8 @@ impl ApiExtractor {
             let (body, facts) =
                 patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone())).await?;
             let step = paging.turn(&facts);
-            let step = step.map_err(|fault| ExtractError::new(fault.class(), format!("GET {shown}: {fault}")))?;
+            let step =
+                step.map_err(|fault| ExtractError::new(fault.class(), format!("GET {shown}: {fault}")))?;
             let page = Page { body, format: PageFormat::Json, origin: shown };
             if pages.send(Sent::Page(page)).await.is_err() {
                 return Ok(Extracted { pages: *sent, ..Extracted::default() });

@@ -64,7 +64,8 @@ pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, Extract
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     for (name, value) in &spec.request.headers {
-        let config = |what| ExtractError::new(FailureClass::Config, format!("`request.headers`: `{name}` {what}"));
+        let config =
+            |what| ExtractError::new(FailureClass::Config, format!("`request.headers`: `{name}` {what}"));
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| config("is no name of a header"))?;
         headers.insert(
             key,
@@ -82,7 +83,9 @@ pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, Extract
         // the address may carry a key
         .referer(false)
         .build()
-        .map_err(|e| ExtractError::new(FailureClass::Config, format!("no http client can be made: {}", chain(&e))))
+        .map_err(|e| {
+            ExtractError::new(FailureClass::Config, format!("no http client can be made: {}", chain(&e)))
+        })
 }
 
 fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {

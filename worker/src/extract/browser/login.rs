@@ -126,17 +126,17 @@ fn at(login: &Login, error: ChromeError) -> Trouble {
 
 /// A page that no user name and no password gets past.
 fn refused(login: &Login, seen: &Look) -> Option<Trouble> {
-    let auth = |text: String| Some(Trouble::new(FailureClass::Auth, format!("login at {}: {text}", login.url)));
+    let auth =
+        |text: String| Some(Trouble::new(FailureClass::Auth, format!("login at {}: {text}", login.url)));
     match seen.state.as_str() {
         "refused" => auth(format!("refused: {}", seen.text)),
         "mfa" => auth(format!(
             "asks for a second factor (`{}`): use an account without one, or exempt it from the policy",
             seen.text
         )),
-        "more" => auth(format!(
-            "`{}`: sign in once by hand with this account and answer what it asks",
-            seen.text
-        )),
+        "more" => {
+            auth(format!("`{}`: sign in once by hand with this account and answer what it asks", seen.text))
+        }
         "unknown" => {
             let message = format!(
                 "login at {}: neither a login nor a page of a signed-in user at {}: title `{}`, heading `{}`, text `{}`",

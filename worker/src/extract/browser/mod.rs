@@ -63,7 +63,8 @@ impl BrowserExtractor {
         sessions: Arc<Sessions>,
     ) -> Result<Self, ExtractError> {
         let value = |name: &SecretRef| {
-            let lacks = || ExtractError::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
+            let lacks =
+                || ExtractError::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
             Ok((name.clone(), secrets(name).ok_or_else(lacks)?))
         };
         let secrets = spec.secrets().into_iter().map(value).collect::<Result<_, ExtractError>>()?;
@@ -77,7 +78,8 @@ impl BrowserExtractor {
 
     /// The rows of a range, or why there are none, with what it looked like.
     async fn harvest(&self, span: Span) -> Result<Harvest, ExtractError> {
-        let mut chrome = self.pool.take(&self.key()).await.map_err(|error| of(error.into(), &Place::default()))?;
+        let mut chrome =
+            self.pool.take(&self.key()).await.map_err(|error| of(error.into(), &Place::default()))?;
         let mut place = Place::default();
         match self.visit(span, &mut chrome, &mut place).await {
             Ok(harvest) => {
@@ -102,7 +104,10 @@ impl BrowserExtractor {
         let visit = Visit { spec: &self.spec, span, secrets: &secrets, sessions: &self.sessions, who };
         let limit = self.spec.chunk_timeout;
         timeout(limit, visit.run(chrome, place)).await.unwrap_or_else(|_| {
-            Err(Trouble::passing(format!("the chunk took longer than {} s (`timeouts.chunk`)", limit.as_secs())))
+            Err(Trouble::passing(format!(
+                "the chunk took longer than {} s (`timeouts.chunk`)",
+                limit.as_secs()
+            )))
         })
     }
 
@@ -196,8 +201,10 @@ mod tests {
         assert_eq!(pages_of(&columns, &[]).collect::<Vec<_>>(), ["[]"]);
         let many: Vec<_> = (0..5).map(|_| row(&"x".repeat(PAGE_BYTES / 2), None)).collect();
         let pages: Vec<Bytes> = pages_of(&columns, &many).collect();
-        let records: usize =
-            pages.iter().map(|page| serde_json::from_slice::<Vec<serde_json::Value>>(page).unwrap().len()).sum();
+        let records: usize = pages
+            .iter()
+            .map(|page| serde_json::from_slice::<Vec<serde_json::Value>>(page).unwrap().len())
+            .sum();
         assert_eq!((pages.len(), records), (3, 5));
     }
 }

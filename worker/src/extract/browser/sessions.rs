@@ -110,7 +110,9 @@ impl Sessions {
                 Turn::Mine(held) => return Ok(Entry::Turn(MyTurn { name, slot, held: Some((place, held)) })),
                 Turn::Late => {
                     let seconds = (limit * 2).as_secs();
-                    return Err(Trouble::passing(format!("another worker has been signing in for {seconds} s")));
+                    return Err(Trouble::passing(format!(
+                        "another worker has been signing in for {seconds} s"
+                    )));
                 }
             }
         }

@@ -93,7 +93,8 @@ mod tests {
         let class = |text: &str| Trouble::from(ChromeError::Script(text.to_owned())).class;
         assert_eq!(class("time-out: nothing to be seen at #x"), FailureClass::Transient);
         assert_eq!(class("endless: more than 3 pages"), FailureClass::Data);
-        let css = "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";
+        let css =
+            "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";
         assert_eq!(class(css), FailureClass::Config);
         assert!(Trouble::from(ChromeError::Gone("x".into())).browser_gone);
     }

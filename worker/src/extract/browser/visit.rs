@@ -229,7 +229,8 @@ impl Visit<'_> {
             FillText::Text(template) => Ok(self.render(template)),
             FillText::Secret(name) => {
                 let secret = (self.secrets)(name);
-                let lacks = || Trouble::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
+                let lacks =
+                    || Trouble::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
                 secret.map(|secret| secret.expose().to_owned()).ok_or_else(lacks)
             }
         }
@@ -245,17 +246,22 @@ impl Visit<'_> {
                     let input = json!({ "act": "wait_for", "selector": "body" });
                     let mounted = script(chrome, frame.as_ref(), Script::Step, input, limit.min(MOUNT)).await;
                     mounted.map(drop).map_err(|error| {
-                        Trouble::from(error).during(&format!("{url}: the page came{}", inside(frame.as_ref())))
+                        Trouble::from(error)
+                            .during(&format!("{url}: the page came{}", inside(frame.as_ref())))
                     })
                 }
                 opened => opened,
             };
             match opened {
-                Err(trouble) if trouble.class == FailureClass::Transient && tries < TRIES && !trouble.browser_gone => {
+                Err(trouble)
+                    if trouble.class == FailureClass::Transient && tries < TRIES && !trouble.browser_gone =>
+                {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 }
-                Err(trouble) => return Err(if tries > 1 { trouble.during(&format!("{tries} times")) } else { trouble }),
+                Err(trouble) => {
+                    return Err(if tries > 1 { trouble.during(&format!("{tries} times")) } else { trouble });
+                }
                 Ok(()) => return Ok(()),
             }
         }
@@ -272,7 +278,8 @@ impl Visit<'_> {
         }
         if status < 400 {
             // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
-            return match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await {
+            return match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await
+            {
                 Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => Ok(()),
                 Err(error) => Err(Trouble::from(error).during(url)),
             };
@@ -283,13 +290,20 @@ impl Visit<'_> {
             429 => FailureClass::RateLimited,
             _ => FailureClass::Transient,
         };
-        let seen = script(chrome, None, Script::Step, json!({ "act": "glimpse" }), LOOK).await.unwrap_or_default();
+        let seen =
+            script(chrome, None, Script::Step, json!({ "act": "glimpse" }), LOOK).await.unwrap_or_default();
         let title = seen.get("title").and_then(Value::as_str).unwrap_or_default();
         Err(Trouble::new(class, format!("{} answers {status}, with a page titled `{title}`", landing.url)))
     }
 
     /// Sets a filter until the page shows that it took: the first commit after a load is often lost.
-    async fn filter(&self, chrome: &Chrome, step: &Step, filter: &Filter, trail: &mut Trail) -> Result<(), Trouble> {
+    async fn filter(
+        &self,
+        chrome: &Chrome,
+        step: &Step,
+        filter: &Filter,
+        trail: &mut Trail,
+    ) -> Result<(), Trouble> {
         let frame = step.frame.as_ref();
         let fill: Vec<(&str, String)> =
             filter.fill.iter().map(|(selector, text)| (selector.0.as_str(), self.render(text))).collect();
@@ -313,7 +327,9 @@ impl Visit<'_> {
             }
             let answer = script(chrome, frame, Script::Applied, shown.clone(), APPLY.min(left)).await;
             let answer = match answer {
-                Err(ChromeError::ContextLost) => script(chrome, frame, Script::Applied, shown.clone(), APPLY).await,
+                Err(ChromeError::ContextLost) => {
+                    script(chrome, frame, Script::Applied, shown.clone(), APPLY).await
+                }
                 answer => answer,
             }?;
             if let Some(text) = answer.get("applied").and_then(Value::as_str) {
@@ -322,7 +338,8 @@ impl Visit<'_> {
             }
             found = answer.get("found").and_then(Value::as_str).unwrap_or_default().to_owned();
         }
-        let wanted: Vec<String> = if shows.is_empty() { fill.into_iter().map(|(_, text)| text).collect() } else { shows };
+        let wanted: Vec<String> =
+            if shows.is_empty() { fill.into_iter().map(|(_, text)| text).collect() } else { shows };
         let message = format!(
             "filter `{}` was set {TRIES} times and does not show `{}`: it shows `{found}`",
             filter.label,
@@ -337,7 +354,8 @@ fn lost(asked: &str, landed: &str) -> Option<String> {
     let (asked_path, wanted) = asked.split('#').next()?.split_once('?')?;
     let (path, found) = landed.split('#').next()?.split_once('?').unwrap_or((landed, ""));
     let found: Vec<&str> = found.split('&').filter_map(|pair| pair.split('=').next()).collect();
-    let name = wanted.split('&').filter_map(|pair| pair.split('=').next()).find(|name| !found.contains(name))?;
+    let name =
+        wanted.split('&').filter_map(|pair| pair.split('=').next()).find(|name| !found.contains(name))?;
     (asked_path == path).then(|| name.to_owned())
 }
 

@@ -20,7 +20,10 @@ pub(crate) fn find(named: Option<&str>) -> Result<PathBuf, ChromeError> {
         return if path.is_file() {
             Ok(path)
         } else {
-            Err(ChromeError::Start(format!("there is no {}; {INSTALL}, or correct NSTORE_BROWSER_BINARY", path.display())))
+            Err(ChromeError::Start(format!(
+                "there is no {}; {INSTALL}, or correct NSTORE_BROWSER_BINARY",
+                path.display()
+            )))
         };
     }
     let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -88,8 +91,12 @@ mod tests {
     fn its_last_words_are_understood() {
         let root = "[1:1:ERROR] Running as root without --no-sandbox is not supported.";
         assert!(why(root, String::new()).contains("NSTORE_BROWSER_SANDBOX=off"));
-        let library = "chromium: error while loading shared libraries: libnss3.so: cannot open shared object file";
-        assert_eq!(why(library, String::new()), "the library libnss3.so is missing; install it: apt-get install chromium");
+        let library =
+            "chromium: error while loading shared libraries: libnss3.so: cannot open shared object file";
+        assert_eq!(
+            why(library, String::new()),
+            "the library libnss3.so is missing; install it: apt-get install chromium"
+        );
         assert_eq!(why("a\n\nboom\n", "exit status: 7".into()), "exit status: 7: boom");
     }
 

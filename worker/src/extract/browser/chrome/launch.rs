@@ -90,7 +90,10 @@ impl Process {
         let name: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(4).collect();
         let profile = launch.profiles.join(name);
         let failed = |e: &std::io::Error| {
-            ChromeError::Start(format!("no profile at {}: {e}; is there room, and may it be written?", profile.display()))
+            ChromeError::Start(format!(
+                "no profile at {}: {e}; is there room, and may it be written?",
+                profile.display()
+            ))
         };
         for folder in ["", "home", "tmp", "downloads"] {
             leftovers::private_folder(&profile.join(folder)).map_err(|e| failed(&e))?;

@@ -65,21 +65,29 @@ pub(crate) fn kill_all_of(folder: &Path) -> usize {
         fs::read(process.join("cmdline")).is_ok_and(|line| line.windows(name.len()).any(|part| part == name))
     };
     let own = std::process::id();
-    let found: Vec<Pid> = processes().filter(named).filter_map(|p| pid(&p)).filter(|p| p.as_raw_nonzero().get().unsigned_abs() != own).collect();
+    let found: Vec<Pid> = processes()
+        .filter(named)
+        .filter_map(|p| pid(&p))
+        .filter(|p| p.as_raw_nonzero().get().unsigned_abs() != own)
+        .collect();
     for process in &found {
         // it may have ended meanwhile
         let _ = kill_process(*process, Signal::KILL);
     }
     let end = Instant::now() + GONE;
-    while !found.is_empty() && Instant::now() < end && processes().any(|process| named(&process) && !is_zombie(&process)) {
+    while !found.is_empty()
+        && Instant::now() < end
+        && processes().any(|process| named(&process) && !is_zombie(&process))
+    {
         std::thread::sleep(Duration::from_millis(10));
     }
     found.len()
 }
 
-/// `<pid>-<when it started>`: a pid alone may be somebody else's by now.
+/// `<pid>-<when it started>` of a living process: a pid alone may be somebody else's by now.
 fn owner_name(pid: u32) -> Option<String> {
-    stat(&PathBuf::from(format!("/proc/{pid}"))).map(|stat| format!("{pid}-{}", stat.started))
+    let found = stat(&PathBuf::from(format!("/proc/{pid}"))).filter(|stat| stat.state != 'Z');
+    found.map(|stat| format!("{pid}-{}", stat.started))
 }
 
 fn owner_lives(folder: &Path) -> bool {
@@ -91,7 +99,9 @@ fn owner_lives(folder: &Path) -> bool {
 /// The folders of all processes under `/proc`.
 pub(super) fn processes() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).map(|entry| entry.path())
+    entries
+        .filter(|entry| entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit))
+        .map(|entry| entry.path())
 }
 
 fn pid(process: &Path) -> Option<Pid> {

@@ -99,7 +99,9 @@ impl Seat {
     {
         self.tab.call_method(method).map_err(|error| {
             if self.watch.has_crashed() {
-                return ChromeError::Gone("the page's process crashed, for lack of memory as a rule".to_owned());
+                return ChromeError::Gone(
+                    "the page's process crashed, for lack of memory as a rule".to_owned(),
+                );
             }
             failed(error)
         })
@@ -137,7 +139,12 @@ impl Seat {
     }
 
     /// Runs a script in the page, or in one of its frames; what it returns comes back as JSON.
-    pub(crate) fn run(&self, frame: Option<&Selector>, script: Script, input: &Value) -> Result<Value, ChromeError> {
+    pub(crate) fn run(
+        &self,
+        frame: Option<&Selector>,
+        script: Script,
+        input: &Value,
+    ) -> Result<Value, ChromeError> {
         let world = frame.map(|frame| self.world(frame, input)).transpose()?;
         let ran = self.evaluate(world, script, input);
         if ran == Err(ChromeError::ContextLost) {
@@ -318,7 +325,11 @@ fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime
 fn failed(error: anyhow::Error) -> ChromeError {
     let text = format!("{error:#}");
     let has = |part: &str| text.contains(part);
-    if has("connection is closed") || has("Connection closed") || has("Broken pipe") || has("Unable to make method calls") {
+    if has("connection is closed")
+        || has("Connection closed")
+        || has("Broken pipe")
+        || has("Unable to make method calls")
+    {
         return ChromeError::Gone(text);
     }
     let lost = ["context", "navigated or closed", "Cannot find", "No frame", "Frame with the given"];

@@ -144,7 +144,8 @@ impl Watch {
     /// The requests to an address from a mark on, the newest first.
     pub(crate) fn asked_since(&self, mark: u64, part_of_url: &str) -> Vec<Asked> {
         let seen = self.seen();
-        let wanted = seen.asked.iter().rev().filter(|one| one.number >= mark && one.url.contains(part_of_url));
+        let wanted =
+            seen.asked.iter().rev().filter(|one| one.number >= mark && one.url.contains(part_of_url));
         wanted.cloned().collect()
     }
 
@@ -193,7 +194,8 @@ impl Watch {
 impl Seen {
     fn ask(&mut self, id: &str, request: &headless_chrome::protocol::cdp::Network::Request) {
         let headers = request.headers.0.as_ref().and_then(|headers| headers.as_object());
-        let text = |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        let text =
+            |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
         // a redirect has the same id
         self.asked.retain(|one| one.id != id);
         let asked = Asked {

@@ -47,14 +47,17 @@ impl Reading<'_> {
         match size_of(&file) {
             Some(0) | None => return Err(Trouble::passing("the exported file is empty")),
             Some(bytes) if bytes > LARGEST => {
-                return Err(Trouble::capped(format!("the exported file has {bytes} bytes, more than {LARGEST}")));
+                return Err(Trouble::capped(format!(
+                    "the exported file has {bytes} bytes, more than {LARGEST}"
+                )));
             }
             Some(_) => {}
         }
         let (format, delimiter) = (how.format, delimiter(how.delimiter));
         let (sheet, names) = (how.sheet.map(str::to_owned), spec.names.clone());
         let decoded = tokio::task::spawn_blocking(move || {
-            let bytes = std::fs::read(&file).map_err(|e| Trouble::passing(format!("the exported file: {e}")))?;
+            let bytes =
+                std::fs::read(&file).map_err(|e| Trouble::passing(format!("the exported file: {e}")))?;
             // it has been read: the next export of this browser has no use for it
             let _ = std::fs::remove_file(&file);
             let table = match format {

@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Brought, LOOK_AGAIN, Reading, decode::Table};
-use crate::extract::browser::{chrome::ChromeError, login::millis, scripts::Script, trouble::Trouble, visit::script};
+use crate::extract::browser::{
+    chrome::ChromeError, login::millis, scripts::Script, trouble::Trouble, visit::script,
+};
 
 /// Rows in one answer of a script: a long text is slow.
 const PIECE: usize = 5000;
@@ -53,7 +55,9 @@ impl Reading<'_> {
             let more = page.more;
             let read: Vec<Row> = page.rows.into_iter().map(|row| pick(row, &places)).collect();
             if last.as_ref().is_some_and(|last| !read.is_empty() && *last == read) {
-                return Err(Trouble::passing(format!("page {pages} of the grid is the same as the one before")));
+                return Err(Trouble::passing(format!(
+                    "page {pages} of the grid is the same as the one before"
+                )));
             }
             rows.extend(read.iter().cloned());
             if !more {
@@ -148,7 +152,9 @@ fn evidence(how: &How<'_>, page: &Page, pages: u64) -> Result<Vec<Evidence>, Tro
     let mut found = Vec::new();
     match page.rowcount {
         Some(count) if count > rows => {
-            return Err(Trouble::passing(format!("{rows} rows were read, and the grid says that it has {count}")));
+            return Err(Trouble::passing(format!(
+                "{rows} rows were read, and the grid says that it has {count}"
+            )));
         }
         Some(count) if count == rows => found.push(Evidence::GridRowCount { rows }),
         // a count that grew while we scrolled, or none
@@ -188,7 +194,8 @@ mod tests {
 
     #[test]
     fn columns_are_told_by_header_or_by_place() {
-        let found = places(&headers(&["", "Order  ID", "Status"]), &spec(&["status", "Order id"]), true).unwrap();
+        let found =
+            places(&headers(&["", "Order  ID", "Status"]), &spec(&["status", "Order id"]), true).unwrap();
         assert_eq!(found, [2, 1]);
         let row = vec![None, Some("o1".to_owned()), Some("paid".to_owned())];
         assert_eq!(pick(row, &found), [Some("paid".to_owned()), Some("o1".to_owned())]);

@@ -12,12 +12,7 @@ use nstore_shared::{
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::{
-    chrome::Chrome,
-    scripts::Script,
-    trouble::Trouble,
-    visit::script,
-};
+use super::{chrome::Chrome, scripts::Script, trouble::Trouble, visit::script};
 use decode::Table;
 
 pub mod decode;
@@ -68,7 +63,9 @@ impl Reading<'_> {
         for spec in &self.read.lanes {
             let lane = spec.how.lane();
             match self.by(spec).await {
-                Ok(Brought { table, pages, evidence }) => return Ok(Harvest { lane, table, pages, evidence }),
+                Ok(Brought { table, pages, evidence }) => {
+                    return Ok(Harvest { lane, table, pages, evidence });
+                }
                 Err(trouble) if trouble.browser_gone || trouble.capped && self.divisible => {
                     return Err(trouble.during(&format!("lane {lane}")));
                 }
@@ -94,7 +91,8 @@ impl Reading<'_> {
         let mut brought = match &spec.how {
             LaneHow::Response { url, format, records } => self.response(spec, url, *format, records).await?,
             LaneHow::Export { clicks, format, delimiter, sheet } => {
-                let how = export::How { clicks, format: *format, delimiter: *delimiter, sheet: sheet.as_deref() };
+                let how =
+                    export::How { clicks, format: *format, delimiter: *delimiter, sheet: sheet.as_deref() };
                 self.export(spec, &how).await?
             }
             LaneHow::Grid { selector, by_header, paginate } => {
@@ -104,11 +102,15 @@ impl Reading<'_> {
         };
         let rows = brought.table.rows.len() as u64;
         if let Some(cap) = spec.cap.filter(|cap| rows >= *cap) {
-            return Err(Trouble::capped(format!("{rows} rows came, and {cap} are all that can: more were cut off")));
+            return Err(Trouble::capped(format!(
+                "{rows} rows came, and {cap} are all that can: more were cut off"
+            )));
         }
         match total {
             Some(total) if total != rows => {
-                return Err(Trouble::passing(format!("{rows} rows came, and the page says that there are {total}")));
+                return Err(Trouble::passing(format!(
+                    "{rows} rows came, and the page says that there are {total}"
+                )));
             }
             Some(total) => brought.evidence.push(Evidence::TotalAgreed { total }),
             None => {}
@@ -160,7 +162,8 @@ fn together(mut failed: Vec<(Lane, Trouble)>) -> Trouble {
         let (lane, trouble) = failed.remove(0);
         return trouble.during(&format!("lane {lane}"));
     }
-    let told: Vec<String> = failed.iter().map(|(lane, trouble)| format!("{lane}: {}", trouble.message)).collect();
+    let told: Vec<String> =
+        failed.iter().map(|(lane, trouble)| format!("{lane}: {}", trouble.message)).collect();
     let class = failed.iter().map(|(_, trouble)| trouble.class).find(|class| class.may_pass());
     let class = class.or(failed.first().map(|(_, trouble)| trouble.class));
     Trouble::new(

@@ -23,8 +23,17 @@ const PARTS: u64 = 1000;
 const WINDOW: &str =
     "/queries/0/Query/Commands/0/SemanticQueryDataShapeCommand/Binding/DataReduction/Primary/Window";
 /// Headers that a page may not set.
-const FORBIDDEN: [&str; 9] =
-    ["accept-encoding", "connection", "content-length", "cookie", "host", "origin", "referer", "user-agent", "te"];
+const FORBIDDEN: [&str; 9] = [
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "origin",
+    "referer",
+    "user-agent",
+    "te",
+];
 
 impl Reading<'_> {
     pub(super) async fn response(
@@ -72,7 +81,9 @@ impl Reading<'_> {
             }
             if Instant::now() > end {
                 let seconds = self.limit.as_secs();
-                return Err(Trouble::passing(format!("the page got no answer from an address with `{url}` in it within {seconds} s")));
+                return Err(Trouble::passing(format!(
+                    "the page got no answer from an address with `{url}` in it within {seconds} s"
+                )));
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
@@ -86,7 +97,9 @@ impl Reading<'_> {
         let mut question: Option<Value> = None;
         while let Completeness::More(tokens) = completeness {
             if seen.contains(&tokens) || brought.pages >= PARTS {
-                return Err(Trouble::passing("the answer comes in parts without an end: its restart tokens repeat"));
+                return Err(Trouble::passing(
+                    "the answer comes in parts without an end: its restart tokens repeat",
+                ));
             }
             let body = match question.take() {
                 Some(body) => body,
@@ -95,7 +108,8 @@ impl Reading<'_> {
             let (body, part) = self.part(asked, body, &tokens).await?;
             question = Some(body);
             seen.push(tokens);
-            let decoded = dsr::decode(&part, &spec.names).map_err(|error| Trouble::passing(error.to_string()))?;
+            let decoded =
+                dsr::decode(&part, &spec.names).map_err(|error| Trouble::passing(error.to_string()))?;
             brought.table.rows.extend(decoded.table.rows);
             brought.pages += 1;
             completeness = decoded.completeness;
@@ -115,7 +129,8 @@ impl Reading<'_> {
                 self.chrome.ask(self.limit, move |seat| seat.question(&id)).await?
             }
         };
-        serde_json::from_str(&text).map_err(|e| Trouble::passing(format!("the page's own query is no json: {e}")))
+        serde_json::from_str(&text)
+            .map_err(|e| Trouble::passing(format!("the page's own query is no json: {e}")))
     }
 
     async fn part(&self, asked: &Asked, mut body: Value, tokens: &str) -> Result<(Value, Vec<u8>), Trouble> {

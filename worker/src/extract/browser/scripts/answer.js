@@ -18,8 +18,10 @@ const act = async () => {
       break;
     case 'picker': {
       const tiles = [...document.querySelectorAll('[data-test-id], .tile, .table[role=button]')].filter(isSeen);
-      const mine = tiles.find((tile) => (tile.dataset.testId ?? '').toLowerCase() === username.toLowerCase()
-        || squeeze(tile.textContent).toLowerCase().includes(username.toLowerCase()));
+      // as a whole: a colleague's address may end like ours
+      const is = (text) => (text ?? '').trim().toLowerCase() === username.toLowerCase();
+      const mine = tiles.find((tile) => is(tile.dataset.testId))
+        ?? tiles.find((tile) => tile.innerText.split(/\s+/).some(is));
       click(mine ?? seen('#otherTile') ?? byText('Use another account').find(isSeen)
         ?? await until(() => null, 0, 'an account picker without the account and without another one'));
       break;
