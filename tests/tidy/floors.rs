@@ -32,12 +32,14 @@ const FLOORS: [Row; 27] = [
     ("coordinator::main", &["coordinator", "shared"]),
     ("coordinator::lib", &["coordinator"]),
 
-    ("worker::extract", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker"]),
+    // of Redis it knows one door: where logins are shared
+    ("worker::extract", &["shared::chunk", "shared::config", "shared::contract", "shared::retry",
+        "shared::redis::vault", "shared::storage::marker"]),
     // the door alone: what a page is, not how it was come by
     ("worker::refine", &["worker::extract::Page", "worker::extract::PageFormat", "worker::extract::Span",
         "shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker"]),
-    ("worker::engine", &["worker::USER_AGENT", "worker::extract", "worker::refine", "shared"]),
-    ("worker::probe", &["worker::USER_AGENT", "worker::extract", "worker::refine", "shared"]),
+    ("worker::engine", &["worker::extract", "worker::refine", "shared"]),
+    ("worker::probe", &["worker::extract", "worker::refine", "shared"]),
     ("worker::cli", &["shared::chunk", "shared::config", "shared::telemetry"]),
     ("worker::commands", &["worker", "shared"]),
     ("worker::main", &["worker", "shared"]),

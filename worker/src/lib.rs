@@ -13,6 +13,3 @@ pub mod probe;
 pub mod refine;
 
 pub use engine::{WorkerConfig, WorkerError, run};
-
-/// How requests to sources name this program.
-pub const USER_AGENT: &str = concat!("nstore/", env!("CARGO_PKG_VERSION"));

@@ -73,7 +73,7 @@ async fn every_lane_brings_the_truth() {
 async fn a_lane_that_fails_gives_way_to_the_next() {
     let portal = Portal::new(Options::default()).await;
     let on = |kind, day: &str| {
-        portal.house.simulator.fault(Fault::new(NAME, kind).on(day.parse().unwrap()).times(9))
+        portal.house.simulator.fault(Fault::new(NAME, kind).on(day.parse().unwrap()).times(9));
     };
     on(FaultKind::OdataError, "2025-08-01");
     let markers = portal.good("2025-08-01", "2025-08-02").await;

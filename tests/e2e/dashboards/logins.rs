@@ -1,5 +1,6 @@
 //! The way in: each of its pages, refusals that are told as such, and one login for the whole fleet.
 
+use nstore_tests::context::Running;
 use nstore_tests::simulator::{
     Options,
     faults::{Fault, FaultKind},
@@ -46,7 +47,7 @@ async fn one_login_serves_all_workers_that_share_a_key() {
     house
         .assert_equal(&[nstore_tests::simulator::Api::NetworkObservability], "2025-08-01", "2025-08-06")
         .await;
-    let log = workers.iter().map(|worker| worker.stderr()).collect::<Vec<_>>().join("\n");
+    let log = workers.iter().map(Running::stderr).collect::<Vec<_>>().join("\n");
     assert_eq!(house.simulator.logins(), 1, "{log}");
     let run = house.runs().pop().unwrap();
     let hands: std::collections::BTreeSet<String> =

@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 #[cfg(feature = "browser")]
 use super::browser::{BrowserExtractor, pool::Pool, sessions::Sessions};
 use super::{ExtractError, Extracted, Extractor, Sent, Span, api::ApiExtractor};
-use crate::USER_AGENT;
+
+/// How requests to sources name this program.
+const USER_AGENT: &str = concat!("nstore/", env!("CARGO_PKG_VERSION"));
 
 /// How a host's browsers are started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,14 +112,17 @@ impl Host {
         secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
     ) -> Result<AnyExtractor, ExtractError> {
         match spec {
-            ExtractSpec::Api(api) => ApiExtractor::new(api, secrets, USER_AGENT).map(AnyExtractor::Api),
+            ExtractSpec::Api(api) => {
+                let extractor = ApiExtractor::new(api, secrets, USER_AGENT)?;
+                Ok(AnyExtractor::Api(Box::new(extractor)))
+            }
             #[cfg(feature = "browser")]
             ExtractSpec::Browser(browser) => {
                 let other =
                     || ExtractError::new(FailureClass::Config, "this worker extracts no browser sources");
                 let (pool, sessions) = self.browsers.as_ref().ok_or_else(other)?;
                 BrowserExtractor::new(browser, secrets, pool.clone(), sessions.clone())
-                    .map(AnyExtractor::Browser)
+                    .map(|browser| AnyExtractor::Browser(Box::new(browser)))
             }
             #[cfg(not(feature = "browser"))]
             ExtractSpec::Browser(_) => {
@@ -138,10 +143,10 @@ impl Host {
 /// An extractor of any kind.
 pub enum AnyExtractor {
     /// Over HTTP.
-    Api(ApiExtractor),
+    Api(Box<ApiExtractor>),
     /// Through a headless browser.
     #[cfg(feature = "browser")]
-    Browser(BrowserExtractor),
+    Browser(Box<BrowserExtractor>),
 }
 
 impl Extractor for AnyExtractor {

@@ -283,8 +283,8 @@ pub(crate) fn template(text: &str) -> Result<Template, Wrong> {
 
 /// How a page writes times or numbers.
 pub(crate) fn cell_format(text: &str) -> Result<CellFormat, Wrong> {
-    let hint = "a strftime pattern such as %d/%m/%Y %H:%M, or a sample number such as 1,234.56";
-    text.parse().map_err(|error: CellFormatError| Wrong::new(error.to_string(), hint))
+    // the error says what would be right
+    text.parse().map_err(|error: CellFormatError| Wrong { message: error.to_string(), hint: None })
 }
 
 /// Holds a text against what its schema says that it means (`x-means`).

@@ -115,7 +115,7 @@ const RULES: &[(&str, &str, &str)] = &[
     (
         "value: \"1,234.56\"",
         "value: \"12.34.56\"",
-        "37:64: `12.34.56` is no sample number\n  a strftime pattern such as %d/%m/%Y %H:%M, or a sample number such as 1,234.56",
+        "36:62: `12.34.56` is neither a strftime pattern such as %d/%m/%Y nor a sample of a number such as 1,234.56, 1.234,56, 1 234,56, 1'234.56, 1234.56 or 1234,56",
     ),
     (
         "mapping: network_observability",

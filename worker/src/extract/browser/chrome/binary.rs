@@ -60,11 +60,11 @@ async fn run(command: &mut Command) -> Result<String, ChromeError> {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(ChromeError::Start(why(&said, output.status.to_string())))
+    Err(ChromeError::Start(why(&said, &output.status.to_string())))
 }
 
 /// What its own words mean, and what to do.
-fn why(said: &str, status: String) -> String {
+fn why(said: &str, status: &str) -> String {
     if said.contains("Running as root without --no-sandbox") {
         return "its sandbox refuses root: run the worker as another user, or say that it may go without: \
                 NSTORE_BROWSER_SANDBOX=off"
@@ -90,14 +90,14 @@ mod tests {
     #[test]
     fn its_last_words_are_understood() {
         let root = "[1:1:ERROR] Running as root without --no-sandbox is not supported.";
-        assert!(why(root, String::new()).contains("NSTORE_BROWSER_SANDBOX=off"));
+        assert!(why(root, "").contains("NSTORE_BROWSER_SANDBOX=off"));
         let library =
             "chromium: error while loading shared libraries: libnss3.so: cannot open shared object file";
         assert_eq!(
-            why(library, String::new()),
+            why(library, ""),
             "the library libnss3.so is missing; install it: apt-get install chromium"
         );
-        assert_eq!(why("a\n\nboom\n", "exit status: 7".into()), "exit status: 7: boom");
+        assert_eq!(why("a\n\nboom\n", "exit status: 7"), "exit status: 7: boom");
     }
 
     #[test]

@@ -321,8 +321,7 @@ fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime
 }
 
 /// The crate's errors have no types for these.
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn failed(error: anyhow::Error) -> ChromeError {
+fn failed(error: impl std::fmt::Display) -> ChromeError {
     let text = format!("{error:#}");
     let has = |part: &str| text.contains(part);
     if has("connection is closed")

@@ -111,15 +111,15 @@ impl Watch {
             Event::BrowserDownloadProgress(event) => seen.progress(&event.params.guid, &event.params.state),
             Event::RuntimeConsoleAPICalled(event) => {
                 let words: Vec<String> = event.params.args.iter().filter_map(shown).collect();
-                seen.say(&format!("{:?}", event.params.Type).to_lowercase(), words.join(" "));
+                seen.say(&format!("{:?}", event.params.Type).to_lowercase(), &words.join(" "));
             }
             Event::RuntimeExceptionThrown(event) => {
                 let details = &event.params.exception_details;
                 let text = details.exception.as_ref().and_then(|e| e.description.clone());
-                seen.say("exception", text.unwrap_or_else(|| details.text.clone()));
+                seen.say("exception", text.as_deref().unwrap_or(&details.text));
             }
-            Event::LogEntryAdded(event) => seen.say("log", event.params.entry.text.clone()),
-            Event::PageJavascriptDialogOpening(event) => seen.say("dialog", event.params.message.clone()),
+            Event::LogEntryAdded(event) => seen.say("log", &event.params.entry.text),
+            Event::PageJavascriptDialogOpening(event) => seen.say("dialog", &event.params.message),
             Event::InspectorTargetCrashed(_) => {
                 seen.crashed = true;
                 return true;
@@ -237,7 +237,7 @@ impl Seen {
         }
     }
 
-    fn say(&mut self, kind: &str, text: String) {
+    fn say(&mut self, kind: &str, text: &str) {
         self.console.push_back(Line { kind: kind.to_owned(), text: text.chars().take(2000).collect() });
         if self.console.len() > CONSOLE_LINES {
             self.console.pop_front();
