@@ -17,6 +17,9 @@ setup: ## Install what is missing: Redis, PostgreSQL, Chromium, a C compiler, Py
 	@.ci/setup
 
 build: ## Build all binaries, tests too
+	@# what hosts without a browser get, under a name of its own; a test asks it
+	cargo build --locked --workspace --exclude nstore-tests --no-default-features --bins
+	cp $(DEBUG)/nstore-worker $(DEBUG)/nstore-worker-api
 	cargo build --locked --workspace --all-targets
 
 fmt: ## Format the code
@@ -41,7 +44,7 @@ fuzz: ## Feed what came from dashboards with damage, half a minute for each targ
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048; \
 	done
 
-demo: setup ## A month of five simulated sources into a private PostgreSQL, compared with the truth
+demo: setup ## A month of six simulated sources into a private PostgreSQL, compared with the truth
 	cargo build --locked --workspace --bins
 	NSTORE_BIN=$(DEBUG) examples/demo/run
 

@@ -36,8 +36,8 @@ fn assert_equal(exit: &Exit, tables: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_ends_with_five_equal_tables() {
-    assert_equal(&run("demo/run", &["60"], &[]).await, 5);
+async fn the_demo_ends_with_six_equal_tables() {
+    assert_equal(&run("demo/run", &["60"], &[]).await, 6);
 }
 
 /// Runs an example on the small shop that it makes up, then on the real one where it lies beside the repository

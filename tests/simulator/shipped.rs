@@ -142,7 +142,12 @@ async fn the_shipped_sources_extract_the_truth() {
 
 #[test]
 fn the_examples_configure_without_a_fault() {
-    for (dir, sources) in [("../config", 5), ("../examples/datasette/config", 3)] {
+    for (dir, sources) in [
+        ("../config", 6),
+        ("../examples/datasette/config", 3),
+        ("../examples/django/config", 2),
+        ("../examples/dash/config", 3),
+    ] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
         let config = config::load(&dir, &LoadOptions { env: &|_| None, timezone: None }).unwrap();
         assert!(config.sources.len() >= sources, "{}", dir.display());

@@ -171,7 +171,7 @@ impl Prepared {
         }
         let config = BrowserConfig::from_env(&|name| std::env::var(name).ok());
         let unfit = |message: String| ExtractError::new(FailureClass::Config, message);
-        let host = Host::open(self.source.spec.kind(), &config.map_err(unfit)?, None, "probe").await;
+        let host = Host::open(self.source.spec.kind(), &config.map_err(unfit)?).await;
         let host = host.map_err(|error| unfit(error.to_string()))?;
         let page = self.first_page_by(&host, &once, span).await;
         host.close().await;

@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
+use nstore_tests::context::{Process, process::binary};
 use nstore_tests::simulator::{
     Api, Options,
     faults::{Fault, FaultKind},
@@ -90,4 +91,16 @@ async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     let odd = house.browser_worker(1).env("NSTORE_BROWSER_SANDBOX", "maybe").run(LONG).await;
     assert_eq!(odd.code, Some(2), "{}", odd.stderr);
     assert!(odd.stderr.contains("NSTORE_BROWSER_SANDBOX is `maybe`"), "{}", odd.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_without_browsers_is_small_and_says_so() {
+    let ended = Process::new("nstore-worker-api").args(["--kind", "browser"]).run(LONG).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    for said in ["made without the feature `browser`", "--kind api", "default features"] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    let size = |name: &str| std::fs::metadata(binary(name)).unwrap().len();
+    let (without, with) = (size("nstore-worker-api"), size("nstore-worker"));
+    assert!(without < with * 9 / 10, "{without} bytes without, {with} with");
 }

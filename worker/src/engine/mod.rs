@@ -107,11 +107,13 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
     let card = card(kind, config.concurrency.max(1));
+    let mut host = Host::open(kind, &config.browser).await?;
     let storage = Storage::open(&config.storage_url)?;
     storage.check().await?;
     let redis = connect(&config).await?;
-    let vault = config.vault_key.clone().map(|key| redis.vault(key));
-    let host = Host::open(kind, &config.browser, vault, &card.id).await?;
+    if let Some(key) = &config.vault_key {
+        host.share(redis.vault(key.clone()), &card.id);
+    }
     info!(worker = card.id, %kind, slots = card.slots, storage = storage.url(), "started");
     let (grace, id) = (config.grace, card.id.clone());
     let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, host, config.lease);

@@ -68,22 +68,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// Gets a host ready for one kind of source; `vault` is where logins are shared, `owner` who asks for them.
+    /// Gets a host ready for one kind of source. Logins are shared within this process alone, until [`Self::share`].
     ///
     /// # Errors
     /// When this build or this host cannot do it.
     #[cfg(feature = "browser")]
-    pub async fn open(
-        kind: Kind,
-        config: &BrowserConfig,
-        vault: Option<Vault>,
-        owner: &str,
-    ) -> Result<Self, HostError> {
+    pub async fn open(kind: Kind, config: &BrowserConfig) -> Result<Self, HostError> {
         let browsers = match kind {
             Kind::Api => None,
             Kind::Browser => {
                 let pool = Pool::open(config).await.map_err(HostError::Browser)?;
-                Some((Arc::new(pool), Arc::new(Sessions::new(vault, owner))))
+                Some((Arc::new(pool), Arc::new(Sessions::new(None, ""))))
             }
         };
         Ok(Self { browsers })
@@ -95,12 +90,25 @@ impl Host {
     /// When this build cannot do it.
     #[cfg(not(feature = "browser"))]
     #[expect(clippy::unused_async, reason = "the same door as with browsers")]
-    pub async fn open(kind: Kind, _: &BrowserConfig, _: Option<Vault>, _: &str) -> Result<Self, HostError> {
+    pub async fn open(kind: Kind, _: &BrowserConfig) -> Result<Self, HostError> {
         match kind {
             Kind::Api => Ok(Self {}),
             Kind::Browser => Err(HostError::NotBuilt(kind)),
         }
     }
+
+    /// From now on logins are shared with all workers of this vault; `owner` says who asks for them.
+    #[cfg(feature = "browser")]
+    pub fn share(&mut self, vault: Vault, owner: &str) {
+        if let Some((_, sessions)) = &mut self.browsers {
+            *sessions = Arc::new(Sessions::new(Some(vault), owner));
+        }
+    }
+
+    /// There are no logins to share.
+    #[cfg(not(feature = "browser"))]
+    #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the same door as with browsers")]
+    pub fn share(&mut self, _: Vault, _: &str) {}
 
     /// The extractor of a source.
     ///
