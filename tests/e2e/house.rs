@@ -67,7 +67,12 @@ impl House {
         for (name, value) in self.simulator.env().into_iter().chain(self.env.clone()) {
             process = process.env(&name, value);
         }
-        process
+        // Chromium gives root no sandbox
+        if rustix::process::getuid().is_root() {
+            process.env("NSTORE_BROWSER_SANDBOX", "off")
+        } else {
+            process
+        }
     }
 
     /// `nstore` with these arguments, words separated by blanks.
@@ -101,9 +106,7 @@ impl House {
     /// A browser worker; its profiles lie in a folder of its own, see [`House::browsers`].
     pub(crate) fn browser_worker(&self, slots: u32) -> Process {
         let args = ["--kind", "browser", "--concurrency", &slots.to_string(), "--lease", "5s"];
-        let worker = self.process("nstore-worker").args(args).env("TMPDIR", self.browsers.path());
-        // Chromium gives root no sandbox
-        if rustix::process::getuid().is_root() { worker.env("NSTORE_BROWSER_SANDBOX", "off") } else { worker }
+        self.process("nstore-worker").args(args).env("TMPDIR", self.browsers.path())
     }
 
     /// The processes of this house's browsers, and the profiles that lie there.

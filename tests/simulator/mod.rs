@@ -164,6 +164,11 @@ impl Simulator {
         self.hall.faults.add(fault);
     }
 
+    /// The orders that are not used up.
+    pub fn pending_faults(&self) -> Vec<Fault> {
+        self.hall.faults.pending()
+    }
+
     /// Takes all orders back.
     pub fn clear_faults(&self) {
         self.hall.faults.clear();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nstore_shared::chunk::ChunkState;
 use nstore_tests::{
-    context::{self, Process},
+    context,
     simulator::{
         Options,
         faults::{Fault, FaultKind},
@@ -149,7 +149,4 @@ async fn a_worker_that_cannot_start_says_why() {
     assert!(away.stderr.contains("redis at redis://127.0.0.1:1"), "{}", away.stderr);
     let nowhere = house.process().env("NSTORE_STORAGE_URL", "/tmp/storage").run(LIMIT).await;
     assert_eq!(nowhere.code, Some(2), "{}", nowhere.stderr);
-    let browser = Process::new("nstore-worker").args(["--kind", "browser"]).run(LIMIT).await;
-    assert_eq!(browser.code, Some(2), "{}", browser.stderr);
-    assert!(browser.stderr.contains("no browser extractor"), "{}", browser.stderr);
 }

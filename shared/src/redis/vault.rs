@@ -81,7 +81,7 @@ impl fmt::Debug for Kept {
 }
 
 /// The lock of a name, until its ttl or [`Vault::unlock`]. Dropping it frees nothing.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     name: VaultName,
     token: String,

@@ -72,6 +72,30 @@ async fn a_page_that_hangs_and_one_that_eats_all_memory_end_in_time_and_are_read
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_asked_to_end_in_the_middle_of_a_visit_gives_its_chunk_back_at_once() {
+    let portal = Portal::new(Options { latency: Duration::from_millis(500), ..Options::default() }).await;
+    let house = portal.house;
+    drop(portal.worker);
+    let worker = house.browser_worker(1).args(["--grace", "1s"]).start();
+    let job = house.nstore(RUN).start();
+    // while it signs in
+    eventually(|| async { (house.simulator.requests().len() >= 2).then_some(()) }).await;
+    worker.sigterm();
+    let ended = worker.wait_exit(LONG).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("released"), "{}", ended.stderr);
+    assert_nothing_left(&house).await;
+    let heir = house.browser_worker(1).start();
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}\n{}", exit.stdout, exit.stderr, heir.stderr());
+    let run = house.runs().pop().unwrap();
+    for marker in house.markers(NAME, &run) {
+        assert_eq!(text(&marker, "/grant/attempt"), "1", "{}", heir.stderr());
+    }
+    house.assert_equal(&[Api::NetworkObservability], "2025-08-01", "2025-08-06").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     let portal = Portal::new(Options::default()).await;
     let house = portal.house;

@@ -49,6 +49,7 @@ async fn every_lane_brings_the_truth() {
         ("grid", read("grid", &grid()), "grid_row_count"),
         ("grid", paged, "total_agreed"),
     ];
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::SlowDownload));
     for (at, (lane, read, evidence)) in cases.iter().enumerate() {
         if *evidence == "total_agreed" {
             portal.house.edit(
@@ -67,6 +68,7 @@ async fn every_lane_brings_the_truth() {
     }
     portal.assert_equal("2025-08-01", "2025-08-10").await;
     assert_eq!(portal.house.simulator.logins(), 1);
+    assert_eq!(portal.house.simulator.pending_faults(), [], "a download that takes its time was waited for");
 }
 
 #[tokio::test(flavor = "multi_thread")]

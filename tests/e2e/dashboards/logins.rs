@@ -82,3 +82,29 @@ async fn a_refused_login_is_told_as_such_and_not_tried_again_and_again() {
         .count();
     assert_eq!(tried, 1, "a wrong password is tried once: more would lock the account");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_never_typed_into_a_page_of_somebody_else() {
+    let portal = Portal::new(Options::default()).await;
+    // a login that leads to another origin, as a captive portal does
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let target = format!("{}/powerbi", portal.house.simulator.url);
+    let redirect = axum::Router::new().fallback(move || {
+        let target = target.clone();
+        async move { axum::response::Redirect::temporary(&target) }
+    });
+    let server = tokio::spawn(async move { axum::serve(listener, redirect).await });
+    let file = "sources/network_observability.yaml";
+    portal.house.edit(
+        file,
+        "  url: \"${POWERBI_URL:-https://app.powerbi.com}\"",
+        &format!("  url: \"http://{address}\""),
+    );
+    let exit = portal.extract("2025-08-01", "2025-08-02").await;
+    assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, portal.worker.stderr());
+    assert!(exit.stdout.contains("secrets go to") && exit.stdout.contains("auth"), "{}", exit.stdout);
+    let posts = portal.house.simulator.requests().into_iter().filter(|request| request.method == "POST");
+    assert_eq!(posts.count(), 0, "nothing was typed");
+    server.abort();
+}

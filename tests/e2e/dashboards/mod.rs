@@ -24,8 +24,13 @@ struct Portal {
 }
 
 impl Portal {
+    /// With some 36 rows a day.
     async fn new(options: Options) -> Self {
-        let house = House::with(Options { rows_per_day: 60, ..options }).await;
+        Self::with(Options { rows_per_day: 60, ..options }).await
+    }
+
+    async fn with(options: Options) -> Self {
+        let house = House::with(options).await;
         // tests of what fails must not wait for real
         let path = house.config("sources/network_observability.yaml");
         let text = std::fs::read_to_string(&path).unwrap();

@@ -136,7 +136,7 @@ impl Work<'_> {
             Decision::Defer(wait) => {
                 let seconds = wait.as_secs_f64();
                 let error = self.bench.fit_to_tell(&failure.error.message);
-                tell!(info, self.grant, seconds, error, "deferred: the source asks for patience");
+                tell!(info, self.grant, seconds, error, "deferred: no try is counted");
                 Ok(Done::Back(GiveBack::Defer { wait, error }))
             }
             Decision::Retry => {

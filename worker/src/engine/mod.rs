@@ -107,7 +107,11 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
     let card = card(kind, config.concurrency.max(1));
-    let mut host = Host::open(kind, &config.browser).await?;
+    tokio::pin!(shutdown);
+    let mut host = tokio::select! {
+        host = Host::open(kind, &config.browser) => host?,
+        () = &mut shutdown => return Ok(()),
+    };
     let storage = Storage::open(&config.storage_url)?;
     storage.check().await?;
     let redis = connect(&config).await?;

@@ -69,7 +69,7 @@ pub struct ExtractError {
     pub class: FailureClass,
     /// What failed, where (URL without secrets), and what to do next.
     pub message: String,
-    /// For `rate_limited`: how long the source asks to be left alone.
+    /// How long the chunk is to be left alone, without a try counted: the source asks for it, or this host cannot do it now.
     pub wait: Option<Duration>,
     /// There are more rows than the source gives at once: fewer days may do.
     pub split: bool,

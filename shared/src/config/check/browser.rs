@@ -271,6 +271,13 @@ fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
         }
     }
     unused_keys(&mut place, raw);
+    if let Some(lane) = raw.response.as_ref().filter(|lane| lane.format == AnswerFormat::Json)
+        && lane.cap.is_none()
+        && raw.total.is_none()
+    {
+        let hint = "add `total`, where the page says how many rows there are, or `cap`, how many an answer has at most";
+        place.fault(&["read", "response"], "nothing shows whether a json answer is whole", hint);
+    }
     let mut lanes = Vec::new();
     for (at, name) in raw.lanes.iter().enumerate() {
         let word = name.to_string();

@@ -31,7 +31,7 @@ pub(super) async fn take(chrome: &Chrome, secrets: &[String], place: &Place, tro
     let seen = if trouble.browser_gone {
         Seen::default()
     } else {
-        let (secrets, frame) = (json!({ "secrets": secrets, "ms": 2000 }), place.frame.clone());
+        let (secrets, frame) = (secrets.to_vec(), place.frame.clone());
         // what cannot be had is left out: the bundle only helps people to see
         let look = move |seat: &Seat| Ok(look(seat, &secrets, frame.as_ref()));
         chrome.ask(LIMIT, look).await.unwrap_or_default()
@@ -55,15 +55,19 @@ pub(super) async fn take(chrome: &Chrome, secrets: &[String], place: &Place, tro
     Bundle { texts, picture: seen.picture }
 }
 
-fn look(seat: &Seat, secrets: &Value, frame: Option<&Selector>) -> Seen {
+fn look(seat: &Seat, secrets: &[String], frame: Option<&Selector>) -> Seen {
     let html = |value: &Value| value.get("html").and_then(Value::as_str).map(str::to_owned);
-    let inner = frame.and_then(|frame| seat.run(Some(frame), Script::Redact, secrets).ok());
-    let Ok(page) = seat.run(None, Script::Redact, secrets) else { return Seen::default() };
+    let inner = frame.and_then(|frame| {
+        seat.run(Some(frame), Script::Redact, &json!({ "secrets": secrets, "ms": 2000 })).ok()
+    });
+    // frames that have not been through the script are left out of the picture
+    let clean = frame.filter(|_| inner.is_some()).map(|frame| &frame.0);
+    let input = json!({ "secrets": secrets, "clean": clean, "ms": 2000 });
+    let Ok(page) = seat.run(None, Script::Redact, &input) else { return Seen::default() };
     Seen {
         url: page.get("url").and_then(Value::as_str).unwrap_or_default().to_owned(),
         page: html(&page),
         frame: inner.as_ref().and_then(html),
-        // only of a page that has been through the script
         picture: seat.picture().ok().map(Bytes::from),
     }
 }

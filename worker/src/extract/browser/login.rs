@@ -14,15 +14,18 @@ use serde_json::{Value, json};
 
 use super::{
     chrome::{Chrome, ChromeError},
+    opening::{accept, load},
     scripts::Script,
     sessions::Session,
-    trouble::Trouble,
+    trouble::{Trouble, origin, shown},
 };
 
 /// Looks at the page before it is given up.
 const LOOKS: u32 = 10;
 /// The same page is answered so often; a page that comes again says no.
 const ANSWERS: u32 = 2;
+/// How long a page without a login must stay to be one of a signed-in user: an empty one may be about to send us on.
+const STAYS: Duration = Duration::from_secs(1);
 /// How long a page may take until it is known.
 const ONE_LOOK: Duration = Duration::from_secs(15);
 
@@ -45,7 +48,7 @@ pub(super) struct Look {
 impl Look {
     /// The page is one of a login: whoever was signed in is it no more.
     pub(super) fn is_login(&self) -> bool {
-        !matches!(self.state.as_str(), "in" | "unknown")
+        matches!(self.state.as_str(), "account" | "password" | "picker" | "form" | "stay")
     }
 }
 
@@ -61,11 +64,13 @@ pub(super) async fn look(
     login: &Login,
     frame: Option<&Selector>,
     limit: Duration,
+    stays: Duration,
 ) -> Result<Look, ChromeError> {
     let input = json!({
         "flow": flow(login),
         "fields": fields(login),
         "signed_in": login.signed_in.as_ref().map(|selector| &selector.0),
+        "stays": millis(stays),
         "ms": millis(limit),
     });
     let end = Instant::now() + limit;
@@ -86,15 +91,16 @@ fn read(value: &Value) -> Result<Look, ChromeError> {
 /// Signs in and gives what there is to remember of it.
 pub(super) async fn sign_in(chrome: &Chrome, login: &Login, who: &Credentials) -> Result<Session, Trouble> {
     let end = Instant::now() + login.timeout;
-    let url = login.url.clone();
-    chrome.ask(login.timeout, move |seat| seat.goto(&url)).await.map_err(|error| at(login, error))?;
+    let status = load(chrome, &login.url, login.timeout).await?;
+    accept(chrome, &login.url, status).await?;
     let mut answered: Vec<String> = Vec::new();
     for _ in 0..LOOKS {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        let seen = look(chrome, login, None, left.min(ONE_LOOK)).await.map_err(|error| at(login, error))?;
+        let seen =
+            look(chrome, login, None, left.min(ONE_LOOK), STAYS).await.map_err(|error| at(login, error))?;
         if seen.state == "in" {
             return remember(chrome, login).await;
         }
@@ -106,7 +112,9 @@ pub(super) async fn sign_in(chrome: &Chrome, login: &Login, who: &Credentials) -
                 "login at {}: the page `{}` comes back again and again; are user name and password right?",
                 login.url, seen.state
             );
-            return Err(Trouble::new(FailureClass::Auth, message));
+            let asked = answered.iter().any(|state| state == "password" || state == "form");
+            let class = if asked { FailureClass::Auth } else { FailureClass::Transient };
+            return Err(Trouble::new(class, message));
         }
         answer(chrome, login, who, &seen.state, left).await?;
         answered.push(seen.state);
@@ -140,7 +148,11 @@ fn refused(login: &Login, seen: &Look) -> Option<Trouble> {
         "unknown" => {
             let message = format!(
                 "login at {}: neither a login nor a page of a signed-in user at {}: title `{}`, heading `{}`, text `{}`",
-                login.url, seen.url, seen.title, seen.heading, seen.text
+                login.url,
+                shown(&seen.url),
+                seen.title,
+                seen.heading,
+                seen.text
             );
             Some(Trouble::passing(message))
         }
@@ -155,10 +167,14 @@ async fn answer(
     state: &str,
     left: Duration,
 ) -> Result<(), Trouble> {
+    // each page is told what it asks for, and only pages of the login's own origins are
+    let username = matches!(state, "account" | "picker" | "form").then(|| who.username.expose());
+    let password = matches!(state, "password" | "form").then(|| who.password.expose());
     let input = json!({
         "state": state,
-        "username": who.username.expose(),
-        "password": who.password.expose(),
+        "origins": origins(login),
+        "username": username,
+        "password": password,
         "fields": fields(login),
         "ms": millis(left.min(ONE_LOOK)),
     });
@@ -183,6 +199,14 @@ async fn remember(chrome: &Chrome, login: &Login) -> Result<Session, Trouble> {
         serde_json::from_value(entries).map_err(|e| Trouble::passing(e.to_string()))?;
     let kept = if entries.is_empty() { vec![] } else { vec![(origin, entries)] };
     Ok(Session { cookies, kept })
+}
+
+/// Where user name and password may be typed.
+fn origins(login: &Login) -> Vec<String> {
+    const MICROSOFT: [&str; 3] =
+        ["https://login.microsoftonline.com", "https://login.live.com", "https://login.microsoft.com"];
+    let known: &[&str] = if login.flow == LoginFlow::Microsoft { &MICROSOFT } else { &[] };
+    origin(&login.url).into_iter().chain(known.iter().map(|&origin| origin.to_owned())).collect()
 }
 
 fn flow(login: &Login) -> &'static str {

@@ -1,6 +1,7 @@
 //! Dashboards, through a headless browser.
 //!
-//! - [`visit`]: the steps of a source, one after the other; [`login`]: the way in; [`sessions`]: logins are shared
+//! - [`visit`]: the steps of a source, one after the other; [`opening`]: the first of them
+//! - [`login`]: the way in; [`sessions`]: logins are shared
 //! - [`lanes`]: the ways by which a page's rows come out of it
 //! - [`pool`]: the browsers of a worker; [`chrome`]: one of them, and the only place that knows the crate
 //! - [`scripts`]: what runs inside the page; [`bundle`]: what a failed visit looked like
@@ -26,6 +27,7 @@ mod bundle;
 mod chrome;
 pub mod lanes;
 mod login;
+mod opening;
 pub(crate) mod pool;
 mod scripts;
 pub(crate) mod sessions;
@@ -123,12 +125,12 @@ impl BrowserExtractor {
 
 /// With the step that failed.
 fn of(trouble: Trouble, place: &Place) -> ExtractError {
-    let (class, split) = (trouble.class, trouble.capped);
+    let (class, split, wait) = (trouble.class, trouble.capped, trouble.wait);
     let message = match place.step {
         Some((number, word)) => format!("step {number} ({word}): {}", trouble.message),
         None => trouble.message,
     };
-    ExtractError { split, ..ExtractError::new(class, message) }
+    ExtractError { split, wait, ..ExtractError::new(class, message) }
 }
 
 impl Extractor for BrowserExtractor {

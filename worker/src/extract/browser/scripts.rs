@@ -29,6 +29,11 @@ pub(super) enum Script {
 }
 
 impl Script {
+    /// It is told secrets: the page's own scripts must not see them.
+    pub(super) fn is_private(self) -> bool {
+        matches!(self, Self::Answer | Self::Redact | Self::Step)
+    }
+
     /// Its text.
     pub(super) fn text(self) -> &'static str {
         match self {

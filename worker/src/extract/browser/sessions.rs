@@ -24,7 +24,7 @@ const KEPT: Duration = Duration::from_secs(12 * 3600);
 const SLACK: Duration = Duration::from_secs(30);
 
 /// What a signed-in browser knows: cookies, and what pages keep for their origin.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Session {
     /// As `Storage.getCookies` gives them.
     pub(super) cookies: Vec<Value>,
@@ -33,7 +33,7 @@ pub(super) struct Session {
 }
 
 /// A session, and which one it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Known {
     pub(super) session: Arc<Session>,
     pub(super) id: u64,
@@ -56,11 +56,31 @@ pub(crate) struct Sessions {
     ids: std::sync::atomic::AtomicU64,
 }
 
-/// The turn to sign in; nobody else does meanwhile.
+/// The turn to sign in; nobody else does until it is dropped.
 pub(super) struct MyTurn {
-    name: String,
     slot: OwnedMutexGuard<Option<Known>>,
-    held: Option<(VaultName, Held)>,
+    held: Option<Hold>,
+}
+
+/// The vault's lock on a login. It is let go when dropped, whatever became of the visit.
+struct Hold {
+    vault: Vault,
+    place: VaultName,
+    held: Held,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let (vault, held) = (self.vault.clone(), self.held.clone());
+        // outside of a runtime, at the very end, it ends by its time-out
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = vault.unlock(&held).await {
+                    warn!(%error, "the turn to sign in ends by its time-out");
+                }
+            });
+        }
+    }
 }
 
 /// Somebody's session, or the turn to make one.
@@ -88,7 +108,7 @@ impl Sessions {
             return Ok(Entry::Known(known.clone()));
         }
         let forgotten = slot.take();
-        let Some(vault) = &self.vault else { return Ok(Entry::Turn(MyTurn { name, slot, held: None })) };
+        let Some(vault) = &self.vault else { return Ok(Entry::Turn(MyTurn { slot, held: None })) };
         let place: VaultName = name.parse()?;
         if let Some(fingerprint) = forgotten.as_ref().or(stale).and_then(|known| known.fingerprint) {
             vault.forget(&place, fingerprint).await?;
@@ -107,7 +127,10 @@ impl Sessions {
                         vault.forget(&place, kept.fingerprint).await?;
                     }
                 },
-                Turn::Mine(held) => return Ok(Entry::Turn(MyTurn { name, slot, held: Some((place, held)) })),
+                Turn::Mine(held) => {
+                    let held = Some(Hold { vault: vault.clone(), place, held });
+                    return Ok(Entry::Turn(MyTurn { slot, held }));
+                }
                 Turn::Late => {
                     let seconds = (limit * 2).as_secs();
                     return Err(Trouble::passing(format!(
@@ -121,26 +144,16 @@ impl Sessions {
     /// Keeps what a login led to, for all.
     pub(super) async fn keep(&self, mut turn: MyTurn, session: Session) -> Result<Known, Trouble> {
         let mut fingerprint = None;
-        if let (Some(vault), Some((place, held))) = (&self.vault, turn.held.take()) {
+        if let Some(Hold { vault, place, .. }) = &turn.held {
             let bytes = serde_json::to_vec(&session).map_err(|e| Trouble::passing(e.to_string()))?;
-            match vault.put(&place, &bytes, KEPT).await {
+            match vault.put(place, &bytes, KEPT).await {
                 Ok(put) => fingerprint = Some(put),
                 Err(error) => warn!(%error, "the login is not shared with other workers"),
             }
-            vault.unlock(&held).await?;
         }
         let known = self.known(session, fingerprint);
         *turn.slot = Some(known.clone());
         Ok(known)
-    }
-
-    /// Gives the turn up after a login that failed.
-    pub(super) async fn give_up(&self, turn: MyTurn) {
-        if let (Some(vault), Some((_, held))) = (&self.vault, &turn.held)
-            && let Err(error) = vault.unlock(held).await
-        {
-            warn!(%error, name = turn.name, "the turn to sign in ends by its time-out");
-        }
     }
 
     fn known(&self, session: Session, fingerprint: Option<Fingerprint>) -> Known {

@@ -1,6 +1,8 @@
 //! Why a visit to a dashboard failed.
 
-use nstore_shared::{config::spec::browser::Selector, redis::vault::VaultError, retry::FailureClass};
+use std::time::Duration;
+
+use nstore_shared::{redis::vault::VaultError, retry::FailureClass};
 
 use super::{chrome::ChromeError, lanes::decode};
 
@@ -16,11 +18,16 @@ pub(super) struct Trouble {
     pub(super) capped: bool,
     /// The browser can be asked no more.
     pub(super) browser_gone: bool,
+    /// Nobody but this host is to blame, or the source asks for patience: the try does not count.
+    pub(super) wait: Option<Duration>,
 }
+
+/// How long a chunk is left alone when this host cannot work on it.
+const HOST_WAIT: Duration = Duration::from_secs(15);
 
 impl Trouble {
     pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), capped: false, browser_gone: false }
+        Self { class, message: message.into(), capped: false, browser_gone: false, wait: None }
     }
 
     /// Another try may do.
@@ -33,6 +40,11 @@ impl Trouble {
         Self { capped: true, ..Self::new(FailureClass::Data, message) }
     }
 
+    /// This host cannot do it now.
+    fn of_host(message: impl Into<String>) -> Self {
+        Self { wait: Some(HOST_WAIT), ..Self::passing(message) }
+    }
+
     /// With what was being done.
     pub(super) fn during(self, what: &str) -> Self {
         Self { message: format!("{what}: {}", self.message), ..self }
@@ -41,6 +53,9 @@ impl Trouble {
 
 impl From<ChromeError> for Trouble {
     fn from(error: ChromeError) -> Self {
+        if let ChromeError::Start(_) = error {
+            return Self { browser_gone: true, ..Self::of_host(error.to_string()) };
+        }
         let browser_gone = error.is_final();
         let (class, message) = match error {
             ChromeError::Script(text) => of_script(&text),
@@ -52,13 +67,19 @@ impl From<ChromeError> for Trouble {
 
 impl From<VaultError> for Trouble {
     fn from(error: VaultError) -> Self {
-        Self::passing(format!("the shared login cannot be asked for: {error}"))
+        Self::of_host(format!("the shared login cannot be asked for: {error}"))
     }
 }
 
 impl From<decode::sheet::SheetError> for Trouble {
     fn from(error: decode::sheet::SheetError) -> Self {
-        Self::passing(error.to_string())
+        use decode::sheet::SheetError::{Missing, NoSheet, Twice};
+        match error {
+            Missing { .. } | NoSheet { .. } | Twice { .. } => {
+                Self::new(FailureClass::Config, error.to_string())
+            }
+            _ => Self::passing(error.to_string()),
+        }
     }
 }
 
@@ -70,6 +91,12 @@ fn of_script(text: &str) -> (FailureClass, String) {
     if let Some(rest) = text.strip_prefix("incomplete: ") {
         return (FailureClass::Transient, rest.to_owned());
     }
+    if let Some(rest) = text.strip_prefix("foreign: ") {
+        return (FailureClass::Auth, rest.to_owned());
+    }
+    if let Some(rest) = text.strip_prefix("config: ") {
+        return (FailureClass::Config, rest.to_owned());
+    }
     if let Some(rest) = text.strip_prefix("endless: ") {
         return (FailureClass::Data, rest.to_owned());
     }
@@ -79,9 +106,14 @@ fn of_script(text: &str) -> (FailureClass, String) {
     (FailureClass::Transient, format!("a script in the page failed: {text}"))
 }
 
-/// In which frame, for error texts.
-pub(super) fn inside(frame: Option<&Selector>) -> String {
-    frame.map(|frame| format!(" in the frame {}", frame.0)).unwrap_or_default()
+/// An address as it may be told: without its query and fragment, which may hold tokens.
+pub(super) fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// Scheme, host and port of an address, as the browser writes them.
+pub(super) fn origin(url: &str) -> Option<String> {
+    url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -97,5 +129,8 @@ mod tests {
             "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";
         assert_eq!(class(css), FailureClass::Config);
         assert!(Trouble::from(ChromeError::Gone("x".into())).browser_gone);
+        assert!(Trouble::from(ChromeError::Start("x".into())).wait.is_some(), "no try of the chunk");
+        assert_eq!(shown("https://a/b?code=secret#x"), "https://a/b");
+        assert_eq!(origin("https://a.example:443/b").unwrap(), "https://a.example");
     }
 }

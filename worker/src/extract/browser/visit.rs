@@ -21,23 +21,22 @@ use super::{
     chrome::{Chrome, ChromeError},
     lanes::{Harvest, Reading},
     login::{self, Credentials, millis},
+    opening::Opened,
     scripts::Script,
     sessions::{Entry, Known, Sessions},
-    trouble::{Trouble, inside},
+    trouble::{Trouble, origin},
 };
 
 /// Pages that do not come, frames that do not mount and filters that do not take are tried so often.
-const TRIES: u32 = 3;
-/// How long a frame may take to mount before the page is opened again.
-const MOUNT: Duration = Duration::from_secs(10);
-/// How long a page may load before it is used as it is.
-const LOAD: Duration = Duration::from_secs(10);
+pub(super) const TRIES: u32 = 3;
 /// How long a filter may take to show what was set.
 const APPLY: Duration = Duration::from_secs(5);
 /// A session that has ended is made anew so often in one visit.
 const ENTRANCES: u32 = 2;
+/// How long a page must stay as it is to be told by its looks.
+const STAYS: Duration = Duration::from_millis(200);
 /// How long it takes to tell a login page.
-const LOOK: Duration = Duration::from_secs(5);
+pub(super) const LOOK: Duration = Duration::from_secs(5);
 
 /// What a visit needs.
 pub(super) struct Visit<'a> {
@@ -63,6 +62,8 @@ struct Trail {
     evidence: Vec<Evidence>,
     /// Requests of the page from here on are those of the chunk.
     mark: u64,
+    /// When a filter was set: the page may not have asked for its rows yet.
+    filtered: Option<Instant>,
 }
 
 /// Why a walk ended early.
@@ -108,22 +109,13 @@ impl Visit<'_> {
         let known = match self.sessions.enter(login, stale).await? {
             Entry::Known(known) => known,
             Entry::Turn(turn) => {
-                let signed_in = match self.fresh(chrome).await {
-                    Ok(()) => login::sign_in(chrome, login, who).await,
-                    Err(error) => Err(error.into()),
-                };
-                match signed_in {
-                    Ok(session) => {
-                        info!(url = login.url, "signed in");
-                        let known = self.sessions.keep(turn, session).await?;
-                        chrome.session = Some(known.id);
-                        known
-                    }
-                    Err(trouble) => {
-                        self.sessions.give_up(turn).await;
-                        return Err(trouble);
-                    }
-                }
+                // without what an ended session left
+                chrome.ask(LOOK, |seat| seat.restore(&[], &[])).await?;
+                let session = login::sign_in(chrome, login, who).await?;
+                info!(url = login.url, "signed in");
+                let known = self.sessions.keep(turn, session).await?;
+                chrome.session = Some(known.id);
+                known
             }
         };
         if chrome.session != Some(known.id) {
@@ -134,16 +126,18 @@ impl Visit<'_> {
         Ok(Some(known))
     }
 
-    /// Without what an ended session left.
-    async fn fresh(&self, chrome: &Chrome) -> Result<(), ChromeError> {
-        chrome.ask(LOOK, |seat| seat.restore(&[], &[])).await
-    }
-
     async fn walk(&self, chrome: &Chrome, place: &mut Place) -> Result<Harvest, Stopped> {
         let mut trail = Trail::default();
         for (at, step) in self.spec.steps.iter().enumerate() {
             *place = Place { step: Some((at + 1, step.act.word())), frame: step.frame.clone() };
             let taken = match &step.act {
+                Act::Goto(url) => {
+                    trail.mark = chrome.watch.mark();
+                    if self.goto(chrome, at, &self.render(url), step.timeout).await? == Opened::Login {
+                        return Err(Stopped::SignedOut);
+                    }
+                    continue;
+                }
                 Act::Read(read) => {
                     let reading = Reading {
                         chrome,
@@ -151,6 +145,7 @@ impl Visit<'_> {
                         frame: step.frame.as_ref(),
                         limit: step.timeout,
                         mark: trail.mark,
+                        filtered: trail.filtered,
                         divisible: self.span.days() > 1,
                     };
                     match reading.run().await {
@@ -161,13 +156,10 @@ impl Visit<'_> {
                         Err(trouble) => Err(trouble),
                     }
                 }
-                _ => self.take(chrome, at, step, &mut trail).await,
+                _ => self.take(chrome, step, &mut trail).await,
             };
             if let Err(trouble) = taken {
                 return Err(self.why(chrome, step, trouble).await);
-            }
-            if matches!(step.act, Act::Goto(_)) && self.is_signed_out(chrome, None).await? {
-                return Err(Stopped::SignedOut);
             }
         }
         // the config's check lets no source without a `read` pass
@@ -184,23 +176,25 @@ impl Visit<'_> {
                 return Stopped::SignedOut;
             }
         }
-        trouble.into()
+        let refused = chrome.watch.failed_since(0, &[]).is_some_and(|(_, status)| status == Some(401));
+        if refused && self.spec.login.is_some() { Stopped::SignedOut } else { trouble.into() }
     }
 
-    async fn is_signed_out(&self, chrome: &Chrome, frame: Option<&Selector>) -> Result<bool, ChromeError> {
+    pub(super) async fn is_signed_out(
+        &self,
+        chrome: &Chrome,
+        frame: Option<&Selector>,
+    ) -> Result<bool, ChromeError> {
         let Some(login) = &self.spec.login else { return Ok(false) };
-        login::look(chrome, login, frame, LOOK).await.map(|look| look.is_login())
+        login::look(chrome, login, frame, LOOK, STAYS).await.map(|look| look.is_login())
     }
 
-    async fn take(&self, chrome: &Chrome, at: usize, step: &Step, trail: &mut Trail) -> Result<(), Trouble> {
+    async fn take(&self, chrome: &Chrome, step: &Step, trail: &mut Trail) -> Result<(), Trouble> {
         let input = match &step.act {
-            Act::Goto(url) => {
-                trail.mark = chrome.watch.mark();
-                return self.goto(chrome, at, &self.render(url), step.timeout).await;
-            }
             Act::ApplyFilter(filter) => return self.filter(chrome, step, filter, trail).await,
             Act::Fill { selector, text } => {
-                json!({ "act": "fill", "selector": selector.0, "text": self.text(text)? })
+                let origins = matches!(text, FillText::Secret(_)).then(|| self.origins());
+                json!({ "act": "fill", "selector": selector.0, "text": self.text(text)?, "origins": origins })
             }
             Act::Click(selector) => json!({ "act": "click", "selector": self.render(selector) }),
             Act::Press { key, selector } => {
@@ -211,17 +205,36 @@ impl Visit<'_> {
             Act::Select { selector, option } => {
                 json!({ "act": "select", "selector": selector.0, "text": self.render(option) })
             }
-            Act::Read(_) => return Ok(()),
+            // these two are the walk's own matter
+            Act::Goto(_) | Act::Read(_) => return Ok(()),
         };
-        match script(chrome, step.frame.as_ref(), Script::Step, input, step.timeout).await {
-            // what was clicked may lead to another document
-            Ok(_) | Err(ChromeError::ContextLost) => Ok(()),
-            Err(error) => Err(Trouble::from(error)),
+        let end = Instant::now() + step.timeout;
+        loop {
+            match script(chrome, step.frame.as_ref(), Script::Step, input.clone(), step.timeout).await {
+                Ok(_) => return Ok(()),
+                Err(ChromeError::ContextLost) => match step.act {
+                    // what was clicked leads to another document
+                    Act::Click(_) | Act::Press { .. } => return Ok(()),
+                    // the document that it was for has given way to another one
+                    _ if Instant::now() < end => {}
+                    _ => return Err(ChromeError::ContextLost.into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
     fn render(&self, template: &nstore_shared::config::template::Template) -> String {
         template.render(self.span.start, self.span.end, self.span.zone)
+    }
+
+    /// Where secrets may be typed: the pages that the steps name.
+    fn origins(&self) -> Vec<String> {
+        let opened = self.spec.steps.iter().filter_map(|step| match &step.act {
+            Act::Goto(url) => origin(&self.render(url)),
+            _ => None,
+        });
+        opened.collect()
     }
 
     fn text(&self, text: &FillText) -> Result<String, Trouble> {
@@ -234,66 +247,6 @@ impl Visit<'_> {
                 secret.map(|secret| secret.expose().to_owned()).ok_or_else(lacks)
             }
         }
-    }
-
-    /// Opens a page; one that answers 5xx, or whose frame does not mount, is opened again.
-    async fn goto(&self, chrome: &Chrome, at: usize, url: &str, limit: Duration) -> Result<(), Trouble> {
-        let frame = self.spec.steps[at..].iter().find_map(|step| step.frame.clone());
-        let mut tries = 1;
-        loop {
-            let opened = match self.open(chrome, url, limit).await {
-                Ok(()) if frame.is_some() && !self.is_signed_out(chrome, None).await? => {
-                    let input = json!({ "act": "wait_for", "selector": "body" });
-                    let mounted = script(chrome, frame.as_ref(), Script::Step, input, limit.min(MOUNT)).await;
-                    mounted.map(drop).map_err(|error| {
-                        Trouble::from(error)
-                            .during(&format!("{url}: the page came{}", inside(frame.as_ref())))
-                    })
-                }
-                opened => opened,
-            };
-            match opened {
-                Err(trouble)
-                    if trouble.class == FailureClass::Transient && tries < TRIES && !trouble.browser_gone =>
-                {
-                    tries += 1;
-                    tokio::time::sleep(Duration::from_millis(200) * tries).await;
-                }
-                Err(trouble) => {
-                    return Err(if tries > 1 { trouble.during(&format!("{tries} times")) } else { trouble });
-                }
-                Ok(()) => return Ok(()),
-            }
-        }
-    }
-
-    async fn open(&self, chrome: &Chrome, url: &str, limit: Duration) -> Result<(), Trouble> {
-        let address = url.to_owned();
-        let landing = chrome.ask(limit, move |seat| seat.goto(&address)).await;
-        let landing = landing.map_err(|error| Trouble::from(error).during(url))?;
-        let status = landing.status.unwrap_or(200);
-        if let Some(lost) = lost(url, &landing.url) {
-            let message = format!("{url}: the page did not take `{lost}`, it led to {}", landing.url);
-            return Err(Trouble::new(FailureClass::Config, message));
-        }
-        if status < 400 {
-            // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
-            return match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await
-            {
-                Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => Ok(()),
-                Err(error) => Err(Trouble::from(error).during(url)),
-            };
-        }
-        let class = match status {
-            401 | 403 => FailureClass::Auth,
-            404 | 410 => FailureClass::Config,
-            429 => FailureClass::RateLimited,
-            _ => FailureClass::Transient,
-        };
-        let seen =
-            script(chrome, None, Script::Step, json!({ "act": "glimpse" }), LOOK).await.unwrap_or_default();
-        let title = seen.get("title").and_then(Value::as_str).unwrap_or_default();
-        Err(Trouble::new(class, format!("{} answers {status}, with a page titled `{title}`", landing.url)))
     }
 
     /// Sets a filter until the page shows that it took: the first commit after a load is often lost.
@@ -332,8 +285,16 @@ impl Visit<'_> {
                 }
                 answer => answer,
             }?;
-            if let Some(text) = answer.get("applied").and_then(Value::as_str) {
-                trail.evidence.push(Evidence::FilterShown { text: text.to_owned() });
+            let mut seen = answer.get("applied").and_then(Value::as_str).map(str::to_owned);
+            if seen.is_none() && shows.is_empty() && filter.shown_in.is_none() {
+                // or what the page asks its server for
+                let texts: Vec<&str> = fill.iter().map(|(_, text)| text.as_str()).collect();
+                let asked = chrome.watch.asked_for(trail.mark, &texts);
+                seen = asked.then(|| format!("asked for {}", texts.join(" and ")));
+            }
+            if let Some(text) = seen {
+                trail.evidence.push(Evidence::FilterShown { text });
+                trail.filtered = Some(Instant::now());
                 return Ok(());
             }
             found = answer.get("found").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -347,16 +308,6 @@ impl Visit<'_> {
         );
         Err(Trouble::passing(message))
     }
-}
-
-/// A parameter that a page dropped on the way to itself: one that it does not know, and then it shows all it has.
-fn lost(asked: &str, landed: &str) -> Option<String> {
-    let (asked_path, wanted) = asked.split('#').next()?.split_once('?')?;
-    let (path, found) = landed.split('#').next()?.split_once('?').unwrap_or((landed, ""));
-    let found: Vec<&str> = found.split('&').filter_map(|pair| pair.split('=').next()).collect();
-    let name =
-        wanted.split('&').filter_map(|pair| pair.split('=').next()).find(|name| !found.contains(name))?;
-    (asked_path == path).then(|| name.to_owned())
 }
 
 /// Runs a script that ends by itself within `limit`.
@@ -374,18 +325,4 @@ pub(super) async fn script(
     // a frame is waited for first
     let whole = if frame.is_some() { limit * 2 } else { limit };
     chrome.ask(whole, move |seat| seat.run(frame.as_ref(), script, &input)).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_that_a_page_drops_is_noticed() {
-        let list = "https://a/list?day__gte=2018-01-01&day__lt=2018-01-08";
-        assert_eq!(lost(list, "https://a/list?e=1").unwrap(), "day__gte");
-        assert_eq!(lost(list, &format!("{list}&p=1#top")), None);
-        assert_eq!(lost(list, "https://a/login?next=%2Flist"), None, "a login is another matter");
-        assert_eq!(lost("https://a/list", "https://a/list?e=1"), None);
-    }
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-use super::{ChromeError, Launch};
+use super::{ChromeError, Launch, launch, leftovers};
 
 /// What it may be called.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
@@ -35,18 +35,23 @@ pub(crate) fn find(named: Option<&str>) -> Result<PathBuf, ChromeError> {
 }
 
 /// Starts it once on an empty page: what is missing is said now, and not with the first chunk.
-pub(crate) async fn try_out(launch: &Launch) -> Result<String, ChromeError> {
-    let version = run(Command::new(&launch.binary).arg("--version")).await?;
-    let profile = launch.profiles.join("trial");
-    let mut command = Command::new(&launch.binary);
-    let mut args = launch.args(&profile);
+pub(crate) async fn try_out(how: &Launch) -> Result<String, ChromeError> {
+    let version = run(Command::new(&how.binary).arg("--version")).await?;
+    run(Command::new("setpriv").arg("--version")).await.map_err(|error| {
+        ChromeError::Start(format!(
+            "setpriv, which ends it with its worker: {error}; apt-get install util-linux"
+        ))
+    })?;
+    let profile = how.profiles.join("trial");
+    let mut command = Command::new(&how.binary);
+    let mut args = how.args(&profile);
     args.retain(|arg| !arg.starts_with("--remote-debugging-port") && arg != "--no-startup-window");
     command.args(args).args(["--dump-dom", "about:blank"]);
-    command.env("HOME", &profile).env("TMPDIR", &profile);
-    super::leftovers::private_folder(&profile).map_err(|e| ChromeError::Start(e.to_string()))?;
+    command.env_clear().envs(launch::surroundings(&profile));
+    launch::folders(&profile).map_err(|e| ChromeError::Start(e.to_string()))?;
     let tried = run(&mut command).await;
-    super::leftovers::kill_all_of(&profile);
-    super::leftovers::remove(&profile);
+    leftovers::kill_all_of(&profile);
+    leftovers::remove(&profile);
     tried.map(|_| version)
 }
 

@@ -2,12 +2,17 @@
 
 use std::{
     collections::VecDeque,
+    ffi::OsString,
     fs,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -81,6 +86,8 @@ pub(crate) struct Process {
     group: Pid,
     profile: PathBuf,
     child: Mutex<Child>,
+    /// It was waited for: its number may be somebody else's by now.
+    ended: AtomicBool,
     lines: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -95,19 +102,11 @@ impl Process {
                 profile.display()
             ))
         };
-        for folder in ["", "home", "tmp", "downloads"] {
-            leftovers::private_folder(&profile.join(folder)).map_err(|e| failed(&e))?;
-        }
+        folders(&profile).map_err(|e| failed(&e))?;
         // the process dies when the thread ends that launched it, however that happens
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&launch.binary).args(launch.args(&profile));
-        command.env("HOME", profile.join("home")).env("TMPDIR", profile.join("tmp"));
-        // what is set for this worker, secrets included, is none of the browser's business
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("NSTORE_") {
-                command.env_remove(name);
-            }
-        }
+        command.env_clear().envs(surroundings(&profile));
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let started = command.spawn();
         let mut child = started.map_err(|e| {
@@ -121,6 +120,7 @@ impl Process {
             group: Pid::from_child(&child),
             profile,
             child: Mutex::new(child),
+            ended: AtomicBool::new(false),
             lines,
         };
         match listening.recv_timeout(UP) {
@@ -135,15 +135,21 @@ impl Process {
 
     /// Kills it and its children.
     pub(super) fn kill(&self) {
-        // ESRCH: all of them are gone already
-        let _ = kill_process_group(self.group, Signal::KILL);
+        if !self.ended.load(Ordering::SeqCst) {
+            // ESRCH: all of them are gone already
+            let _ = kill_process_group(self.group, Signal::KILL);
+        }
     }
 
     /// Kills it, waits for its end, and removes what it wrote.
     pub(super) fn end(&self) {
         self.kill();
+        let mut child = locked(&self.child);
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return;
+        }
         // it was killed: there is nothing else to learn from its status
-        let _ = locked(&self.child).wait();
+        let _ = child.wait();
         leftovers::kill_all_of(&self.profile);
         leftovers::remove(&self.profile);
     }
@@ -174,6 +180,34 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Makes a profile with the folders that a browser writes into.
+pub(super) fn folders(profile: &Path) -> std::io::Result<()> {
+    ["home", "tmp", "downloads"]
+        .iter()
+        .try_for_each(|folder| leftovers::private_folder(&profile.join(folder)))
+}
+
+/// The variables that a browser is given. What is set for this worker, secrets included, is none of its business.
+pub(super) fn surroundings(profile: &Path) -> Vec<(OsString, OsString)> {
+    const PASSED_ON: [&str; 10] = [
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+    ];
+    let given = |name: &str| Some((name.into(), std::env::var_os(name)?));
+    let mut variables: Vec<(OsString, OsString)> = PASSED_ON.into_iter().filter_map(given).collect();
+    variables.push(("HOME".into(), profile.join("home").into()));
+    variables.push(("TMPDIR".into(), profile.join("tmp").into()));
+    variables
 }
 
 /// Reads what it says for as long as it lives; the address comes through the channel.

@@ -8,7 +8,7 @@
 //! themselves, and a deadline here kills the process: the call in flight then fails at once.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
@@ -66,7 +66,7 @@ impl ChromeError {
 /// Work for the browser's thread.
 type Job = Box<dyn FnOnce(&Seat) + Send>;
 
-/// A running browser. Its process, and all that it wrote, are gone when this is dropped.
+/// A running browser. When this is dropped, its process ends, and all that it wrote goes.
 pub(crate) struct Chrome {
     jobs: mpsc::Sender<Job>,
     process: Arc<Process>,
@@ -84,15 +84,18 @@ impl Chrome {
     pub(crate) async fn start(launch: Launch) -> Result<Self, ChromeError> {
         let (ready_sender, ready) = oneshot::channel();
         let (jobs, work) = mpsc::channel::<Job>();
+        let begun = Begun::default();
+        let early = begun.0.clone();
         let spawned = std::thread::Builder::new().name("browser".to_owned());
         // the process dies with the thread that launched it: one thread for its whole life
-        let thread = spawned.spawn(move || serve(&launch, ready_sender, &work));
+        let thread = spawned.spawn(move || serve(&launch, &early, ready_sender, &work));
         thread.map_err(|e| ChromeError::Start(format!("no thread for it: {e}")))?;
         let (process, watch) = match timeout(START, ready).await {
             Ok(Ok(outcome)) => outcome?,
             Ok(Err(_)) => return Err(ChromeError::Start("its thread broke down".to_owned())),
             Err(_) => return Err(ChromeError::Start(format!("no answer within {} s", START.as_secs()))),
         };
+        begun.0.take();
         Ok(Self { jobs, process, watch, started: Instant::now(), uses: 0, session: None })
     }
 
@@ -134,18 +137,47 @@ impl Chrome {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        self.process.end();
+        // whatever its thread waits for fails now; with no more jobs to come, the thread cleans up
+        self.process.kill();
+    }
+}
+
+/// A process that cannot be talked to yet: whoever gives up waiting for it ends it.
+#[derive(Default)]
+struct Begun(Arc<Early>);
+
+/// The process, from its launch until somebody owns it.
+#[derive(Default)]
+struct Early(Mutex<Option<Arc<Process>>>);
+
+impl Early {
+    fn put(&self, process: Arc<Process>) {
+        *launch::locked(&self.0) = Some(process);
+    }
+
+    fn take(&self) -> Option<Arc<Process>> {
+        launch::locked(&self.0).take()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.take().inspect(|process| process.kill());
     }
 }
 
 type Ready = oneshot::Sender<Result<(Arc<Process>, Arc<Watch>), ChromeError>>;
 
 /// The thread: launches, then does one job after the other until nobody can ask any more.
-fn serve(launch: &Launch, ready: Ready, work: &mpsc::Receiver<Job>) {
+fn serve(launch: &Launch, early: &Early, ready: Ready, work: &mpsc::Receiver<Job>) {
     let process = match Process::launch(launch) {
         Ok(process) => Arc::new(process),
         Err(error) => return drop(ready.send(Err(error))),
     };
+    early.put(process.clone());
+    if ready.is_closed() {
+        return process.end();
+    }
     let seat = match Seat::take(&process) {
         Ok(seat) => seat,
         Err(error) => {

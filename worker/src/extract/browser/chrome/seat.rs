@@ -43,8 +43,10 @@ pub(crate) struct Seat {
     tab: Arc<Tab>,
     /// What the page tells by itself.
     pub(crate) watch: Arc<Watch>,
-    /// Worlds of our own in the frames of the page, by the selector of the frame.
+    /// Worlds of our own in the frames of the page, by the selector of the frame; under no selector, in the page.
     worlds: RefCell<HashMap<String, u32>>,
+    /// What puts a session's storage back before each document.
+    restorers: RefCell<Vec<String>>,
     // dropped last: with it the connection ends
     _browser: Browser,
 }
@@ -56,7 +58,8 @@ impl Seat {
         let tab = browser.new_tab().map_err(failed)?;
         let watch = Arc::new(Watch::default());
         listen(&tab, &watch, process)?;
-        let seat = Self { tab, watch, worlds: RefCell::default(), _browser: browser };
+        let seat =
+            Self { tab, watch, worlds: RefCell::default(), restorers: RefCell::default(), _browser: browser };
         seat.call(Network::Enable {
             max_total_buffer_size: Some(ANSWERS),
             max_resource_buffer_size: Some(ANSWERS),
@@ -121,6 +124,15 @@ impl Seat {
         if let Some(error) = landed.error_text.filter(|text| !text.is_empty()) {
             return Err(ChromeError::Navigation(error));
         }
+        if landed.loader_id.is_none() {
+            // an address with a `#` that is open already is not loaded anew by itself
+            self.call(Page::Reload {
+                ignore_cache: None,
+                script_to_evaluate_on_load: None,
+                loader_id: None,
+            })?;
+            return Ok(Landing { status: None, url: url.to_owned() });
+        }
         let document = landed.loader_id.as_deref().and_then(|loader| self.document(loader));
         let (status, url) = document.map_or((None, url.to_owned()), |(status, url)| (Some(status), url));
         Ok(Landing { status, url })
@@ -145,12 +157,41 @@ impl Seat {
         script: Script,
         input: &Value,
     ) -> Result<Value, ChromeError> {
-        let world = frame.map(|frame| self.world(frame, input)).transpose()?;
+        let known =
+            |seat: &Self| seat.worlds.borrow().contains_key(frame.map_or("", |frame| frame.0.as_str()));
+        let kept = known(self);
+        let world = match frame {
+            Some(frame) => Some(self.world(frame, input)?),
+            None if script.is_private() => Some(self.own_world()?),
+            None => None,
+        };
         let ran = self.evaluate(world, script, input);
-        if ran == Err(ChromeError::ContextLost) {
-            self.worlds.borrow_mut().clear();
+        if ran != Err(ChromeError::ContextLost) {
+            return ran;
         }
-        ran
+        self.worlds.borrow_mut().clear();
+        // the document that the world belonged to was gone before the script began
+        if kept && world.is_some() { self.run(frame, script, input) } else { ran }
+    }
+
+    /// A world of our own in the page: the page's scripts see nothing of it.
+    fn own_world(&self) -> Result<u32, ChromeError> {
+        if let Some(world) = self.worlds.borrow().get("") {
+            return Ok(*world);
+        }
+        // the page's first frame has its target's name
+        let world = self.isolated(self.tab.get_target_id().clone())?;
+        self.worlds.borrow_mut().insert(String::new(), world);
+        Ok(world)
+    }
+
+    fn isolated(&self, frame_id: String) -> Result<u32, ChromeError> {
+        let world = Page::CreateIsolatedWorld {
+            frame_id,
+            world_name: Some("nstore".to_owned()),
+            grant_univeral_access: None,
+        };
+        self.call(world).map(|made| made.execution_context_id)
     }
 
     fn evaluate(&self, world: Option<u32>, script: Script, input: &Value) -> Result<Value, ChromeError> {
@@ -199,15 +240,11 @@ impl Seat {
             pierce: None,
         })?;
         let no_frame = || ChromeError::Script(format!("{} is no iframe", frame.0));
-        let world = self.call(Page::CreateIsolatedWorld {
-            frame_id: described.node.frame_id.ok_or_else(no_frame)?,
-            world_name: Some("nstore".to_owned()),
-            grant_univeral_access: None,
-        })?;
+        let world = self.isolated(described.node.frame_id.ok_or_else(no_frame)?)?;
         let ready = "document.readyState === 'complete' && location.href !== 'about:blank'".to_owned();
-        let ready = self.call(evaluation(ready, Some(world.execution_context_id), true))?;
+        let ready = self.call(evaluation(ready, Some(world), true))?;
         if ready.result.value == Some(Value::Bool(true)) {
-            Ok(world.execution_context_id)
+            Ok(world)
         } else {
             Err(ChromeError::Script(format!("time-out: the frame {} did not load", frame.0)))
         }
@@ -260,22 +297,27 @@ impl Seat {
         cookies: &[Value],
         kept: &[(String, Vec<(String, String)>)],
     ) -> Result<(), ChromeError> {
+        for identifier in self.restorers.borrow_mut().drain(..) {
+            self.call(Page::RemoveScriptToEvaluateOnNewDocument { identifier })?;
+        }
         self.call(Network::ClearBrowserCookies(None))?;
         if !cookies.is_empty() {
             self.call(SetCookies { cookies: cookies.to_vec() })?;
         }
         for (origin, entries) in kept {
             let source = format!(
-                "if (location.origin === {}) for (const [key, value] of {}) localStorage.setItem(key, value);",
+                "if (location.origin === {} && localStorage.length === 0) \
+                 for (const [key, value] of {}) localStorage.setItem(key, value);",
                 json!(origin),
                 json!(entries)
             );
-            self.call(Page::AddScriptToEvaluateOnNewDocument {
+            let added = self.call(Page::AddScriptToEvaluateOnNewDocument {
                 source,
                 world_name: None,
                 include_command_line_api: None,
                 run_immediately: None,
             })?;
+            self.restorers.borrow_mut().push(added.identifier);
         }
         Ok(())
     }

@@ -15,13 +15,14 @@ use super::launch::locked;
 
 /// Lines of the console that are kept.
 const CONSOLE_LINES: usize = 200;
-/// How long an answer that has begun counts as under way: a page that never reads it leaves it open for ever.
+/// How long an answer that has begun, and brings nothing more, counts as under way: a page that never reads it leaves
+/// it open for ever.
 const ANSWERING: Duration = Duration::from_secs(1);
 /// Requests that are kept; a page that makes more is not read by its answers.
 const REQUESTS: usize = 2000;
 
-/// A request that the page made by itself (fetch or XMLHttpRequest).
-#[derive(Debug, Clone)]
+/// A request that the page made by itself (fetch or XMLHttpRequest). Its headers may hold secrets: it shows none.
+#[derive(Clone)]
 pub(crate) struct Asked {
     /// The browser's name for it.
     pub(crate) id: String,
@@ -37,8 +38,25 @@ pub(crate) struct Asked {
     pub(crate) status: Option<u32>,
     /// When the answer began.
     answered: Option<Instant>,
+    /// When it was there as a whole, or failed.
+    ended: Option<Instant>,
+}
+
+impl Asked {
     /// The answer is there as a whole, or failed.
-    pub(crate) ended: bool,
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// It failed: no answer, or one that says no.
+    fn failed(&self) -> bool {
+        self.has_ended() && self.status.is_none_or(|status| status >= 400)
+    }
+
+    /// Scheme, host and path.
+    pub(crate) fn place(&self) -> &str {
+        self.url.split(['?', '#']).next().unwrap_or_default()
+    }
 }
 
 /// A download.
@@ -65,7 +83,6 @@ struct Seen {
     documents: BTreeMap<String, (u32, String)>,
     asked: VecDeque<Asked>,
     number: u64,
-    last_ended: Option<Instant>,
     downloads: Vec<Download>,
     console: VecDeque<Line>,
     loads: u64,
@@ -99,6 +116,11 @@ impl Watch {
                 }
                 if let Some(asked) = seen.asked(&params.request_id) {
                     asked.status = Some(status);
+                    asked.answered = Some(Instant::now());
+                }
+            }
+            Event::NetworkDataReceived(event) => {
+                if let Some(asked) = seen.asked(&event.params.request_id) {
                     asked.answered = Some(Instant::now());
                 }
             }
@@ -144,25 +166,43 @@ impl Watch {
     /// The requests to an address from a mark on, the newest first.
     pub(crate) fn asked_since(&self, mark: u64, part_of_url: &str) -> Vec<Asked> {
         let seen = self.seen();
-        let wanted =
-            seen.asked.iter().rev().filter(|one| one.number >= mark && one.url.contains(part_of_url));
-        wanted.cloned().collect()
+        let wanted = |one: &&Asked| one.number >= mark && one.place().contains(part_of_url);
+        seen.asked.iter().rev().filter(wanted).cloned().collect()
     }
 
-    /// Whether no request has ended for a while.
-    pub(crate) fn is_quiet(&self, quiet: Duration) -> bool {
-        self.seen().last_ended.is_none_or(|at| at.elapsed() >= quiet)
-    }
-
-    /// The address of a request that is under way, but for those with one of these texts in it.
-    pub(crate) fn under_way(&self, ignored: &[String]) -> Option<String> {
+    /// What keeps the page from being at rest: the address of a request that is under way, or that ended within
+    /// `quiet`; but for those with one of these texts in it.
+    pub(crate) fn unrest(&self, quiet: Duration, ignored: &[String]) -> Option<String> {
         let seen = self.seen();
-        let counts = |one: &&Asked| {
-            !one.ended
-                && one.answered.is_none_or(|at| at.elapsed() < ANSWERING)
-                && !ignored.iter().any(|part| one.url.contains(part))
+        let stirs = |one: &&Asked| match (one.ended, one.answered) {
+            (Some(at), _) => at.elapsed() < quiet,
+            (None, Some(at)) => at.elapsed() < ANSWERING,
+            (None, None) => true,
         };
-        seen.asked.iter().find(counts).map(|one| one.url.clone())
+        let counts = |one: &&Asked| !ignored.iter().any(|part| one.url.contains(part));
+        seen.asked.iter().filter(counts).find(stirs).map(|one| one.place().to_owned())
+    }
+
+    /// A request from a mark on that failed, and was not made again with success: its address and status.
+    pub(crate) fn failed_since(&self, mark: u64, ignored: &[String]) -> Option<(String, Option<u32>)> {
+        let seen = self.seen();
+        let counts = |one: &&Asked| one.number >= mark && !ignored.iter().any(|part| one.url.contains(part));
+        let recovered = |one: &Asked| {
+            let later = seen.asked.iter().filter(|other| other.number > one.number);
+            later.filter(|other| other.place() == one.place()).any(|other| !other.failed())
+        };
+        let failed = seen.asked.iter().filter(counts).find(|one| one.failed() && !recovered(one))?;
+        Some((failed.place().to_owned(), failed.status))
+    }
+
+    /// Whether a request from a mark on asks for all of these texts, in its address or its body.
+    pub(crate) fn asked_for(&self, mark: u64, texts: &[&str]) -> bool {
+        let holds = |one: &Asked, text: &str| {
+            one.url.contains(text) || one.body.as_ref().is_some_and(|body| body.contains(text))
+        };
+        let seen = self.seen();
+        let mut since = seen.asked.iter().filter(|one| one.number >= mark);
+        since.any(|one| texts.iter().all(|text| holds(one, text)))
     }
 
     /// Status and address of a document that was opened.
@@ -206,7 +246,7 @@ impl Seen {
             body: request.post_data.clone(),
             status: None,
             answered: None,
-            ended: false,
+            ended: None,
         };
         self.number += 1;
         self.asked.push_back(asked);
@@ -221,8 +261,7 @@ impl Seen {
 
     fn end(&mut self, id: &str) {
         if let Some(asked) = self.asked(id) {
-            asked.ended = true;
-            self.last_ended = Some(Instant::now());
+            asked.ended = Some(Instant::now());
         }
     }
 

@@ -45,13 +45,19 @@ struct Page {
 
 impl Reading<'_> {
     pub(super) async fn grid(&self, spec: &LaneSpec, how: &How<'_>) -> Result<Brought, Trouble> {
+        if let Some((address, status)) = self.chrome.watch.failed_since(self.mark, &self.read.ignore) {
+            let answer = status.map_or("no answer".to_owned(), |status| status.to_string());
+            let message =
+                format!("the page's own request to {address} came to {answer}: what it shows may be old");
+            return Err(Trouble::passing(message));
+        }
         let (mut rows, mut pages, mut last): (Vec<Row>, u64, Option<Vec<Row>>) = (Vec::new(), 0, None);
         loop {
             let loads = self.chrome.watch.loads();
-            let page = self.page(how).await?;
+            let page = self.page(spec, how).await?;
             pages += page.pages;
             let places = places(&page.headers, spec, how.by_header)?;
-            let evidence = evidence(how, &page, pages)?;
+            let evidence = evidence(how, &page, (rows.len() + page.count) as u64, pages)?;
             let more = page.more;
             let read: Vec<Row> = page.rows.into_iter().map(|row| pick(row, &places)).collect();
             if last.as_ref().is_some_and(|last| !read.is_empty() && *last == read) {
@@ -73,12 +79,14 @@ impl Reading<'_> {
     }
 
     /// One page, or all of them where they change within one document.
-    async fn page(&self, how: &How<'_>) -> Result<Page, Trouble> {
+    async fn page(&self, spec: &LaneSpec, how: &How<'_>) -> Result<Page, Trouble> {
         let paginate = how.paginate.map(|paginate| {
             json!({ "next": paginate.next.0, "navigates": paginate.navigates, "max_pages": paginate.max_pages })
         });
         let input = json!({
             "selector": how.selector.0,
+            "names": spec.names,
+            "by_header": how.by_header,
             "busy": self.read.busy.as_ref().map(|busy| &busy.0),
             "settle": millis(self.read.settle),
             "paginate": paginate,
@@ -134,10 +142,15 @@ fn places(headers: &[String], spec: &LaneSpec, by_header: bool) -> Result<Vec<us
     }
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let place = |name: &String| {
-        headers.iter().position(|header| plain(header) == plain(name)).ok_or_else(|| {
-            let message = format!("the grid has no column `{name}`: there are `{}`", headers.join("`, `"));
-            Trouble::new(FailureClass::Config, message)
-        })
+        let mut found = headers.iter().enumerate().filter(|(_, header)| plain(header) == plain(name));
+        match (found.next(), found.next()) {
+            (Some((place, _)), None) => Ok(place),
+            (found, _) => {
+                let how = if found.is_some() { "two columns" } else { "no column" };
+                let message = format!("the grid has {how} `{name}`: there are `{}`", headers.join("`, `"));
+                Err(Trouble::new(FailureClass::Config, message))
+            }
+        }
     };
     spec.names.iter().map(place).collect()
 }
@@ -147,8 +160,7 @@ fn pick(mut row: Row, places: &[usize]) -> Row {
 }
 
 /// What the grid itself shows of its end; a row count that was not reached contradicts.
-fn evidence(how: &How<'_>, page: &Page, pages: u64) -> Result<Vec<Evidence>, Trouble> {
-    let rows = page.count as u64;
+fn evidence(how: &How<'_>, page: &Page, rows: u64, pages: u64) -> Result<Vec<Evidence>, Trouble> {
     let mut found = Vec::new();
     match page.rowcount {
         Some(count) if count > rows => {
@@ -219,10 +231,10 @@ mod tests {
         };
         let selector = Selector("table".into());
         let how = How { selector: &selector, by_header: false, paginate: None };
-        assert!(evidence(&how, &page(Some(6)), 1).is_err());
+        assert!(evidence(&how, &page(Some(6)), 5, 1).is_err());
         let all = [Evidence::GridRowCount { rows: 5 }, Evidence::ScrolledToEnd { rows: 5 }];
-        assert_eq!(evidence(&how, &page(Some(5)), 1).unwrap(), all);
-        assert_eq!(evidence(&how, &page(None), 1).unwrap(), all[1..]);
-        assert_eq!(evidence(&how, &page(Some(4)), 1).unwrap(), all[1..]);
+        assert_eq!(evidence(&how, &page(Some(5)), 5, 1).unwrap(), all);
+        assert_eq!(evidence(&how, &page(None), 5, 1).unwrap(), all[1..]);
+        assert_eq!(evidence(&how, &page(Some(4)), 5, 1).unwrap(), all[1..]);
     }
 }

@@ -23,6 +23,9 @@ mod response;
 /// How often a page is asked whether it has come to rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long a page may take until it asks for what a filter chose.
+const ASKS_WITHIN: Duration = Duration::from_millis(1500);
+
 /// The rows of a chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Harvest {
@@ -52,6 +55,8 @@ pub(super) struct Reading<'a> {
     pub(super) limit: Duration,
     /// The page's requests from here on are those of the chunk.
     pub(super) mark: u64,
+    /// When a filter was set, if one was.
+    pub(super) filtered: Option<Instant>,
     /// The chunk has days to split it by.
     pub(super) divisible: bool,
 }
@@ -82,7 +87,13 @@ impl Reading<'_> {
 
     async fn by(&self, spec: &LaneSpec) -> Result<Brought, Trouble> {
         self.rest().await?;
-        let total = self.total().await?;
+        let mut total = self.total().await?;
+        if total == Some(0) && self.read.allow_empty {
+            // a page that has not asked yet may say so too
+            tokio::time::sleep(self.read.settle.max(ASKS_WITHIN)).await;
+            self.rest().await?;
+            total = self.total().await?;
+        }
         if total == Some(0) && self.read.allow_empty {
             // there may be nothing to read: no grid, no answer, no export
             let evidence = vec![Evidence::TotalAgreed { total: 0 }];
@@ -127,14 +138,16 @@ impl Reading<'_> {
     async fn rest(&self) -> Result<(), Trouble> {
         let end = Instant::now() + self.limit;
         loop {
-            let under_way = self.chrome.watch.under_way(&self.read.ignore);
-            if under_way.is_none() && self.chrome.watch.is_quiet(self.read.settle) {
+            let unrest = self.chrome.watch.unrest(self.read.settle, &self.read.ignore);
+            if unrest.is_none() && self.has_asked() {
                 break;
             }
-            if let Some(url) = under_way.filter(|_| Instant::now() > end) {
+            if Instant::now() > end {
                 let message = format!(
-                    "the page has been waiting for {url} for {} s; if it always does, add a part of it to `ignore`",
-                    self.limit.as_secs()
+                    "the page has not come to rest within {} s, for {}; if it asks that without an end, add a part of \
+                     the address to `ignore`",
+                    self.limit.as_secs(),
+                    unrest.unwrap_or_default()
                 );
                 return Err(Trouble::passing(message));
             }
@@ -145,6 +158,11 @@ impl Reading<'_> {
             script(self.chrome, self.frame, Script::Step, input, self.limit).await?;
         }
         Ok(())
+    }
+
+    /// A filter that was just set makes a page ask for its rows, at once or a moment later; some have all rows already.
+    fn has_asked(&self) -> bool {
+        self.filtered.is_none_or(|at| at.elapsed() >= ASKS_WITHIN || self.chrome.watch.mark() > self.mark)
     }
 
     /// How many rows there are, as the page says.

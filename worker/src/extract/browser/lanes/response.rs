@@ -6,13 +6,15 @@ use nstore_shared::{
     config::spec::browser::{AnswerFormat, LaneSpec},
     storage::marker::Evidence,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json as object};
+use tokio::task::spawn_blocking;
 
 use super::{
     Brought, LOOK_AGAIN, Reading,
     decode::{
-        dsr::{self, Completeness},
-        json,
+        Table,
+        dsr::{self, Completeness, DsrError},
+        json::{self, JsonError},
     },
 };
 use crate::extract::browser::{chrome::watch::Asked, scripts::Script, trouble::Trouble, visit::script};
@@ -20,8 +22,7 @@ use crate::extract::browser::{chrome::watch::Asked, scripts::Script, trouble::Tr
 /// Parts of one answer; more are no answer.
 const PARTS: u64 = 1000;
 /// Where a query of Power BI's says from where its answer goes on.
-const WINDOW: &str =
-    "/queries/0/Query/Commands/0/SemanticQueryDataShapeCommand/Binding/DataReduction/Primary/Window";
+const WINDOW: &str = "/Query/Commands/0/SemanticQueryDataShapeCommand/Binding/DataReduction/Primary/Window";
 /// Headers that a page may not set.
 const FORBIDDEN: [&str; 9] = [
     "accept-encoding",
@@ -35,6 +36,38 @@ const FORBIDDEN: [&str; 9] = [
     "te",
 ];
 
+/// An answer that could be read.
+enum Decoded {
+    Json(Table),
+    Dsr(dsr::Decoded),
+}
+
+/// One that could not.
+enum Odd {
+    /// It is of something else.
+    Other(String),
+    /// It says no, or makes no sense.
+    Failed(String),
+}
+
+impl From<DsrError> for Odd {
+    fn from(error: DsrError) -> Self {
+        match error {
+            DsrError::NoSuchQuery { .. } => Self::Other(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<JsonError> for Odd {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::NoRecords { .. } | JsonError::OtherRecords => Self::Other(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
 impl Reading<'_> {
     pub(super) async fn response(
         &self,
@@ -44,31 +77,30 @@ impl Reading<'_> {
         records: &str,
     ) -> Result<Brought, Trouble> {
         let asked = self.answers(url).await?;
-        // a page asks for each of its visuals: the newest answer that holds our columns is ours
-        let mut reasons: Vec<String> = Vec::new();
-        for one in &asked {
+        // a page asks for each of its visuals: the newest answer that holds our columns is ours. One that failed may
+        // have been ours too, and an older one is of an older filter.
+        let mut other = String::new();
+        for one in asked {
             if let Some(status) = one.status.filter(|status| !(200..300).contains(status)) {
-                reasons.push(format!("{} was answered with {status}", one.url));
-                continue;
+                return Err(Trouble::passing(format!("{} was answered with {status}", one.place())));
             }
             let id = one.id.clone();
             let body = self.chrome.ask(self.limit, move |seat| seat.answer(&id)).await?;
-            let read = match format {
-                AnswerFormat::Json => json::decode(&body, records, &spec.names)
-                    .map(|table| Brought { table, pages: 1, evidence: vec![] })
-                    .map_err(|error| error.to_string()),
-                AnswerFormat::Dsr => match dsr::decode(&body, &spec.names) {
-                    Ok(decoded) => return self.whole(spec, one, decoded).await,
-                    Err(error) => Err(error.to_string()),
-                },
-            };
-            match read {
-                Ok(brought) => return Ok(brought),
-                Err(reason) => reasons.push(reason),
+            let (names, records) = (spec.names.clone(), records.to_owned());
+            let decoded = spawn_blocking(move || match format {
+                AnswerFormat::Json => {
+                    json::decode(&body, &records, &names).map(Decoded::Json).map_err(Odd::from)
+                }
+                AnswerFormat::Dsr => dsr::decode(&body, &names).map(Decoded::Dsr).map_err(Odd::from),
+            });
+            match decoded.await.map_err(|e| Trouble::passing(e.to_string()))? {
+                Ok(Decoded::Json(table)) => return Ok(Brought { table, pages: 1, evidence: vec![] }),
+                Ok(Decoded::Dsr(decoded)) => return self.whole(spec, &one, decoded).await,
+                Err(Odd::Failed(reason)) => return Err(Trouble::passing(reason)),
+                Err(Odd::Other(reason)) => other = reason,
             }
         }
-        reasons.dedup();
-        Err(Trouble::passing(reasons.join("; ")))
+        Err(Trouble::passing(other))
     }
 
     /// The ended requests to an address, the newest first; waits for the first one.
@@ -76,7 +108,7 @@ impl Reading<'_> {
         let end = Instant::now() + self.limit;
         loop {
             let asked = self.chrome.watch.asked_since(self.mark, url);
-            if !asked.is_empty() && asked.iter().all(|one| one.ended) {
+            if !asked.is_empty() && asked.iter().all(Asked::has_ended) {
                 return Ok(asked);
             }
             if Instant::now() > end {
@@ -92,7 +124,7 @@ impl Reading<'_> {
     /// An answer that is cut has tokens in it: asked again with them, the next part comes.
     async fn whole(&self, spec: &LaneSpec, asked: &Asked, first: dsr::Decoded) -> Result<Brought, Trouble> {
         let mut brought = Brought { table: first.table, pages: 1, evidence: vec![] };
-        let mut completeness = first.completeness;
+        let (mut completeness, query) = (first.completeness, first.query);
         let mut seen: Vec<String> = Vec::new();
         let mut question: Option<Value> = None;
         while let Completeness::More(tokens) = completeness {
@@ -105,7 +137,7 @@ impl Reading<'_> {
                 Some(body) => body,
                 None => self.question(asked).await?,
             };
-            let (body, part) = self.part(asked, body, &tokens).await?;
+            let (body, part) = self.part(asked, body, query, &tokens).await?;
             question = Some(body);
             seen.push(tokens);
             let decoded =
@@ -114,8 +146,12 @@ impl Reading<'_> {
             brought.pages += 1;
             completeness = decoded.completeness;
         }
-        if completeness == Completeness::Complete {
-            brought.evidence.push(Evidence::AnswerComplete);
+        match completeness {
+            Completeness::Complete => brought.evidence.push(Evidence::AnswerComplete),
+            _ if spec.cap.is_none() && self.read.total.is_none() => {
+                return Err(Trouble::capped("the answer does not say that it is complete"));
+            }
+            _ => {}
         }
         Ok(brought)
     }
@@ -133,10 +169,16 @@ impl Reading<'_> {
             .map_err(|e| Trouble::passing(format!("the page's own query is no json: {e}")))
     }
 
-    async fn part(&self, asked: &Asked, mut body: Value, tokens: &str) -> Result<(Value, Vec<u8>), Trouble> {
+    async fn part(
+        &self,
+        asked: &Asked,
+        mut body: Value,
+        query: usize,
+        tokens: &str,
+    ) -> Result<(Value, Vec<u8>), Trouble> {
         let tokens: Value = serde_json::from_str(tokens)
             .map_err(|e| Trouble::passing(format!("the answer's restart tokens are no json: {e}")))?;
-        let window = body.pointer_mut(WINDOW).and_then(Value::as_object_mut);
+        let window = body.pointer_mut(&format!("/queries/{query}{WINDOW}")).and_then(Value::as_object_mut);
         let no_place = "the answer was cut, and the page's query has no place for restart tokens";
         window.ok_or_else(|| Trouble::passing(no_place))?.insert("RestartTokens".to_owned(), tokens);
         let headers: serde_json::Map<String, Value> = asked
@@ -148,7 +190,7 @@ impl Reading<'_> {
             })
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect();
-        let input = json!({ "url": asked.url, "headers": headers, "body": body.to_string() });
+        let input = object!({ "url": asked.url, "headers": headers, "body": body.to_string() });
         let answer = script(self.chrome, self.frame, Script::Replay, input, self.limit).await?;
         let status = super::number(&answer, "status");
         if status != 200 {

@@ -1,5 +1,6 @@
-// Answers one page of a login: { state, username, password, fields, ms }; comes back once the page has changed.
-const { state, username, password, fields, ms } = input;
+// Answers one page of a login: { state, origins, username, password, fields, ms }; comes back once the page has changed.
+const { state, origins, username, password, fields, ms } = input;
+mustBeOwn(origins);
 
 const button = () => seen('#idSIButton9') ?? seen('input[type=submit], button[type=submit]');
 const before = document.body.innerText;
@@ -34,6 +35,6 @@ const act = async () => {
   }
 };
 await act();
-// a field that only waits for its answer is the same page still
-await until(() => document.body.innerText !== before || document.readyState === 'loading', Math.min(ms, 5000), 'the page did not change').catch(() => null);
+// answered twice, a slow page would count as two tries
+await until(() => document.body.innerText !== before || document.readyState === 'loading', ms, `the page ${state} of the login did not answer`);
 return null;

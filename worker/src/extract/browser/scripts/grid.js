@@ -1,7 +1,7 @@
-// Reads a grid: { selector, busy, settle, paginate: { next, navigates, max_pages }, piece, ms }.
+// Reads a grid: { selector, names, by_header, busy, settle, paginate: { next, navigates, max_pages }, piece, ms }.
 // A plain table is read as it stands; a virtualised one is scrolled through, rows and columns, and its cells are kept by
 // their indices, never by their text. Gives { headers, count, rows: the first piece, rowcount, scrolled, pages, more }.
-const { selector, busy, settle, paginate, piece, ms } = input;
+const { selector, names, by_header: byHeader, busy, settle, paginate, piece, ms } = input;
 const end = performance.now() + ms;
 const left = () => Math.max(1, end - performance.now());
 
@@ -10,8 +10,8 @@ const COLUMN_INDEX = ['aria-colindex', 'col-id', 'data-colindex', 'data-column-i
 const ROWS = '[role=row], tr';
 const CELLS = '[role=gridcell], [role=cell], [role=rowheader], td, th, [role=columnheader]';
 
-const attribute = (element, names) => {
-  for (const name of names) {
+const attribute = (element, known) => {
+  for (const name of known) {
     const value = element.getAttribute(name);
     if (value !== null) return value;
   }
@@ -23,11 +23,23 @@ const valueOf = (cell) => {
   return cell.querySelector('img[alt]')?.alt.trim() || null;
 };
 const cellsOf = (row) => [...row.querySelectorAll(CELLS)].filter((cell) => cell.closest(ROWS) === row);
+// not those of a table inside a cell, of a sum below, or of a pool of rows that are not in use
+const rowsOf = (root) => [...root.querySelectorAll(ROWS)].filter((row) => {
+  const cell = row.parentElement.closest(CELLS);
+  return !(cell && root.contains(cell)) && !row.closest('tfoot') && row.getClientRects().length > 0;
+});
 const isHeaderCell = (cell) => cell.getAttribute('role') === 'columnheader' || (cell.tagName === 'TH' && !cell.closest('tbody'));
-const isHeader = (row, cells) => row.closest('thead') !== null || (cells.length > 0 && cells.every(isHeaderCell))
-  || (cells.length > 0 && !row.closest('[role=grid], [role=table]') && cells.every((cell) => cell.tagName === 'TH'));
+const isHeader = (row, cells) => row.closest('thead') !== null || cells.every(isHeaderCell)
+  || (!row.closest('[role=grid], [role=table]') && cells.every((cell) => cell.tagName === 'TH'));
 
-const rest = async (root) => {
+// the one grid: which of two is meant cannot be told
+const grid = () => {
+  const shown = all(selector).filter(isSeen);
+  if (shown.length > 1) throw new Error(`config: ${shown.length} grids at ${selector}: which one is meant?`);
+  return shown[0];
+};
+const rest = async () => {
+  const root = () => grid() ?? document.body;
   await until(() => !root().closest('[aria-busy=true]') && !root().querySelector('[aria-busy=true]')
     && !(busy && seen(busy)), left(), `the grid at ${selector} stays busy`);
   if (settle > 0) await settled(settle, left());
@@ -36,43 +48,83 @@ const rest = async (root) => {
 // What has been read of one page: headers and rows by their keys.
 class Sheet {
   headers = new Map();
+  headerIndex = null;
   rows = new Map();
+  texts = new Map();
   indexed = false;
   scrolled = false;
+
   take(root) {
     let place = 0;
-    for (const row of root.querySelectorAll(ROWS)) {
+    for (const row of rowsOf(root)) {
       const cells = cellsOf(row);
       if (!cells.length) continue;
-      const header = isHeader(row, cells);
       const own = attribute(row, ROW_INDEX) ?? attribute(cells[0], ROW_INDEX);
-      if (own !== null && !header) this.indexed = true;
+      if (isHeader(row, cells)) {
+        if (own !== null) this.headerIndex = Number(own);
+        this.put(this.headers, cells, (cell) => squeeze(cell.textContent), true);
+        continue;
+      }
+      // a word such as `no data` across all columns is no row
+      if (cells.length === 1 && cells[0].colSpan > 1) continue;
       const key = own !== null ? Number(own) : place;
-      if (!header) place += 1;
-      const into = header ? this.headers : this.rows.get(key) ?? this.rows.set(key, new Map()).get(key);
-      cells.forEach((cell, at) => {
-        const column = attribute(cell, COLUMN_INDEX) ?? String(at);
-        if (!(header && into.has(column) && !valueOf(cell))) into.set(column, header ? squeeze(cell.textContent) : valueOf(cell));
-      });
+      place += 1;
+      if (own !== null) this.indexed = true;
+      else this.recognise(key, row.textContent);
+      if (!this.rows.has(key)) this.rows.set(key, new Map());
+      this.put(this.rows.get(key), cells, valueOf, false);
     }
   }
-  // a table without a header row has its names in the first one
+
+  put(into, cells, value, keepsOld) {
+    let at = 0;
+    for (const cell of cells) {
+      const column = attribute(cell, COLUMN_INDEX) ?? String(at);
+      const found = value(cell);
+      if (!(keepsOld && into.get(column) && !found)) into.set(column, found);
+      at += cell.colSpan || 1;
+    }
+  }
+
+  // by their place alone, rows that are used again for others cannot be told from them
+  recognise(key, text) {
+    const before = this.texts.get(key);
+    if (before !== undefined && before !== text) {
+      throw new Error('incomplete: the grid uses its rows again while it scrolls, and gives them no index');
+    }
+    this.texts.set(key, text);
+  }
+
   finish() {
     const keys = [...this.rows.keys()].sort((one, other) => one - other);
-    if (!this.headers.size && keys.length) {
-      this.headers = new Map([...this.rows.get(keys[0])].map(([column, text]) => [column, text ?? '']));
-      this.rows.delete(keys.shift());
+    let columns = [...this.headers];
+    if (!columns.length && keys.length) {
+      // a table without a header row may have its names in the first one
+      const first = [...this.rows.get(keys[0])];
+      const said = first.map(([, text]) => squeeze(text ?? '').toLowerCase());
+      if (names.every((name) => said.includes(squeeze(name).toLowerCase()))) {
+        columns = first.map(([column, text]) => [column, text ?? '']);
+        this.rows.delete(keys.shift());
+      } else if (byHeader) {
+        throw new Error(`config: the grid at ${selector} has no header to tell columns by; take them by their place`);
+      } else {
+        columns = first.map(([column]) => [column, '']);
+      }
     }
     const number = ([one], [other]) => Number(one) - Number(other);
-    const numbered = [...this.headers.keys()].every((column) => /^\d+$/.test(column));
-    const columns = [...this.headers];
-    if (numbered) columns.sort(number);
-    const rows = keys.map((key) => columns.map(([column, name]) => {
-      const row = this.rows.get(key);
+    if (columns.every(([column]) => /^\d+$/.test(column))) columns.sort(number);
+    const rows = keys.map((key) => this.line(key, columns));
+    return { headers: columns.map(([, name]) => name), rows, first: keys[0], last: keys.at(-1) };
+  }
+
+  line(key, columns) {
+    const row = this.rows.get(key);
+    const other = [...row.keys()].find((column) => !columns.some(([known]) => known === column));
+    if (other !== undefined) throw new Error(`incomplete: row ${key} of the grid has a cell without a header`);
+    return columns.map(([column, name]) => {
       if (!row.has(column)) throw new Error(`incomplete: row ${key} of the grid has no cell of column ${name || column}`);
       return row.get(column);
-    }));
-    return { headers: columns.map(([, name]) => name), rows, first: keys[0], last: keys.at(-1) };
+    });
   }
 }
 
@@ -83,7 +135,8 @@ const scrollerOf = (root, axis) => {
   const inside = [root, ...root.querySelectorAll('*')].filter((element) => !element.matches(CELLS) && scrolls(element));
   if (inside.length) return inside.sort((one, other) => other[size[0]] - one[size[0]])[0];
   for (let up = root.parentElement; up && up !== document.body; up = up.parentElement) if (scrolls(up)) return up;
-  return null;
+  const page = document.scrollingElement;
+  return axis === 'y' && page.scrollHeight > page.clientHeight + 1 ? page : null;
 };
 const next = new MessageChannel();
 const turn = () => new Promise((done) => { next.port1.onmessage = done; next.port2.postMessage(0); });
@@ -101,7 +154,7 @@ const scrollTo = async (root, scroller, axis, to) => {
   const drawn = performance.now() + 400;
   for (let turns = 0; shown() === before && performance.now() < drawn; turns += 1) {
     if (turns < 20) await turn();
-    else await new Promise((done) => requestAnimationFrame(done));
+    else await frame();
   }
   return true;
 };
@@ -110,6 +163,8 @@ const down = async (root, sheet) => {
   const scroller = scrollerOf(root, 'y');
   sheet.take(root);
   if (!scroller) return;
+  // a page that scrolls as a whole draws all its rows at once, unless they have indices
+  if (scroller === document.scrollingElement && !sheet.indexed) return;
   await scrollTo(root, scroller, 'y', 0);
   sheet.take(root);
   let unchanged = 0;
@@ -117,7 +172,8 @@ const down = async (root, sheet) => {
     if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
     const before = sheet.rows.size;
     const moved = await scrollTo(root, scroller, 'y', scroller.scrollTop + Math.max(40, scroller.clientHeight * 0.9));
-    if (!moved) await pause(120);
+    // at its end it may ask for more
+    if (!moved) await rest();
     sheet.scrolled ||= moved;
     sheet.take(root);
     unchanged = moved || sheet.rows.size > before ? 0 : unchanged + 1;
@@ -125,30 +181,32 @@ const down = async (root, sheet) => {
 };
 
 const onePage = async () => {
-  const root = () => seen(selector) ?? all(selector)[0];
-  await until(root, left(), `no grid at ${selector}`);
-  await rest(root);
+  await until(grid, left(), `no grid to be seen at ${selector}`);
+  await rest();
   const sheet = new Sheet();
-  const sideways = scrollerOf(root(), 'x');
-  if (sideways) await scrollTo(root(), sideways, 'x', 0);
-  await down(root(), sheet);
+  const sideways = scrollerOf(grid(), 'x');
+  if (sideways) await scrollTo(grid(), sideways, 'x', 0);
+  await down(grid(), sheet);
   // columns that are drawn only when they are in view; a plain table has them all
   while (sideways && sheet.indexed
-    && await scrollTo(root(), sideways, 'x', sideways.scrollLeft + Math.max(40, sideways.clientWidth * 0.8))) {
-    await down(root(), sheet);
+    && await scrollTo(grid(), sideways, 'x', sideways.scrollLeft + Math.max(40, sideways.clientWidth * 0.8))) {
+    await down(grid(), sheet);
   }
-  const rowcount = Number(root().getAttribute('aria-rowcount') ?? root().querySelector('[aria-rowcount]')?.getAttribute('aria-rowcount') ?? -1);
   const read = sheet.finish();
-  if (sheet.indexed && read.rows.length && read.last - read.first + 1 !== read.rows.length) {
-    throw new Error(`incomplete: ${read.rows.length} rows of the grid were seen, with gaps between row ${read.first} and row ${read.last}`);
+  if (sheet.indexed && read.rows.length) {
+    const before = sheet.headerIndex !== null ? sheet.headerIndex + 1 : read.first;
+    if (read.first !== before || read.last - read.first + 1 !== read.rows.length) {
+      throw new Error(`incomplete: ${read.rows.length} rows of the grid were seen, with gaps between row ${before} and row ${read.last}`);
+    }
   }
-  // a row count counts the header as well
-  return { ...read, rowcount: rowcount > 0 ? rowcount - 1 : null, scrolled: sheet.scrolled };
+  // a row count and row indices count alike, header and all
+  const said = Number(grid().getAttribute('aria-rowcount') ?? grid().querySelector('[aria-rowcount]')?.getAttribute('aria-rowcount') ?? -1);
+  const rowcount = said > 0 && sheet.indexed && read.rows.length ? read.rows.length + said - read.last : null;
+  return { ...read, rowcount, scrolled: sheet.scrolled };
 };
 
 const nextButton = () => { const button = seen(paginate.next); return button && isEnabled(button) ? button : null; };
-const pageText = () => { const root = seen(selector) ?? all(selector)[0];
-  return root && [...root.querySelectorAll(ROWS)].map((row) => row.textContent).join('\n'); };
+const pageText = () => { const root = grid(); return root && rowsOf(root).map((row) => row.textContent).join('\n'); };
 
 let pages = 1;
 const read = await onePage();

@@ -1,6 +1,6 @@
-// Which page of a login is to be seen: { flow, fields, signed_in, ms }. Decided by fields and headings, never by the
+// Which page of a login is to be seen: { flow, fields, signed_in, stays, ms }. Decided by fields and headings, never by the
 // button's id: the same button is Next, Sign in and Yes.
-const { flow, fields, signed_in: signedIn, ms } = input;
+const { flow, fields, signed_in: signedIn, stays, ms } = input;
 
 const heading = () => [...document.querySelectorAll('h1, h2, [role=heading], #loginHeader')].filter(isSeen)
   .map((element) => squeeze(element.textContent)).filter(Boolean).join(' / ');
@@ -29,17 +29,17 @@ const form = () => {
 const page = () => {
   const login = flow === 'form' ? form() : microsoft();
   if (login) return login;
-  return !signedIn || seen(signedIn) ? { state: 'in' } : null;
+  if (signedIn) return seen(signedIn) ? { state: 'in' } : null;
+  return squeeze(document.body?.innerText) ? { state: 'in' } : null;
 };
 
 // Told only of a page that has its styles and stays as it is for a moment: while it is drawn, hidden fields are to be
 // seen, and a page without a login may be about to send us to one.
-const STAYS = 200;
 const end = performance.now() + ms;
 let known = null;
 while (performance.now() < end) {
   const now = document.readyState === 'complete' ? page() : null;
-  if (now && known?.state === now.state && performance.now() - known.since >= STAYS) return { ...now, url: location.href };
+  if (now && known?.state === now.state && performance.now() - known.since >= stays) return { ...now, url: location.href };
   if (now?.state !== known?.state) known = now && { state: now.state, since: performance.now() };
   await pause(50);
 }

@@ -88,8 +88,16 @@ const click = (element) => {
   element.click();
 };
 
-// Two frames on, what was drawn has taken effect.
-const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+// Two frames on, what was drawn has taken effect. A frame that is out of view draws none, so time counts as well.
+const frame = () => Promise.race([new Promise((done) => requestAnimationFrame(done)), pause(50)]);
+const frames = async () => { await frame(); await frame(); };
+
+// Secrets are typed into pages of their own origin only.
+const mustBeOwn = (origins) => {
+  if (!origins.includes(location.origin)) {
+    throw new Error(`foreign: the page is at ${location.origin}, and secrets go to ${origins.join(' or ')} alone`);
+  }
+};
 
 // Clears and writes; the value goes in through the element's own setter, so that frameworks notice.
 const write = (element, text) => {

@@ -1,5 +1,5 @@
-// One step: { act, selector, text, key, ms }.
-const { act, selector, text, key, ms } = input;
+// One step: { act, selector, text, key, origins, ms }; with `origins`, the text is a secret.
+const { act, selector, text, key, origins, ms } = input;
 const find = () => until(() => seen(selector), ms, `nothing to be seen at ${selector}`);
 switch (act) {
   case 'click': {
@@ -9,6 +9,7 @@ switch (act) {
     return null;
   }
   case 'fill':
+    if (origins) mustBeOwn(origins);
     await keep(() => seen(selector), text, ms, selector);
     return null;
   case 'press':

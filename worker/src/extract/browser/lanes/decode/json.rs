@@ -15,6 +15,9 @@ pub enum JsonError {
     /// It is a web page, by its title.
     #[error("{} came instead of the answer", page::words(.0))]
     Page(String),
+    /// The records hold none of the wanted columns: they are of something else.
+    #[error("none of its records holds one of the wanted columns")]
+    OtherRecords,
     /// It is no JSON.
     #[error("the answer is no json: {0}")]
     Syntax(String),
@@ -54,21 +57,25 @@ pub fn decode<S: AsRef<str>>(bytes: &[u8], records: &str, wanted: &[S]) -> Resul
     let whole: &RawValue =
         serde_json::from_slice(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
     let mut table = Table::default();
+    let mut any = false;
     for (index, record) in array(whole, records)?.into_iter().enumerate() {
         if !record.get().starts_with('{') {
             return Err(JsonError::NoObject(index + 1));
         }
-        let value = |name: &S| {
+        let mut value = |name: &S| {
             let name = name.as_ref();
-            at(record, name).map(text).unwrap_or(Ok(None)).map_err(|error| JsonError::Text {
+            let found = at(record, name);
+            any |= found.is_some();
+            found.map(text).unwrap_or(Ok(None)).map_err(|error| JsonError::Text {
                 record: index + 1,
                 name: name.to_owned(),
                 reason: error.to_string(),
             })
         };
-        table.rows.push(wanted.iter().map(value).collect::<Result<_, _>>()?);
+        let row = wanted.iter().map(&mut value).collect::<Result<_, _>>()?;
+        table.rows.push(row);
     }
-    Ok(table)
+    if any || table.rows.is_empty() { Ok(table) } else { Err(JsonError::OtherRecords) }
 }
 
 fn array<'a>(whole: &'a RawValue, path: &str) -> Result<Vec<&'a RawValue>, JsonError> {

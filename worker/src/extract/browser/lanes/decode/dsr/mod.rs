@@ -17,6 +17,8 @@ mod wire;
 /// What a query's answer came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
+    /// Which query of the answer it is, from 0.
+    pub query: usize,
     /// Its rows.
     pub table: Table,
     /// Whether they are all.
@@ -85,7 +87,7 @@ pub fn decode<S: AsRef<str>>(bytes: &[u8], wanted: &[S]) -> Result<Decoded, DsrE
     let wanted: Vec<&str> = wanted.iter().map(AsRef::as_ref).collect();
     let answer: Answer<'_> = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
         .map_err(|e| explain(&e))?;
-    let (result, columns) = choose(&answer, &wanted)?;
+    let (query, result, columns) = choose(&answer, &wanted)?;
     if let Some(said) = complaint(result) {
         return Err(DsrError::Failed(said));
     }
@@ -101,18 +103,19 @@ pub fn decode<S: AsRef<str>>(bytes: &[u8], wanted: &[S]) -> Result<Decoded, DsrE
         None if shape.complete => Completeness::Complete,
         None => Completeness::Unknown,
     };
-    Ok(Decoded { table: Table { rows }, completeness })
+    Ok(Decoded { query, table: Table { rows }, completeness })
 }
 
-/// The result that selects all wanted names and the fewest others, and the columns of its rows that hold them.
-fn choose<'r, 'a>(
-    answer: &'r Answer<'a>,
-    wanted: &[&str],
-) -> Result<(&'r QueryResult<'a>, Vec<&'r str>), DsrError> {
-    let fitting = answer.results.iter().filter_map(|result| Some((result, columns(result, wanted)?)));
-    let fitting: Vec<_> = fitting.collect();
+/// A result's place in the answer, the result, and the columns of its rows that hold the wanted names.
+type Chosen<'r, 'a> = (usize, &'r QueryResult<'a>, Vec<&'r str>);
+
+/// The result that selects all wanted names and the fewest others.
+fn choose<'r, 'a>(answer: &'r Answer<'a>, wanted: &[&str]) -> Result<Chosen<'r, 'a>, DsrError> {
+    let results = answer.results.iter().enumerate();
+    let fitting: Vec<_> =
+        results.filter_map(|(at, result)| Some((at, result, columns(result, wanted)?))).collect();
     let others = |result: &QueryResult<'_>| selected(result).count();
-    let Some(fewest) = fitting.iter().map(|(result, _)| others(result)).min() else {
+    let Some(fewest) = fitting.iter().map(|(_, result, _)| others(result)).min() else {
         let said = answer.odata.or(answer.error).map(said);
         return Err(match said.or_else(|| answer.results.iter().find_map(complaint)) {
             Some(said) => DsrError::Failed(said),
@@ -122,7 +125,7 @@ fn choose<'r, 'a>(
             },
         });
     };
-    let mut best = fitting.into_iter().filter(|(result, _)| others(result) == fewest);
+    let mut best = fitting.into_iter().filter(|(_, result, _)| others(result) == fewest);
     match (best.next(), best.count()) {
         (Some(only), 0) => Ok(only),
         (_, more) => Err(DsrError::Ambiguous { wanted: owned(wanted), count: more + 1 }),
