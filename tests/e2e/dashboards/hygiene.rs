@@ -121,7 +121,7 @@ async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
 async fn a_build_without_browsers_is_small_and_says_so() {
     let ended = Process::new("nstore-worker-api").args(["--kind", "browser"]).run(LONG).await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    for said in ["made without the feature `browser`", "--kind api", "default features"] {
+    for said in ["made without the feature `browser`", "kind api", "default features"] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
     let size = |name: &str| std::fs::metadata(binary(name)).unwrap().len();

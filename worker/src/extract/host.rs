@@ -1,5 +1,6 @@
 //! What a host has for extracting: for each kind of source the extractor that this build and this host can give it.
 
+#[cfg(feature = "browser")]
 use std::sync::Arc;
 
 use nstore_shared::{

@@ -45,6 +45,9 @@ pub(crate) enum ChromeError {
     /// The document that a script ran in is there no more.
     #[error("the page went away while it was read")]
     ContextLost,
+    /// The document was gone before a script began to run in it.
+    #[error("the page went away before it was read")]
+    NoContext,
     /// A script in the page failed.
     #[error("{0}")]
     Script(String),

@@ -166,12 +166,16 @@ impl Seat {
             None => None,
         };
         let ran = self.evaluate(world, script, input);
-        if ran != Err(ChromeError::ContextLost) {
-            return ran;
+        match ran {
+            Err(ChromeError::ContextLost) => self.worlds.borrow_mut().clear(),
+            // the document that a kept world belonged to was gone before the script began
+            Err(ChromeError::NoContext) => {
+                self.worlds.borrow_mut().clear();
+                return if kept { self.run(frame, script, input) } else { Err(ChromeError::ContextLost) };
+            }
+            _ => {}
         }
-        self.worlds.borrow_mut().clear();
-        // the document that the world belonged to was gone before the script began
-        if kept && world.is_some() { self.run(frame, script, input) } else { ran }
+        ran
     }
 
     /// A world of our own in the page: the page's scripts see nothing of it.
@@ -372,6 +376,9 @@ fn failed(error: impl std::fmt::Display) -> ChromeError {
         || has("Unable to make method calls")
     {
         return ChromeError::Gone(text);
+    }
+    if has("Cannot find context") {
+        return ChromeError::NoContext;
     }
     let lost = ["context", "navigated or closed", "Cannot find", "No frame", "Frame with the given"];
     if lost.iter().any(|part| has(part)) {
