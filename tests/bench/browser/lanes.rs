@@ -1,15 +1,15 @@
 //! Each lane against the replaced design, on the same portal and day, in turns.
 
 use super::{
-    portal::{DAY, Portal, reads},
+    portal::{DAY, LANES, Portal, reads},
     replaced::Replaced,
 };
 use crate::field::median;
 
 /// Rows of the one page.
 const ROWS: u64 = 5_000;
-/// The lanes, and how many times the rate of the replaced design is asked of each.
-const LANES: [(&str, f64); 3] = [("response", 900.0), ("export", 900.0), ("grid", 160.0)];
+/// How many times the rate of the replaced design is asked of each lane.
+const ASKED: [f64; 3] = [900.0, 900.0, 160.0];
 
 /// What all rounds told of one side.
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Figures {
 }
 
 pub(crate) async fn lanes(runs: usize) -> anyhow::Result<()> {
-    let portal = Portal::new(ROWS, LANES[0].0).await?;
+    let portal = Portal::new(ROWS, LANES[0]).await?;
     // without it the rates are told, and no ratio
     let replaced = Replaced::find().inspect_err(|error| println!("lanes: no ratio: {error:#}")).ok();
     let worker = portal.worker();
@@ -32,7 +32,7 @@ pub(crate) async fn lanes(runs: usize) -> anyhow::Result<()> {
     for round in 0..=runs {
         // the first round warms the caches, and has the browser start
         let counts = round > 0;
-        for ((lane, _), figures) in LANES.iter().zip(&mut figures) {
+        for (lane, figures) in LANES.iter().zip(&mut figures) {
             portal.read_by(lane)?;
             let job = portal.field.nstore(&run_of(DAY, DAY)).await?.as_secs_f64();
             seen += 1;
@@ -70,7 +70,7 @@ fn tell(runs: usize, figures: [Figures; 3], theirs: Option<Figures>) {
     if let Some((rate, job)) = theirs {
         println!("lanes: medians of {runs} runs: selenium {rate:.1} rows/s, whole job {job:.0} s");
     }
-    for ((lane, asked), figures) in LANES.iter().zip(figures) {
+    for ((lane, asked), figures) in LANES.iter().zip(ASKED).zip(figures) {
         let (rate, waited, job) = (median(figures.rates), median(figures.waited), median(figures.jobs));
         print!(
             "lanes: medians of {runs} runs: {lane} {rate:.0} rows/s, {waited:.0} with the wait for rest, "

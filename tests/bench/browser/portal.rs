@@ -1,7 +1,8 @@
 //! A portal with a day of rows, and a browser worker that tells what it does.
 
 use std::{
-    path::Path,
+    fmt::Write as _,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -15,12 +16,15 @@ use crate::field::Field;
 /// The day that is read.
 pub(super) const DAY: &str = "2025-08-01";
 const SOURCE: &str = "sources/network_observability.yaml";
+/// The lanes that the shipped source describes.
+pub(super) const LANES: [&str; 3] = ["response", "export", "grid"];
 /// How long what has happened may take to be told.
 const TOLD: Duration = Duration::from_secs(5);
 
 /// One measurement's world.
 pub(super) struct Portal {
     pub(super) field: Field,
+    shipped: PathBuf,
     /// Config and profiles; its name is short, as the browsers' sockets need it.
     folder: tempfile::TempDir,
 }
@@ -37,27 +41,40 @@ pub(super) struct Read {
 }
 
 impl Portal {
-    /// Its report holds about so many rows a day; the source is read by these lanes alone.
-    pub(super) async fn new(rows: u64, lanes: &str) -> anyhow::Result<Self> {
+    /// Its report holds about so many rows a day; the source is read by this lane alone.
+    pub(super) async fn new(rows: u64, lane: &str) -> anyhow::Result<Self> {
         // 60 figures for 100 orders
         let rows_per_day = rows * 10 / 6;
         let mut field = Field::new(Options { rows_per_day, exact: true, ..Options::default() }).await?;
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config");
         copy(&field.config, &config)?;
-        field.config = config;
-        let portal = Self { field, folder };
-        portal.read_by(lanes)?;
+        let shipped = std::mem::replace(&mut field.config, config);
+        let portal = Self { field, shipped, folder };
+        portal.read_by(lane)?;
         Ok(portal)
     }
 
-    /// Has the source read by other lanes.
-    pub(super) fn read_by(&self, lanes: &str) -> anyhow::Result<()> {
-        let path = self.field.config.join(SOURCE);
-        let text = std::fs::read_to_string(&path)?;
-        let line = text.lines().find(|line| line.trim_start().starts_with("lanes: [")).context("no lanes")?;
-        let indent = &line[..line.len() - line.trim_start().len()];
-        Ok(std::fs::write(&path, text.replace(line, &format!("{indent}lanes: [{lanes}]")))?)
+    /// Has the source read by this lane alone.
+    pub(super) fn read_by(&self, lane: &str) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.shipped.join(SOURCE))?;
+        let mut source = String::new();
+        // the indent of the lane that is left out
+        let mut left_out = None;
+        for line in text.lines() {
+            let words = line.trim_start();
+            let indent = line.len() - words.len();
+            if left_out.is_none_or(|deep| indent <= deep) {
+                let other = LANES.iter().any(|one| *one != lane && words.starts_with(&format!("{one}:")));
+                left_out = other.then_some(indent);
+            }
+            if words.starts_with("lanes:") {
+                writeln!(source, "{}lanes: [{lane}]", &line[..indent])?;
+            } else if left_out.is_none() {
+                writeln!(source, "{line}")?;
+            }
+        }
+        Ok(std::fs::write(self.field.config.join(SOURCE), source)?)
     }
 
     /// A worker with one slot.

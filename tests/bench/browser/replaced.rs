@@ -69,7 +69,7 @@ impl Replaced {
             "username": portal.variable("NSTORE_SECRET_POWERBI_USERNAME")?,
             "password": portal.variable("NSTORE_SECRET_POWERBI_PASSWORD")?,
         });
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/browser/selenium.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/browser/replaced.py");
         let mut command = Command::new(&self.python);
         command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;

@@ -89,9 +89,10 @@ const next = new MessageChannel();
 const turn = () => new Promise((done) => { next.port1.onmessage = done; next.port2.postMessage(0); });
 
 // Scrolls, and comes back once the grid has drawn anew: many draw in the very event, some in the next frames.
+// All rows are looked at: where they are recycled, any of them may be the one that stays, the last one in the document too.
 const scrollTo = async (root, scroller, axis, to) => {
-  const shown = () => { const rows = root.querySelectorAll(ROWS); const row = rows[rows.length - 1];
-    return row && `${attribute(row, ROW_INDEX) ?? attribute(row.querySelector(CELLS) ?? row, ROW_INDEX)}:${row.children.length}:${row.textContent}`; };
+  const shown = () => [...root.querySelectorAll(ROWS)].map((row) =>
+    `${attribute(row, ROW_INDEX) ?? attribute(row.querySelector(CELLS) ?? row, ROW_INDEX)}:${row.children.length}:${row.textContent}`).join('\n');
   const before = shown();
   const position = axis === 'y' ? 'scrollTop' : 'scrollLeft';
   const was = scroller[position];
@@ -99,9 +100,14 @@ const scrollTo = async (root, scroller, axis, to) => {
   if (scroller[position] === was) return false;
   scroller.dispatchEvent(new Event('scroll'));
   const drawn = performance.now() + 400;
-  for (let turns = 0; shown() === before && performance.now() < drawn; turns += 1) {
+  let last = shown();
+  for (let turns = 0; performance.now() < drawn; turns += 1) {
     if (turns < 20) await turn();
     else await new Promise((done) => requestAnimationFrame(done));
+    const now = shown();
+    // drawn, and in one piece: the next look is the same
+    if (now !== before && now === last) break;
+    last = now;
   }
   return true;
 };
