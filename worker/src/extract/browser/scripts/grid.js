@@ -112,7 +112,8 @@ const scrollTo = async (root, scroller, axis, to) => {
   return true;
 };
 
-const down = async (root, sheet) => {
+// Scrolls through the rows; `again` where they are known, and only other columns of them are in view.
+const down = async (root, sheet, again = false) => {
   const scroller = scrollerOf(root, 'y');
   sheet.take(root);
   if (!scroller) return;
@@ -123,6 +124,8 @@ const down = async (root, sheet) => {
     if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
     const before = sheet.rows.size;
     const moved = await scrollTo(root, scroller, 'y', scroller.scrollTop + Math.max(40, scroller.clientHeight * 0.9));
+    // one that grows by itself may need a moment; what is still missing the second time is told as a gap
+    if (!moved && again) return;
     if (!moved) await pause(120);
     sheet.scrolled ||= moved;
     sheet.take(root);
@@ -141,7 +144,7 @@ const onePage = async () => {
   // columns that are drawn only when they are in view; a plain table has them all
   while (sideways && sheet.indexed
     && await scrollTo(root(), sideways, 'x', sideways.scrollLeft + Math.max(40, sideways.clientWidth * 0.8))) {
-    await down(root(), sheet);
+    await down(root(), sheet, true);
   }
   const rowcount = Number(root().getAttribute('aria-rowcount') ?? root().querySelector('[aria-rowcount]')?.getAttribute('aria-rowcount') ?? -1);
   const read = sheet.finish();
