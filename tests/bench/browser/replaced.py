@@ -27,17 +27,29 @@ def clickable(by, what, seconds=20):
     return WebDriverWait(driver, seconds, 0.1).until(the.element_to_be_clickable((by, what)))
 
 
+def headed(text):
+    # fields that are not asked for yet stand off the screen, and count as clickable
+    WebDriverWait(driver, 20, 0.1).until(the.text_to_be_present_in_element((By.ID, "loginHeader"), text))
+
+
+def signed_in():
+    return "/login" not in driver.current_url
+
+
 def log_in():
     driver.get(order["url"])
+    headed("Sign in")
     clickable(By.ID, "i0116").send_keys(order["username"])
-    driver.find_element(By.ID, "idSIButton9").click()
+    clickable(By.ID, "idSIButton9").click()
+    headed("Enter password")
     clickable(By.ID, "i0118").send_keys(order["password"])
     clickable(By.ID, "idSIButton9").click()
-    WebDriverWait(driver, 20, 0.1).until(
-        the.text_to_be_present_in_element((By.ID, "loginHeader"), "Stay signed in?")
-    )
-    clickable(By.ID, "idSIButton9").click()
-    WebDriverWait(driver, 20, 0.1).until(lambda _: "/login" not in driver.current_url)
+    # "Stay signed in?" is asked at times only
+    asked = the.text_to_be_present_in_element((By.ID, "loginHeader"), "Stay signed in?")
+    WebDriverWait(driver, 20, 0.1).until(lambda _: signed_in() or asked(driver))
+    if not signed_in():
+        clickable(By.ID, "idSIButton9").click()
+        WebDriverWait(driver, 20, 0.1).until(lambda _: signed_in())
 
 
 def busy():
