@@ -18,7 +18,9 @@ const LIMIT: Duration = Duration::from_secs(1200);
 pub(crate) struct Field {
     pub(crate) postgres: OwnPostgres,
     pub(crate) storage: Storage,
-    simulator: Simulator,
+    pub(crate) simulator: Simulator,
+    /// The folder of its config: the shipped one.
+    pub(crate) config: PathBuf,
     redis: OwnRedis,
 }
 
@@ -28,13 +30,14 @@ impl Field {
             postgres: own_postgres(),
             storage: storage(),
             simulator: simulator::start(options).await?,
+            config: Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"),
             redis: own_redis(true),
         })
     }
 
-    fn process(&self, binary: &str) -> Process {
+    pub(crate) fn process(&self, binary: &str) -> Process {
         let mut process = Process::new(binary)
-            .env("NSTORE_CONFIG", Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"))
+            .env("NSTORE_CONFIG", &self.config)
             .env("NSTORE_REDIS_URL", self.redis.url())
             .env("NSTORE_POSTGRES_URL", self.postgres.url())
             .env("NSTORE_STORAGE_URL", &self.storage.url);

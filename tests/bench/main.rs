@@ -3,7 +3,11 @@
 //! - `load`: the loader against `psql \copy` of the same files into the same kind of table
 //! - `speedup`: 32 one-day chunks at 50 ms latency, 4 in flight against one
 //! - `memory`: peak memory of a worker, a chunk of 1,000,000 rows against one of 10,000
+//! - `lanes`: rows/s of each lane of a dashboard against the replaced design, which reads cell by cell
+//! - `slot`: seconds from a browser's start to the first row, and memory of a slot
+//! - `endurance`: 100 chunks of a dashboard in a row, memory at 10, 50 and 100
 
+mod browser;
 mod field;
 mod load;
 mod memory;
@@ -30,17 +34,23 @@ enum What {
     Load,
     Speedup,
     Memory,
+    Lanes,
+    Slot,
+    Endurance,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let all = vec![What::Load, What::Speedup, What::Memory];
+    let all = What::value_variants().to_vec();
     for what in if cli.what.is_empty() { all } else { cli.what } {
         match what {
             What::Load => load::measure(cli.runs, cli.rows).await?,
             What::Speedup => speedup::measure(cli.runs).await?,
             What::Memory => memory::measure(cli.rows).await?,
+            What::Lanes => browser::lanes(cli.runs).await?,
+            What::Slot => browser::slot(cli.runs).await?,
+            What::Endurance => browser::endurance().await?,
         }
     }
     Ok(())

@@ -12,14 +12,17 @@ pub(crate) async fn measure(rows: u64) -> anyhow::Result<()> {
         let field = Field::new(Options { rows_per_day: rows, exact: true, ..Options::default() }).await?;
         let worker = field.worker(1);
         field.nstore(RUN).await?;
-        println!("memory: one chunk of {rows} rows, worker's peak {} MB", peak_kb(&worker)? / 1000);
+        println!(
+            "memory: one chunk of {rows} rows, worker's peak {} MB",
+            status_kb(&worker, "VmHWM")? / 1000
+        );
     }
     Ok(())
 }
 
-/// `VmHWM` of proc(5): the largest resident set so far, in kB.
-fn peak_kb(worker: &Running) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
+/// A size in `/proc/<pid>/status`, see proc(5), in kB: `VmRSS` is what is resident, `VmHWM` the largest so far.
+pub(crate) fn status_kb(process: &Running, name: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such size")?;
+    Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
 }

@@ -2,12 +2,15 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing::{debug, info};
 
-use super::chrome::{Chrome, ChromeError, Launch, binary, leftovers};
+use super::{
+    chrome::{Chrome, ChromeError, Launch, binary, leftovers},
+    login::millis,
+};
 use crate::extract::host::BrowserConfig;
 
 /// Chunks that one browser works on.
@@ -68,7 +71,12 @@ impl Pool {
         };
         let mut chrome = match kept {
             Some(chrome) => chrome,
-            None => Chrome::start(self.launch.clone()).await?,
+            None => {
+                let asked = Instant::now();
+                let chrome = Chrome::start(self.launch.clone()).await?;
+                debug!(ms = millis(asked.elapsed()), "browser started");
+                chrome
+            }
         };
         chrome.uses += 1;
         chrome.watch.clear();

@@ -14,7 +14,7 @@ use nstore_shared::{
     storage::marker::Evidence,
 };
 use serde_json::{Value, json};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{
     Span,
@@ -130,6 +130,7 @@ impl Visit<'_> {
         let mut trail = Trail::default();
         for (at, step) in self.spec.steps.iter().enumerate() {
             *place = Place { step: Some((at + 1, step.act.word())), frame: step.frame.clone() };
+            let started = Instant::now();
             let taken = match &step.act {
                 Act::Goto(url) => {
                     trail.mark = chrome.watch.mark();
@@ -158,6 +159,7 @@ impl Visit<'_> {
                 }
                 _ => self.take(chrome, step, &mut trail).await,
             };
+            debug!(step = at + 1, act = step.act.word(), ms = millis(started.elapsed()), "step taken");
             if let Err(trouble) = taken {
                 return Err(self.why(chrome, step, trouble).await);
             }

@@ -10,9 +10,9 @@ use nstore_shared::{
     storage::marker::Evidence,
 };
 use serde_json::{Value, json};
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::{chrome::Chrome, scripts::Script, trouble::Trouble, visit::script};
+use super::{chrome::Chrome, login::millis, scripts::Script, trouble::Trouble, visit::script};
 use decode::Table;
 
 pub mod decode;
@@ -86,7 +86,9 @@ impl Reading<'_> {
     }
 
     async fn by(&self, spec: &LaneSpec) -> Result<Brought, Trouble> {
+        let came = Instant::now();
         self.rest().await?;
+        let began = Instant::now();
         let mut total = self.total().await?;
         if total == Some(0) && self.read.allow_empty {
             // a page that has not asked yet may say so too
@@ -131,6 +133,8 @@ impl Reading<'_> {
         }
         let formats: Vec<_> = self.read.columns.iter().map(|column| spec.formats.get(column)).collect();
         brought.table.apply(&formats);
+        let (lane, waited) = (spec.how.lane(), millis(began - came));
+        debug!(%lane, rows, waited, ms = millis(began.elapsed()), "rows read");
         Ok(brought)
     }
 

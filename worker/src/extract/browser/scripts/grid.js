@@ -142,9 +142,10 @@ const next = new MessageChannel();
 const turn = () => new Promise((done) => { next.port1.onmessage = done; next.port2.postMessage(0); });
 
 // Scrolls, and comes back once the grid has drawn anew: many draw in the very event, some in the next frames.
+// All rows are looked at: where they are recycled, any of them may be the one that stays, the last one in the document too.
 const scrollTo = async (root, scroller, axis, to) => {
-  const shown = () => { const rows = root.querySelectorAll(ROWS); const row = rows[rows.length - 1];
-    return row && `${attribute(row, ROW_INDEX) ?? attribute(row.querySelector(CELLS) ?? row, ROW_INDEX)}:${row.children.length}:${row.textContent}`; };
+  const shown = () => [...root.querySelectorAll(ROWS)].map((row) =>
+    `${attribute(row, ROW_INDEX) ?? attribute(row.querySelector(CELLS) ?? row, ROW_INDEX)}:${row.children.length}:${row.textContent}`).join('\n');
   const before = shown();
   const position = axis === 'y' ? 'scrollTop' : 'scrollLeft';
   const was = scroller[position];
@@ -152,14 +153,22 @@ const scrollTo = async (root, scroller, axis, to) => {
   if (scroller[position] === was) return false;
   scroller.dispatchEvent(new Event('scroll'));
   const drawn = performance.now() + 400;
-  for (let turns = 0; shown() === before && performance.now() < drawn; turns += 1) {
+  let last = shown();
+  // in the very event: as a whole
+  if (last !== before) return true;
+  for (let turns = 0; performance.now() < drawn; turns += 1) {
     if (turns < 20) await turn();
     else await frame();
+    const now = shown();
+    // drawn, and in one piece: the next look is the same
+    if (now !== before && now === last) break;
+    last = now;
   }
   return true;
 };
 
-const down = async (root, sheet) => {
+// Scrolls through the rows; `again` where they are known, and only other columns of them are in view.
+const down = async (root, sheet, again = false) => {
   const scroller = scrollerOf(root, 'y');
   sheet.take(root);
   if (!scroller) return;
@@ -172,6 +181,8 @@ const down = async (root, sheet) => {
     if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
     const before = sheet.rows.size;
     const moved = await scrollTo(root, scroller, 'y', scroller.scrollTop + Math.max(40, scroller.clientHeight * 0.9));
+    // what is still missing the second time is told as a gap
+    if (!moved && again) return;
     // at its end it may ask for more
     if (!moved) await rest();
     sheet.scrolled ||= moved;
@@ -190,7 +201,7 @@ const onePage = async () => {
   // columns that are drawn only when they are in view; a plain table has them all
   while (sideways && sheet.indexed
     && await scrollTo(grid(), sideways, 'x', sideways.scrollLeft + Math.max(40, sideways.clientWidth * 0.8))) {
-    await down(grid(), sheet);
+    await down(grid(), sheet, true);
   }
   const read = sheet.finish();
   if (sheet.indexed && read.rows.length) {

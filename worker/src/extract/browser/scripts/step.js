@@ -1,5 +1,5 @@
-// One step: { act, selector, text, key, origins, ms }; with `origins`, the text is a secret.
-const { act, selector, text, key, origins, ms } = input;
+// One step: { act, selector, selectors, text, key, origins, ms }; with `origins`, the text is a secret.
+const { act, selector, selectors, text, key, origins, ms } = input;
 const find = () => until(() => seen(selector), ms, `nothing to be seen at ${selector}`);
 switch (act) {
   case 'click': {
@@ -7,6 +7,23 @@ switch (act) {
     await until(() => isEnabled(element), ms, `${selector} stays disabled`);
     click(element);
     return null;
+  }
+  // one after the other, up to the one that leads to another document; gives how many
+  case 'clicks': {
+    let away = false;
+    const leaving = new Promise((done) => {
+      globalThis.navigation?.addEventListener('navigate', ({ destination }) => {
+        if (!destination.sameDocument) { away = true; done(); }
+      });
+    });
+    for (const [at, one] of selectors.entries()) {
+      const ready = () => { const element = seen(one); return element && isEnabled(element) ? element : null; };
+      const element = await Promise.race([until(ready, ms, `nothing to be clicked at ${one}`), leaving]);
+      if (away) return at;
+      click(element);
+      if (away) return at + 1;
+    }
+    return selectors.length;
   }
   case 'fill':
     if (origins) mustBeOwn(origins);
