@@ -7,7 +7,7 @@ use nstore_shared::{
         secrets::Secret,
         spec::{
             SecretRef,
-            browser::{Act, BrowserSpec, FillText, Filter, Selector, Step},
+            browser::{Act, BrowserSpec, FillText, Filter, LaneHow, Selector, Step},
         },
     },
     retry::FailureClass,
@@ -230,6 +230,17 @@ impl Visit<'_> {
         template.render(self.span.start, self.span.end, self.span.zone)
     }
 
+    /// The address behind the rows, where the source names it.
+    fn query(&self) -> Option<&str> {
+        self.spec.steps.iter().find_map(|step| match &step.act {
+            Act::Read(read) => read.lanes.iter().find_map(|lane| match &lane.how {
+                LaneHow::Response { url, .. } => Some(url.as_str()),
+                _ => None,
+            }),
+            _ => None,
+        })
+    }
+
     /// Where secrets may be typed: the pages that the steps name.
     fn origins(&self) -> Vec<String> {
         let opened = self.spec.steps.iter().filter_map(|step| match &step.act {
@@ -288,10 +299,10 @@ impl Visit<'_> {
                 answer => answer,
             }?;
             let mut seen = answer.get("applied").and_then(Value::as_str).map(str::to_owned);
-            if seen.is_none() && shows.is_empty() && filter.shown_in.is_none() {
+            if let Some(url) = self.query().filter(|_| seen.is_none() && shows.is_empty()) {
                 // or what the page asks its server for
                 let texts: Vec<&str> = fill.iter().map(|(_, text)| text.as_str()).collect();
-                let asked = chrome.watch.asked_for(trail.mark, &texts);
+                let asked = chrome.watch.asked_for(trail.mark, url, &texts);
                 seen = asked.then(|| format!("asked for {}", texts.join(" and ")));
             }
             if let Some(text) = seen {

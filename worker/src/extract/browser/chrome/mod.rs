@@ -3,6 +3,7 @@
 //! - [`binary`]: which Chromium, and whether it starts; [`launch`]: one process, its profile and its end
 //! - [`leftovers`]: what a killed worker left behind
 //! - [`seat`]: what the thread can do with its page; [`watch`]: what the browser tells by itself
+//! - [`protocol`]: what the crate does not read of today's Chromium
 //!
 //! A call into the crate blocks, and its own time-outs break the connection. So the page's scripts end by
 //! themselves, and a deadline here kills the process: the call in flight then fails at once.
@@ -17,6 +18,7 @@ use tokio::{sync::oneshot, time::timeout};
 pub(crate) mod binary;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
+mod protocol;
 pub(crate) mod seat;
 pub(crate) mod watch;
 

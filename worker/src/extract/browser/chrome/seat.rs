@@ -17,10 +17,15 @@ use headless_chrome::{
     },
 };
 use nstore_shared::config::spec::browser::Selector;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ChromeError, launch::Process, watch::Watch};
+use super::{
+    ChromeError,
+    launch::Process,
+    protocol::{GetCookies, SetCookies, from_base64},
+    watch::Watch,
+};
 use crate::extract::browser::scripts::{PAGE, Script};
 
 /// The crate ends a connection whose calls are silent for so long; our own limits are shorter.
@@ -385,37 +390,4 @@ fn failed(error: impl std::fmt::Display) -> ChromeError {
         return ChromeError::ContextLost;
     }
     ChromeError::Protocol(text)
-}
-
-fn from_base64(text: &str) -> Result<Vec<u8>, ChromeError> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| ChromeError::Protocol(e.to_string()))
-}
-
-/// `Storage.getCookies`: the crate's own type does not read what Chromium answers today.
-#[derive(Debug, Serialize)]
-struct GetCookies {}
-
-#[derive(Debug, Deserialize)]
-struct Cookies {
-    cookies: Vec<Value>,
-}
-
-impl Method for GetCookies {
-    const NAME: &'static str = "Storage.getCookies";
-    type ReturnObject = Cookies;
-}
-
-/// `Storage.setCookies`.
-#[derive(Debug, Serialize)]
-struct SetCookies {
-    cookies: Vec<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Done {}
-
-impl Method for SetCookies {
-    const NAME: &'static str = "Storage.setCookies";
-    type ReturnObject = Done;
 }

@@ -195,14 +195,13 @@ impl Watch {
         Some((failed.place().to_owned(), failed.status))
     }
 
-    /// Whether a request from a mark on asks for all of these texts, in its address or its body.
-    pub(crate) fn asked_for(&self, mark: u64, texts: &[&str]) -> bool {
+    /// Whether a request to an address, from a mark on, asks for all of these texts: there, or in its body.
+    pub(crate) fn asked_for(&self, mark: u64, part_of_url: &str, texts: &[&str]) -> bool {
         let holds = |one: &Asked, text: &str| {
             one.url.contains(text) || one.body.as_ref().is_some_and(|body| body.contains(text))
         };
-        let seen = self.seen();
-        let mut since = seen.asked.iter().filter(|one| one.number >= mark);
-        since.any(|one| texts.iter().all(|text| holds(one, text)))
+        let since = self.asked_since(mark, part_of_url);
+        since.iter().any(|one| texts.iter().all(|text| holds(one, text)))
     }
 
     /// Status and address of a document that was opened.

@@ -167,13 +167,20 @@ const scrollTo = async (root, scroller, axis, to) => {
   return true;
 };
 
+// Rows down to the end of what scrolls: a plain table has them all.
+const isDrawn = (root, scroller) => {
+  const last = rowsOf(root).at(-1)?.getBoundingClientRect();
+  if (!last || scroller === document.scrollingElement) return true;
+  const bottom = last.bottom - scroller.getBoundingClientRect().top + scroller.scrollTop;
+  return bottom >= scroller.scrollHeight - 2 * last.height;
+};
+
 // Scrolls through the rows; `again` where they are known, and only other columns of them are in view.
 const down = async (root, sheet, again = false) => {
   const scroller = scrollerOf(root, 'y');
   sheet.take(root);
   if (!scroller) return;
-  // a page that scrolls as a whole draws all its rows at once, unless they have indices
-  if (scroller === document.scrollingElement && !sheet.indexed) return;
+  if (!sheet.indexed && isDrawn(root, scroller)) return;
   await scrollTo(root, scroller, 'y', 0);
   sheet.take(root);
   let unchanged = 0;
