@@ -78,8 +78,10 @@ impl<'a> Walk<'a> {
         self.mistakes.push(Mistake { at, path: self.path.clone(), message, hint });
     }
 
+    /// What a list's item is called is the list's name: its own is a number.
     fn name(&self) -> String {
-        self.path.last().map_or_else(|| "the file".to_owned(), |name| format!("`{name}`"))
+        let named = self.path.iter().rfind(|name| name.parse::<usize>().is_err());
+        named.map_or_else(|| "the file".to_owned(), |name| format!("`{name}`"))
     }
 
     fn object(

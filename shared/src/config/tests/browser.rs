@@ -93,6 +93,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "30:9: `export` is described, but no lane of this step\n  add `export` to `lanes`, or remove `export:`",
     ),
     (
+        "lanes: [response, export, grid]",
+        "lanes: [response, export, grd]",
+        "config: 2 problems\n\n23:33: `lanes`: unknown value `grd`\n  did you mean `grid`? allowed: response, export, grid\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`",
+    ),
+    (
         "columns: [timestamp, metric, value, status]",
         "columns: [timestamp, metric, value]",
         "config: 2 problems\n\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
