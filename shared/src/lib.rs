@@ -6,8 +6,10 @@
 //! - [`contract`]: what a target table's rows look like
 //! - [`redis`]: the queue, the fleet and the vault; the only user of the Redis crates
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
+//! - [`chromium`]: which browser a host has
 //! - [`telemetry`]: tracing set-up
 
+pub mod chromium;
 pub mod chunk;
 pub mod config;
 pub mod contract;

@@ -10,7 +10,8 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 27] = [
+const FLOORS: [Row; 28] = [
+    ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
     ("shared::config", &["shared::chunk", "shared::retry", "shared::contract"]),
@@ -25,7 +26,7 @@ const FLOORS: [Row; 27] = [
     ("coordinator::db", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),
     ("coordinator::load", &["coordinator::db", "shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),
     ("coordinator::run", &["coordinator::db", "coordinator::load", "coordinator::plan", "shared"]),
-    ("coordinator::local", &[]),
+    ("coordinator::local", &["shared::chromium"]),
     ("coordinator::serve", &["coordinator::db", "coordinator::load", "coordinator::plan", "coordinator::run", "shared"]),
     ("coordinator::cli", &["coordinator::plan", "shared::chunk", "shared::config", "shared::telemetry"]),
     ("coordinator::commands", &["coordinator", "shared"]),
@@ -33,7 +34,7 @@ const FLOORS: [Row; 27] = [
     ("coordinator::lib", &["coordinator"]),
 
     // of Redis it knows one door: where logins are shared
-    ("worker::extract", &["shared::chunk", "shared::config", "shared::contract", "shared::retry",
+    ("worker::extract", &["shared::chromium", "shared::chunk", "shared::config", "shared::contract", "shared::retry",
         "shared::redis::vault", "shared::storage::marker"]),
     // the door alone: what a page is, not how it was come by
     ("worker::refine", &["worker::extract::Page", "worker::extract::PageFormat", "worker::extract::Span",

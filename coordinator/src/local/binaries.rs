@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nstore_shared::chromium;
+
 use super::ServerError;
 
 /// Debian keeps PostgreSQL's servers off PATH, one directory per version.
@@ -17,11 +19,6 @@ const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
 /// The browser by its package's name.
 pub(super) const CHROMIUM: &str = "chromium";
-/// What it is called elsewhere; the first one found is taken.
-const BROWSERS: [&str; 4] = [CHROMIUM, "chromium-browser", "google-chrome-stable", "google-chrome"];
-
-/// The variable that names a browser off PATH; workers read it too.
-const BROWSER_VARIABLE: &str = "NSTORE_BROWSER_BINARY";
 
 /// All programs that private servers need.
 #[derive(Debug, Clone)]
@@ -71,18 +68,13 @@ fn missing(faults: impl IntoIterator<Item = Option<ServerError>>) -> Vec<&'stati
 /// # Errors
 /// When it is not there.
 pub fn find_browser() -> Result<PathBuf, ServerError> {
-    let named = env::var_os(BROWSER_VARIABLE).filter(|path| !path.is_empty());
-    find_browser_in(named.as_deref(), &env::var_os("PATH").unwrap_or_default())
-}
-
-fn find_browser_in(named: Option<&OsStr>, path: &OsStr) -> Result<PathBuf, ServerError> {
-    if let Some(named) = named.map(PathBuf::from) {
-        let there = named.is_file();
-        let absent = || ServerError::io("use NSTORE_BROWSER_BINARY", &named)(ErrorKind::NotFound.into());
-        return if there { Ok(named) } else { Err(absent()) };
-    }
-    let found = BROWSERS.iter().find_map(|name| find_in(path, name));
-    found.ok_or_else(|| ServerError::MissingPrograms { missing: vec![CHROMIUM] })
+    let named = env::var_os(chromium::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    chromium::find(named.as_deref()).map_err(|absent| match absent {
+        chromium::Absent::Named(path) => {
+            ServerError::io("use NSTORE_BROWSER_BINARY", &path)(ErrorKind::NotFound.into())
+        }
+        chromium::Absent::OnPath => ServerError::MissingPrograms { missing: vec![CHROMIUM] },
+    })
 }
 
 /// `redis-server`.
@@ -208,27 +200,10 @@ mod tests {
 
         let none = OsStr::new("/nowhere");
         let postgres = PostgresBinaries::find_in(none, Path::new("/nowhere"), None).err();
-        let missing = missing([None, postgres, find_browser_in(None, none).err()]);
+        let browser = ServerError::MissingPrograms { missing: vec![CHROMIUM] };
+        let missing = missing([None, postgres, Some(browser)]);
         let text = ServerError::MissingPrograms { missing }.to_string();
         assert!(text.contains("initdb, postgres, pg_ctl, chromium;"), "{text}");
         assert!(text.ends_with("apt-get install postgresql chromium"), "{text}");
-    }
-
-    #[test]
-    fn a_browser_is_found_by_any_of_its_names_and_chromium_first() {
-        let root = tempfile::tempdir().unwrap();
-        let (first, second) = (root.path().join("first"), root.path().join("second"));
-        install(&first, &["google-chrome", "chromium-browser"], "#!/bin/sh\n");
-        install(&second, &["chromium"], "#!/bin/sh\n");
-        let path = |dirs: &[&Path]| env::join_paths(dirs).unwrap();
-        assert_eq!(find_browser_in(None, &path(&[&first])).unwrap(), first.join("chromium-browser"));
-        assert_eq!(find_browser_in(None, &path(&[&first, &second])).unwrap(), second.join("chromium"));
-        let named = second.join("chromium");
-        assert_eq!(find_browser_in(Some(named.as_os_str()), OsStr::new("")).unwrap(), named);
-        let absent = find_browser_in(Some(OsStr::new("/nowhere/chromium")), &path(&[&second])).unwrap_err();
-        assert!(
-            absent.to_string().starts_with("cannot use NSTORE_BROWSER_BINARY /nowhere/chromium: "),
-            "{absent}"
-        );
     }
 }

@@ -1,9 +1,11 @@
 //! What a host has for extracting: for each kind of source the extractor that this build and this host can give it.
 
+use std::path::PathBuf;
 #[cfg(feature = "browser")]
 use std::sync::Arc;
 
 use nstore_shared::{
+    chromium,
     chunk::Kind,
     config::{
         secrets::Secret,
@@ -25,7 +27,7 @@ const USER_AGENT: &str = concat!("nstore/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrowserConfig {
     /// The program; looked for on PATH unless said.
-    pub binary: Option<String>,
+    pub binary: Option<PathBuf>,
     /// Chromium's own sandbox is off: an explicit choice, for hosts that cannot give it one.
     pub no_sandbox: bool,
 }
@@ -44,7 +46,8 @@ impl BrowserConfig {
                 return Err(format!("NSTORE_BROWSER_SANDBOX is `{other}`; {hint}"));
             }
         };
-        Ok(Self { binary: env("NSTORE_BROWSER_BINARY").filter(|path| !path.is_empty()), no_sandbox })
+        let binary = env(chromium::VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Ok(Self { binary, no_sandbox })
     }
 }
 

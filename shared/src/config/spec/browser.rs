@@ -39,6 +39,14 @@ impl BrowserSpec {
         });
         login.chain(filled).collect()
     }
+
+    /// How its rows are read; a checked config has such a step.
+    pub fn read(&self) -> Option<&Read> {
+        self.steps.iter().find_map(|step| match &step.act {
+            Act::Read(read) => Some(&**read),
+            _ => None,
+        })
+    }
 }
 
 /// How one signs in.

@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    chrome::{Chrome, ChromeError},
+    chrome::{Chrome, ChromeError, watch::bare},
     opening::{accept, load},
     scripts::Script,
     sessions::Session,
-    trouble::{Trouble, origin, shown},
+    trouble::{Trouble, origin},
 };
 
 /// Looks at the page before it is given up.
@@ -149,7 +149,7 @@ fn refused(login: &Login, seen: &Look) -> Option<Trouble> {
             let message = format!(
                 "login at {}: neither a login nor a page of a signed-in user at {}: title `{}`, heading `{}`, text `{}`",
                 login.url,
-                shown(&seen.url),
+                bare(&seen.url),
                 seen.title,
                 seen.heading,
                 seen.text

@@ -12,10 +12,7 @@ use bytes::Bytes;
 use nstore_shared::{
     config::{
         secrets::Secret,
-        spec::{
-            SecretRef,
-            browser::{Act, BrowserSpec},
-        },
+        spec::{SecretRef, browser::BrowserSpec},
     },
     retry::FailureClass,
 };
@@ -115,11 +112,7 @@ impl BrowserExtractor {
 
     /// The columns that `read` names, in their order.
     fn columns(&self) -> &[String] {
-        let read = self.spec.steps.iter().find_map(|step| match &step.act {
-            Act::Read(read) => Some(&read.columns[..]),
-            _ => None,
-        });
-        read.unwrap_or_default()
+        self.spec.read().map(|read| &read.columns[..]).unwrap_or_default()
     }
 }
 

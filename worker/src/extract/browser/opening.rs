@@ -6,9 +6,9 @@ use nstore_shared::{config::spec::browser::Selector, retry::FailureClass};
 use serde_json::{Value, json};
 
 use super::{
-    chrome::{Chrome, ChromeError},
+    chrome::{Chrome, ChromeError, watch::bare},
     scripts::Script,
-    trouble::{Trouble, shown},
+    trouble::Trouble,
     visit::{LOOK, TRIES, Visit, script},
 };
 
@@ -77,7 +77,7 @@ impl Visit<'_> {
             let input = json!({ "act": "wait_for", "selector": "body" });
             let mounted = script(chrome, frame, Script::Step, input, limit.min(MOUNT)).await;
             let without =
-                |error| Trouble::from(error).during(&format!("{}: its frame does not mount", shown(url)));
+                |error| Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url)));
             mounted.map_err(without)?;
         }
         Ok(Opened::Page)
@@ -88,9 +88,9 @@ impl Visit<'_> {
 pub(super) async fn load(chrome: &Chrome, url: &str, limit: Duration) -> Result<u32, Trouble> {
     let address = url.to_owned();
     let landing = chrome.ask(limit, move |seat| seat.goto(&address)).await;
-    let landing = landing.map_err(|error| Trouble::from(error).during(shown(url)))?;
+    let landing = landing.map_err(|error| Trouble::from(error).during(bare(url)))?;
     if let Some(lost) = lost(url, &landing.url) {
-        let message = format!("{}: the page did not take `{lost}`, and shows all it has", shown(url));
+        let message = format!("{}: the page did not take `{lost}`, and shows all it has", bare(url));
         return Err(Trouble::new(FailureClass::Config, message));
     }
     let status = landing.status.unwrap_or(200);
@@ -98,7 +98,7 @@ pub(super) async fn load(chrome: &Chrome, url: &str, limit: Duration) -> Result<
         // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
         match script(chrome, None, Script::Step, json!({ "act": "loaded" }), limit.min(LOAD)).await {
             Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => {}
-            Err(error) => return Err(Trouble::from(error).during(shown(url))),
+            Err(error) => return Err(Trouble::from(error).during(bare(url))),
         }
     }
     Ok(status)
@@ -116,7 +116,7 @@ pub(super) async fn accept(chrome: &Chrome, url: &str, status: u32) -> Result<()
     let seen =
         script(chrome, None, Script::Step, json!({ "act": "glimpse" }), LOOK).await.unwrap_or_default();
     let title = seen.get("title").and_then(Value::as_str).unwrap_or_default();
-    let message = format!("{} answers {status}, with a page titled `{title}`", shown(url));
+    let message = format!("{} answers {status}, with a page titled `{title}`", bare(url));
     let wait = (class == FailureClass::RateLimited).then_some(PATIENCE);
     Err(Trouble { wait, ..Trouble::new(class, message) })
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nstore_shared::chromium;
 use tracing::{debug, info};
 
 use super::{
@@ -39,7 +40,7 @@ impl Pool {
     /// When no browser can be started here: what is missing, and what to do.
     pub(crate) async fn open(config: &BrowserConfig) -> Result<Self, String> {
         let told = |error: ChromeError| error.to_string();
-        let binary = binary::find(config.binary.as_deref()).map_err(told)?;
+        let binary = chromium::find(config.binary.as_deref()).map_err(|e| e.to_string())?;
         let folder = tokio::task::spawn_blocking(leftovers::own_folder).await;
         let profiles = folder
             .map_err(|e| e.to_string())?

@@ -106,11 +106,6 @@ fn of_script(text: &str) -> (FailureClass, String) {
     (FailureClass::Transient, format!("a script in the page failed: {text}"))
 }
 
-/// An address as it may be told: without its query and fragment, which may hold tokens.
-pub(super) fn shown(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or_default()
-}
-
 /// Scheme, host and port of an address, as the browser writes them.
 pub(super) fn origin(url: &str) -> Option<String> {
     url::Url::parse(url).ok().map(|url| url.origin().ascii_serialization())
@@ -130,7 +125,6 @@ mod tests {
         assert_eq!(class(css), FailureClass::Config);
         assert!(Trouble::from(ChromeError::Gone("x".into())).browser_gone);
         assert!(Trouble::from(ChromeError::Start("x".into())).wait.is_some(), "no try of the chunk");
-        assert_eq!(shown("https://a/b?code=secret#x"), "https://a/b");
         assert_eq!(origin("https://a.example:443/b").unwrap(), "https://a.example");
     }
 }

@@ -1,6 +1,9 @@
 //! One visit to a dashboard: the steps of the source, one after the other, to the rows.
 
-use std::time::{Duration, Instant};
+use std::{
+    iter::once,
+    time::{Duration, Instant},
+};
 
 use nstore_shared::{
     config::{
@@ -137,7 +140,7 @@ impl Visit<'_> {
                     if self.goto(chrome, at, &self.render(url), step.timeout).await? == Opened::Login {
                         return Err(Stopped::SignedOut);
                     }
-                    continue;
+                    Ok(())
                 }
                 Act::Read(read) => {
                     let reading = Reading {
@@ -173,7 +176,7 @@ impl Visit<'_> {
         if trouble.browser_gone {
             return trouble.into();
         }
-        for frame in [None, step.frame.as_ref()].into_iter().take(1 + usize::from(step.frame.is_some())) {
+        for frame in once(None).chain(step.frame.as_ref().map(Some)) {
             if self.is_signed_out(chrome, frame).await.is_ok_and(|out| out) {
                 return Stopped::SignedOut;
             }
@@ -232,11 +235,8 @@ impl Visit<'_> {
 
     /// The address behind the rows, where the source names it.
     fn query(&self) -> Option<&str> {
-        self.spec.steps.iter().find_map(|step| match &step.act {
-            Act::Read(read) => read.lanes.iter().find_map(|lane| match &lane.how {
-                LaneHow::Response { url, .. } => Some(url.as_str()),
-                _ => None,
-            }),
+        self.spec.read()?.lanes.iter().find_map(|lane| match &lane.how {
+            LaneHow::Response { url, .. } => Some(url.as_str()),
             _ => None,
         })
     }

@@ -1,38 +1,15 @@
-//! Which Chromium there is on this host, and whether it starts.
+//! Whether this host's Chromium starts.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
 use super::{ChromeError, Launch, launch, leftovers};
 
-/// What it may be called.
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
-/// What to do when there is none.
+/// What to do when a part of it is missing.
 const INSTALL: &str = "install it: apt-get install chromium";
 /// How long the trial may take.
 const TRIAL: Duration = Duration::from_secs(60);
-
-/// The program, on PATH unless it is named.
-pub(crate) fn find(named: Option<&str>) -> Result<PathBuf, ChromeError> {
-    if let Some(path) = named.filter(|path| !path.is_empty()) {
-        let path = PathBuf::from(path);
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(ChromeError::Start(format!(
-                "there is no {}; {INSTALL}, or correct NSTORE_BROWSER_BINARY",
-                path.display()
-            )))
-        };
-    }
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&folders).flat_map(|folder| NAMES.map(|name| folder.join(name)));
-    places
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| ChromeError::Start(format!("there is no {} on PATH; {INSTALL}", NAMES.join(" or "))))
-}
 
 /// Starts it once on an empty page: what is missing is said now, and not with the first chunk.
 pub(crate) async fn try_out(how: &Launch) -> Result<String, ChromeError> {
@@ -103,11 +80,5 @@ mod tests {
             "the library libnss3.so is missing; install it: apt-get install chromium"
         );
         assert_eq!(why("a\n\nboom\n", "exit status: 7"), "exit status: 7: boom");
-    }
-
-    #[test]
-    fn a_named_program_must_be_there() {
-        let error = find(Some("/no/such/chromium")).unwrap_err().to_string();
-        assert!(error.contains("/no/such/chromium") && error.contains("apt-get install chromium"), "{error}");
     }
 }

@@ -55,8 +55,13 @@ impl Asked {
 
     /// Scheme, host and path.
     pub(crate) fn place(&self) -> &str {
-        self.url.split(['?', '#']).next().unwrap_or_default()
+        bare(&self.url)
     }
+}
+
+/// An address without its query and fragment, which may hold tokens.
+pub(crate) fn bare(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// A download.
