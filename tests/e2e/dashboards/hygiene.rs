@@ -96,6 +96,36 @@ async fn a_worker_that_is_asked_to_end_in_the_middle_of_a_visit_gives_its_chunk_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_takes_too_long_is_given_up_and_tried_again_in_another_browser() {
+    let portal = Portal::new(Options::default()).await;
+    let quick = "timeouts: { step: 8s, login: 20s }";
+    portal.house.edit("sources/network_observability.yaml", quick, "timeouts: { step: 60s, chunk: 10s }");
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::Hang).on("2025-08-01".parse().unwrap()));
+    let markers = portal.good("2025-08-01", "2025-08-02").await;
+    let log = portal.worker.stderr();
+    assert_eq!(text(&markers[0], "/grant/attempt"), "2", "{log}");
+    assert!(log.contains("longer than 10 s (`timeouts.chunk`)"), "{log}");
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_ends_in_the_middle_of_a_visit_and_the_worker_goes_on_with_the_next() {
+    let portal = Portal::new(Options { latency: Duration::from_millis(500), ..Options::default() }).await;
+    let job = portal.house.nstore(RUN).start();
+    let run = portal.house.newest_run().await;
+    // while it signs in
+    eventually(|| async { (portal.house.simulator.requests().len() >= 2).then_some(()) }).await;
+    portal.house.good(&format!("cancel {run}")).await;
+    let exit = job.wait_exit(LONG).await;
+    assert_ne!(exit.code, Some(0), "{}\n{}", exit.stdout, exit.stderr);
+    // the browser at work ends with its visit
+    eventually(|| async { portal.house.browsers().0.is_empty().then_some(()) }).await;
+    assert_eq!(portal.house.files(NAME, &run, ".csv"), Vec::<std::path::PathBuf>::new());
+    portal.good("2025-08-01", "2025-08-02").await;
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     let portal = Portal::new(Options::default()).await;
     let house = portal.house;

@@ -92,7 +92,12 @@ async fn a_lane_that_fails_gives_way_to_the_next() {
     on(FaultKind::ExportHtml, "2025-08-03");
     let markers = portal.good("2025-08-03", "2025-08-04").await;
     assert_eq!(text(&markers[0], "/outcome/lane"), "grid", "{}", portal.worker.stderr());
-    portal.assert_equal("2025-08-01", "2025-08-04").await;
+    // no item for it in the menu: likewise
+    portal.house.simulator.clear_faults();
+    portal.fault(FaultKind::NoExport);
+    let markers = portal.good("2025-08-05", "2025-08-06").await;
+    assert_eq!(text(&markers[0], "/outcome/lane"), "grid", "{}", portal.worker.stderr());
+    portal.assert_equal("2025-08-01", "2025-08-06").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

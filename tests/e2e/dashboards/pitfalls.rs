@@ -6,6 +6,7 @@ use nstore_tests::simulator::{
 };
 
 use super::{NAME, Portal, text};
+use crate::house::LONG;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_is_borne_and_the_rows_are_right() {
@@ -35,6 +36,50 @@ async fn what_passes_is_borne_and_the_rows_are_right() {
         assert_eq!(portal.house.simulator.pending_faults(), [], "each was met");
     }
     portal.assert_equal("2025-08-01", &next(7)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_pieces_that_holds_several_queries_is_put_together_from_the_right_one() {
+    let portal = Portal::new(Options::default()).await;
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::SeveralQueries).times(2));
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::Restart).on("2025-08-01".parse().unwrap()));
+    let markers = portal.good("2025-08-01", "2025-08-02").await;
+    assert_eq!(text(&markers[0], "/outcome/lane"), "response", "{}", portal.worker.stderr());
+    assert_eq!(text(&markers[0], "/grant/attempt"), "1", "{}", portal.worker.stderr());
+    assert_eq!(portal.house.simulator.pending_faults(), [], "each was met");
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portal_that_is_down_is_named_at_the_login_and_at_the_report() {
+    let portal = Portal::new(Options::default()).await;
+    portal.house.edit(
+        "sources/network_observability.yaml",
+        "chunk_retry:",
+        "chunk_attempts: 1\nchunk_retry:",
+    );
+    // a port that was free a moment ago
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let run = format!("extract --start-date 2025-08-01 --end-date 2025-08-02 --sources {NAME} --upload");
+    let exit = portal.house.nstore(&run).env("POWERBI_URL", &dead).run(LONG).await;
+    assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, exit.stderr);
+    for said in [&*dead, "ERR_CONNECTION_REFUSED"] {
+        assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
+    }
+    assert!(!exit.stdout.contains("auth"), "nobody was refused: {}", exit.stdout);
+    // the login is up, and the report is not
+    let goto = "goto: \"${POWERBI_URL:-https://app.powerbi.com}";
+    portal.house.edit("sources/network_observability.yaml", goto, &format!("goto: \"{dead}"));
+    let exit = portal.house.run(&run).await;
+    assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, exit.stderr);
+    for said in ["step 1 (goto)", &*dead, "ERR_CONNECTION_REFUSED"] {
+        assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
+    }
+    portal.house.edit("sources/network_observability.yaml", &format!("goto: \"{dead}"), goto);
+    portal.good("2025-08-01", "2025-08-02").await;
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
