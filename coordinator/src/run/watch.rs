@@ -24,7 +24,7 @@ use super::{
 use crate::load::ChunkLoad;
 
 /// How often Redis is asked for progress.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(100);
 /// How often storage is compared with Redis, whatever Redis says.
 const RECONCILE: Duration = Duration::from_secs(60);
 /// The shortest time between two comparisons.

@@ -81,6 +81,8 @@ impl Portal {
     pub(super) fn worker(&self) -> Running {
         let args = ["--kind", "browser", "--concurrency", "1", "--log-format", "json"];
         let worker = self.field.process("nstore-worker").args(args).env("TMPDIR", self.folder.path());
+        // a backtrace of the crate's errors has the worker read all its symbols, 150 MB of them
+        let worker = worker.env("RUST_BACKTRACE", "0");
         let worker = worker.env("NSTORE_LOG", "info,headless_chrome=error,nstore_worker=debug");
         // Chromium gives root no sandbox
         let is_root = rustix::process::getuid().is_root();

@@ -1,4 +1,4 @@
-//! Which sources are open: asked for twice a second, for all claim loops at once.
+//! Which sources are open: asked for five times a second, for all claim loops at once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{bench::Bench, stop::Stop};
 
 /// A new source is seen within this time.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(200);
 
 /// Keeps `open` up to date until the worker drains.
 pub(super) async fn keep(bench: Arc<Bench>, kind: Kind, open: watch::Sender<Vec<SourceId>>, stop: Stop) {
