@@ -75,6 +75,13 @@ impl House {
         }
     }
 
+    /// `nstore` in the house's folder, told of no server: for `--local`.
+    pub(crate) fn local(&self) -> Process {
+        let process =
+            Process::new("nstore").dir(&self.context.dir).env("NSTORE_CONFIG", self.context.config_dir());
+        self.simulator.env().into_iter().fold(process, |process, (name, value)| process.env(&name, value))
+    }
+
     /// `nstore` with these arguments, words separated by blanks.
     pub(crate) fn nstore(&self, args: &str) -> Process {
         self.process("nstore").args(args.split_whitespace())

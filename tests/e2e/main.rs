@@ -4,6 +4,7 @@
 
 mod dashboards;
 mod house;
+mod local;
 mod main_job;
 mod mistakes;
 mod modes;

@@ -45,8 +45,6 @@ impl World {
         let db = Db::connect(url, "public").await.unwrap();
         let (sql, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
-        // the role of the test server is called like our schema, which would come first by default
-        sql.batch_execute("SET search_path = public").await.unwrap();
         let loader = Loader::new(db, storage.clone());
         Self { url: url.to_owned(), sql, storage, loader, folder }
     }

@@ -147,7 +147,8 @@ impl PostgresServer {
         let socket_dir = if dir.len() <= LONGEST_SOCKET_DIR { dir } else { "".as_ref() };
         let port = self.port.to_string();
         command.arg("-D").arg(self.home.dir.join("data")).arg("-k").arg(socket_dir).args(["-p", &port]);
-        let mut settings = vec!["listen_addresses=127.0.0.1", "max_connections=200"];
+        // the role is called like the schema of our own tables, which would come first by default
+        let mut settings = vec!["listen_addresses=127.0.0.1", "max_connections=200", "search_path=public"];
         if !self.fsync {
             // commits still reach the kernel: a killed server keeps them
             settings.extend(["fsync=off", "full_page_writes=off"]);
