@@ -55,6 +55,24 @@ async fn a_real_server_is_loaded_and_equals_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_own_file_is_loaded_whatever_its_table_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.sqlite");
+    let script = "import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute('create table \"Sales 2024/å\" (id integer primary key, \"When\" text, amount real, note text, picture blob)')
+rows = [(i, None if i % 50 == 0 else f'2024-{1 + i % 12:02}-{1 + i % 28:02} 10:00:00', i / 4, None if i % 3 else f'n\\n{i}', b'x')
+        for i in range(1, 1300)]
+db.executemany('insert into \"Sales 2024/å\" values (?, ?, ?, ?, ?)', rows)
+db.commit()";
+    let made = Process::new("/usr/bin/env").args(["python3", "-c", script]).arg(&file).run(LIMIT).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let exit = run("datasette/run", &[file.to_str().unwrap(), "Sales 2024/å", "When"], &[]).await;
+    assert_equal(&exit, 1);
+    assert!(exit.stderr.contains("`picture` is left out"), "{}", exit.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_behind_a_login_are_read_page_after_page() {
     both_shops("django/run", 2).await;
 }

@@ -43,6 +43,12 @@ mapping: own
 """
 
 
+def tilde(name):
+    """A table's name as Datasette writes it into addresses."""
+    plain = lambda byte: chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "-_") else f"~{byte:02X}"
+    return "".join("+" if char == " " else "".join(map(plain, char.encode())) for char in name)
+
+
 def kind_of(values):
     """The column type that holds all values, or None where there is none."""
     kinds = {type(value) for value in values if value is not None}
@@ -91,7 +97,7 @@ def main(file, table, date, config):
     shutil.copy(Path(__file__).parent / "config" / "pipeline.yaml", config)
     (config / "sources" / "own.yaml").write_text(SOURCE.format(
         about=json.dumps(f"{table} of a SQLite file"),
-        path=json.dumps(f"/own/{quote(table)}.json"),
+        path=json.dumps(f"/own/{tilde(table)}.json"),
         lower=json.dumps(f"{date}__gte"), upper=json.dumps(f"{date}__lt"), pattern=pattern,
         granularity="1d" if date_kind == "date" else "1s",
     ), encoding="utf-8")
