@@ -22,8 +22,8 @@ struct Cli {
     #[arg(value_enum)]
     what: Vec<What>,
     /// Counted runs of each side; medians are told
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
     /// Rows of the large set
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
@@ -45,11 +45,11 @@ async fn main() -> anyhow::Result<()> {
     let all = What::value_variants().to_vec();
     for what in if cli.what.is_empty() { all } else { cli.what } {
         match what {
-            What::Load => load::measure(cli.runs, cli.rows).await?,
-            What::Speedup => speedup::measure(cli.runs).await?,
+            What::Load => load::measure(cli.runs.into(), cli.rows).await?,
+            What::Speedup => speedup::measure(cli.runs.into()).await?,
             What::Memory => memory::measure(cli.rows).await?,
-            What::Lanes => browser::lanes(cli.runs).await?,
-            What::Slot => browser::slot(cli.runs).await?,
+            What::Lanes => browser::lanes(cli.runs.into()).await?,
+            What::Slot => browser::slot(cli.runs.into()).await?,
             What::Endurance => browser::endurance().await?,
         }
     }

@@ -13,8 +13,8 @@ pub(crate) async fn measure(rows: u64) -> anyhow::Result<()> {
         let worker = field.worker(1);
         field.nstore(RUN).await?;
         println!(
-            "memory: one chunk of {rows} rows, worker's peak {} MB",
-            status_kb(&worker, "VmHWM")? / 1000
+            "memory: one chunk of {rows} rows, worker's peak {} MiB",
+            status_kb(&worker, "VmHWM")? >> 10
         );
     }
     Ok(())
