@@ -196,7 +196,7 @@ pub struct CancelArgs {
 /// `nstore status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// The run, as `nstore runs` shows it; the exit code then tells how it stands
+    /// The run, as `nstore runs` shows it; the exit code then tells how it stands, 0 while it is open
     #[arg(value_name = "RUN")]
     pub run: Option<RunId>,
     /// Show the settings, and where each came from

@@ -94,9 +94,7 @@ fn environment(name: &str) -> Option<String> {
 fn code(error: &WorkerError) -> u8 {
     match error {
         WorkerError::Host(_)
-        | WorkerError::Redis(
-            RedisError::Url { .. } | RedisError::Unfit { .. } | RedisError::Refused { .. },
-        )
+        | WorkerError::Redis(RedisError::Url { .. } | RedisError::Refused { .. })
         | WorkerError::Storage(StorageError::Url { .. }) => USAGE,
         WorkerError::Redis(_) | WorkerError::Storage(_) => UNREACHABLE,
         WorkerError::Broken(_) => FAILED,

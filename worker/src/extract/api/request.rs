@@ -130,7 +130,7 @@ async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes
         false => Err(Failure::Final(
             FailureClass::Config,
             format!(
-                "the answer is larger than {max} bytes; raise `limits.max_body_bytes` or ask for smaller pages"
+                "the answer is larger than {max} bytes; raise `limits.max_body` or ask for smaller pages"
             ),
         )),
     };
