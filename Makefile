@@ -29,10 +29,16 @@ lint: ## Check format and lints; every warning is an error
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
+# networks of hosts are root's to make
+ifneq ($(shell id -u),0)
+WITHOUT := -E 'not test(/^hosts::/)'
+endif
+
 test: setup ## Set up, lint, build, run all tests beside private servers
 	@.ci/setup nextest
 	@$(MAKE) --no-print-directory lint build
-	$(DEBUG)/testbed -- cargo nextest run --locked --workspace
+	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
+	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
 
 FUZZ_SECONDS ?= 30
 fuzz: ## Feed what came from dashboards with damage, half a minute for each target

@@ -4,8 +4,10 @@
 //! `NSTORE_TEST_POSTGRES_URL`); without them the first test of a process starts its own. A test that harms a server
 //! takes one that is its alone: [`own_redis`], [`own_postgres`].
 
+pub mod hosts;
 mod postgres;
 pub mod process;
+pub mod proxy;
 mod redis;
 mod scratch;
 mod shared;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
+pub use proxy::{Fault, Proxy};
 pub use redis::{OwnRedis, Redis, own_redis, redis};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};

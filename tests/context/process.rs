@@ -65,6 +65,22 @@ impl Process {
         self
     }
 
+    /// The same process, started by another program that takes it for its last arguments, as `ip netns exec` does.
+    pub fn under(&self, wrapper: &[&str]) -> Self {
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = self.command.get_current_dir() {
+            command.current_dir(dir);
+        }
+        Self { command }
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Running {
         let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -105,9 +105,14 @@ impl House {
     }
 
     pub(crate) fn worker_with_lease(&self, slots: u32, lease: Duration) -> Running {
+        self.worker_process(slots, lease).start()
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn worker_process(&self, slots: u32, lease: Duration) -> Process {
         let lease = format!("{}ms", lease.as_millis());
         let args = ["--kind", "api", "--concurrency", &slots.to_string(), "--lease", &lease];
-        self.process("nstore-worker").args(args).start()
+        self.process("nstore-worker").args(args)
     }
 
     /// A browser worker; its profiles lie in a folder of its own, see [`House::browsers`].

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod dashboards;
+mod hosts;
 mod house;
 mod local;
 mod main_job;
