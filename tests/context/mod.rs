@@ -2,22 +2,27 @@
 //!
 //! The servers are those that `testbed` started once for all tests (`NSTORE_TEST_REDIS_URL`,
 //! `NSTORE_TEST_POSTGRES_URL`); without them the first test of a process starts its own. A test that harms a server
-//! takes one that is its alone: [`own_redis`], [`own_postgres`].
+//! takes one that is its alone: [`own_redis`], [`own_postgres`], and always [`own_s3`]; a [`Proxy`] harms what is on its
+//! way to one.
 
+mod careless;
 pub mod hosts;
 mod postgres;
 pub mod process;
 pub mod proxy;
 mod redis;
+pub mod s3;
 mod scratch;
 mod shared;
 
 use std::path::PathBuf;
 
+pub use careless::careless_store;
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
 pub use proxy::{Fault, Proxy};
 pub use redis::{OwnRedis, Redis, own_redis, redis};
+pub use s3::{S3, own_s3};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};
 

@@ -22,7 +22,7 @@ pub fn binary(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("no binary `{name}` near {}; run: cargo build --workspace", exe.display()))
 }
 
-/// A process to be started. Of the variables around it, none that starts with `NSTORE_` reaches it.
+/// A process to be started. Of the variables around it, none that starts with `NSTORE_` or `AWS_` reaches it.
 #[derive(Debug)]
 pub struct Process {
     command: Command,
@@ -34,7 +34,8 @@ impl Process {
         let path = if program.contains('/') { PathBuf::from(program) } else { binary(program) };
         let mut command = Command::new(path);
         for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"NSTORE_") {
+            let name_is = |start: &[u8]| name.as_encoded_bytes().starts_with(start);
+            if name_is(b"NSTORE_") || name_is(b"AWS_") {
                 command.env_remove(name);
             }
         }

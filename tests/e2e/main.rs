@@ -9,5 +9,6 @@ mod local;
 mod main_job;
 mod mistakes;
 mod modes;
+mod object_store;
 mod survive;
 mod verbs;

@@ -73,8 +73,7 @@ impl World {
         let generation = self.storage.generations_of(&chunk).await.unwrap().wanted();
         let worker = "w1".parse().unwrap();
         let columns = plan.contract.column_names();
-        let mut writer =
-            self.storage.artifact_writer(&chunk, generation, &worker, 1, ArtifactKind::Rows).await.unwrap();
+        let mut writer = self.storage.artifact_writer(&chunk, generation, &worker, 1, ArtifactKind::Rows);
         let text = format!(
             "{}\n{}",
             columns.join(","),

@@ -12,6 +12,7 @@ use nstore_shared::{
         manifest::Manifest,
         marker::{Marker, Outcome},
         outcomes::{Generations, leaves},
+        unfinished::Unfinished,
         upkeep::StoredArtifact,
     },
 };
@@ -46,6 +47,7 @@ struct Sweep {
     kept: Vec<(RunId, String)>,
     orphans: Vec<(Chunk, StoredArtifact)>,
     bundles: Vec<StoredBundle>,
+    uploads: Vec<Unfinished>,
 }
 
 pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
@@ -143,7 +145,8 @@ fn fate(stored: &Stored, sources: &[String], older: DateTime<Utc>, loaded: Optio
     }
 }
 
-/// Files and failure bundles that no standing marker names, older than the grace time.
+/// Files and failure bundles that no standing marker names, and uploads that nobody finishes any more, older than the
+/// grace time.
 async fn orphans(
     storage: &Storage,
     manifest: &Manifest,
@@ -172,6 +175,8 @@ async fn orphans(
                 found.bundles.push(bundle);
             }
         }
+        let uploads = storage.unfinished(&plan.source, &manifest.run).await?;
+        found.uploads.extend(uploads.into_iter().filter(|upload| upload.began < now - args.grace));
     }
     Ok(())
 }
@@ -220,6 +225,9 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
     for bundle in &found.bundles {
         house.storage.delete_bundle(bundle).await?;
     }
+    for upload in &found.uploads {
+        house.storage.abort(upload).await?;
+    }
     Ok(())
 }
 
@@ -258,13 +266,20 @@ impl Sweep {
             + self.bundles.iter().map(|bundle| bundle.usage.bytes).sum::<u64>();
         let files =
             self.orphans.len() as u64 + self.bundles.iter().map(|bundle| bundle.usage.files).sum::<u64>();
+        let uploads = match self.uploads.len() as u64 {
+            0 => String::new(),
+            count => {
+                format!("; {} that killed workers left", view::quantity::count(count, "unfinished upload"))
+            }
+        };
         let what = format!(
-            "{} and {} that nothing refers to, {}",
+            "{} and {} that nothing refers to, {}{uploads}",
             view::quantity::count(self.runs.len() as u64, "run"),
             view::quantity::count(files, "file"),
             view::quantity::bytes(bytes)
         );
-        lines.push(match (done, self.runs.is_empty() && files == 0) {
+        let nothing = self.runs.is_empty() && files == 0 && self.uploads.is_empty();
+        lines.push(match (done, nothing) {
             (_, true) => "nothing to remove".into(),
             (true, false) => format!("removed {what}"),
             (false, false) => format!("would remove {what}; add --yes to do it"),

@@ -115,17 +115,16 @@ fn of_redis(error: &RedisError) -> Meaning {
 
 /// What to do about storage.
 fn of_storage(error: &StorageError) -> Meaning {
-    match error {
-        StorageError::Url { .. } => (
-            Exit::Usage,
-            Some("set NSTORE_STORAGE_URL or storage.url in pipeline.yaml, such as file:./storage".into()),
-        ),
-        StorageError::Store { .. } | StorageError::Io { .. } => (
-            Exit::Unreachable,
-            Some("check that the folder is there, writable, and that the disk is not full".into()),
-        ),
-        StorageError::Document { .. } | StorageError::Bundle { .. } => (Exit::Failed, None),
-    }
+    let exit = match error {
+        StorageError::Url { .. } => Exit::Usage,
+        StorageError::Store { .. }
+        | StorageError::Io { .. }
+        | StorageError::Refused { .. }
+        | StorageError::NoCredentials { .. }
+        | StorageError::NotExclusive { .. } => Exit::Unreachable,
+        StorageError::Document { .. } | StorageError::Bundle { .. } => Exit::Failed,
+    };
+    (exit, error.hint())
 }
 
 /// What to do about PostgreSQL.

@@ -91,7 +91,7 @@ async fn source(
     if committed.is_empty() {
         return Ok(exported);
     }
-    let mut writer = storage.processed_writer(&plan.source, &manifest.run).await?;
+    let mut writer = storage.processed_writer(&plan.source, &manifest.run);
     match copy_all(storage, &mut writer, &committed).await {
         Ok(()) => {
             let stands = writer.finish().await?;

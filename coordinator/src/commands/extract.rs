@@ -6,11 +6,11 @@ use nstore_shared::storage::manifest::{Manifest, Upload};
 
 use super::{
     access::{self, Access, Want},
-    credentials, disk,
+    credentials,
     exit::{Exit, Refusal},
     follow,
     interrupt::Interrupt,
-    settings, view,
+    room, settings, view,
 };
 use crate::{
     cli::{ExtractArgs, Global},
@@ -33,7 +33,7 @@ pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Resu
         return Err(Refusal::new(Exit::Usage, "--detach and --local do not go together", hint).into());
     }
     credentials::demand(global, &plan.sources)?;
-    disk::check(&access::storage(global)?)?;
+    room::check(&access::storage(global)?).await?;
     let manifest = manifest(args, &plan)?;
     let interrupt = Interrupt::listen()?;
     let want =

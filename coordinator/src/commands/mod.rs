@@ -4,7 +4,7 @@
 //! - `access`: the services that a verb needs, private ones with `--local`
 //! - `follow`: watches a run, shows it, says how it ended
 //! - `idle`: says why nothing runs
-//! - `credentials`, `disk`: what is refused before anything starts
+//! - `credentials`, `room`: what is refused before anything starts
 //! - `interrupt`: Ctrl-C
 //! - [`exit`] and `explain`: errors become an exit code, a line and a hint
 //! - `view`: all that people read
@@ -18,7 +18,6 @@ mod cancel;
 mod clean;
 mod config;
 mod credentials;
-mod disk;
 pub mod exit;
 mod explain;
 mod export;
@@ -31,6 +30,7 @@ mod load;
 mod local;
 mod resume;
 mod retry;
+mod room;
 mod runs;
 mod serve;
 mod settings;

@@ -4,10 +4,11 @@ use anyhow::Context as _;
 
 use super::{
     access::{self, Access, Want},
-    credentials, disk,
+    credentials,
     exit::Exit,
     follow,
     interrupt::Interrupt,
+    room,
 };
 use crate::{
     cli::{Global, RunArgs},
@@ -18,7 +19,7 @@ pub(super) async fn resume(global: &Global, args: &RunArgs) -> anyhow::Result<Ex
     let storage = access::storage(global)?;
     let manifest = access::manifest(&storage, &args.run).await?;
     credentials::demand_for_open(global, &storage, &manifest, |marker| marker.is_none()).await?;
-    disk::check(&storage)?;
+    room::check(&storage).await?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
     let want =

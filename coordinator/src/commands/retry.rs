@@ -5,10 +5,11 @@ use nstore_shared::storage::{manifest::Manifest, marker::Marker};
 
 use super::{
     access::{self, Access, Want},
-    credentials, disk,
+    credentials,
     exit::Exit,
     follow,
     interrupt::Interrupt,
+    room,
 };
 use crate::{
     cli::{Global, RunArgs},
@@ -26,7 +27,7 @@ pub(super) async fn retry(global: &Global, args: &RunArgs) -> anyhow::Result<Exi
         marker.and_then(Marker::committed).is_none()
     })
     .await?;
-    disk::check(&storage)?;
+    room::check(&storage).await?;
     let interrupt = Interrupt::listen()?;
     let load = manifest.upload.enabled;
     let want =

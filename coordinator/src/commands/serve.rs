@@ -16,6 +16,10 @@ pub(super) async fn serve(global: &Global) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let want = Want { postgres: true, slots: slots(global).await?, beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
+    if let Err(unfit) = access.house.storage.check_creates().await {
+        access.close(Some(&interrupt)).await;
+        return Err(unfit.into());
+    }
     let served = serve::serve(access.house.clone(), interrupt.wait(1)).await;
     access.close(Some(&interrupt)).await;
     served?;

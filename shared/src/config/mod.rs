@@ -2,7 +2,7 @@
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
 //! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
-//! - [`nearest`]: which name a mistyped one means
+//! - [`nearest`]: which name a mistyped one means; [`place`]: what a storage URL names
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //!
 //! The way of a file: `files` reads it, `tree` parses it with the place of every key and value, `fill` fills
@@ -28,6 +28,7 @@ mod document;
 mod files;
 mod fill;
 pub mod nearest;
+pub mod place;
 mod raw;
 mod redact;
 pub mod secrets;
@@ -118,7 +119,7 @@ pub struct Services {
     pub postgres_url: String,
     /// The schema of the target tables.
     pub postgres_schema: String,
-    /// `file:…`.
+    /// `file:…`, `s3://…`; holds no secret.
     pub storage_url: String,
 }
 

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
-use object_store::{Error as StoreError, ObjectStoreExt as _, WriteMultipart, path::Path};
+use object_store::{Error as StoreError, ObjectStoreExt as _, PutPayloadMut, WriteMultipart, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{ArtifactKind, Storage, StorageError, marker::ArtifactRef, paths};
 use crate::chunk::{Chunk, Generation, RunId, SourceId, WorkerId};
 
-/// Bytes of one part of an upload: what a writer holds in memory, times [`PARTS_AT_ONCE`].
+/// Bytes of one part of an upload: what a writer holds in memory, beside [`PARTS_AT_ONCE`] that are on their way. What
+/// is no larger is written in one request. S3 takes 10,000 parts of a file, which then ends at 50 GB.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 const PARTS_AT_ONCE: usize = 2;
 
@@ -17,9 +18,16 @@ pub struct ArtifactWriter {
     storage: Storage,
     key: Path,
     name: String,
-    upload: WriteMultipart,
+    body: Body,
     sha256: Sha256,
     bytes: u64,
+}
+
+/// What of a file has not gone to the store yet, or how it goes.
+enum Body {
+    /// It may still fit into one request.
+    Whole(PutPayloadMut),
+    Parts(WriteMultipart),
 }
 
 impl ArtifactWriter {
@@ -30,8 +38,19 @@ impl ArtifactWriter {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         self.sha256.update(&bytes);
         self.bytes += bytes.len() as u64;
-        self.upload.put(bytes);
-        let ready = self.upload.wait_for_capacity(PARTS_AT_ONCE).await;
+        if let Body::Whole(held) = &mut self.body {
+            if held.content_length() + bytes.len() <= PART_BYTES {
+                held.push(bytes);
+                return Ok(());
+            }
+            let held = std::mem::take(held).freeze();
+            let mut upload = self.storage.upload(&self.key).await?;
+            held.into_iter().for_each(|piece| upload.put(piece));
+            self.body = Body::Parts(upload);
+        }
+        let Body::Parts(upload) = &mut self.body else { return Ok(()) };
+        upload.put(bytes);
+        let ready = upload.wait_for_capacity(PARTS_AT_ONCE).await;
         ready.map_err(|e| self.storage.failed(self.key.as_ref(), e))
     }
 
@@ -45,8 +64,20 @@ impl ArtifactWriter {
     /// # Errors
     /// When the store fails; then nothing stands.
     pub async fn finish(self) -> Result<ArtifactRef, StorageError> {
-        self.upload.finish().await.map_err(|e| self.storage.failed(self.key.as_ref(), e))?;
-        Ok(ArtifactRef { name: self.name, sha256: hex::encode(self.sha256.finalize()), bytes: self.bytes })
+        let stands =
+            ArtifactRef { name: self.name, sha256: hex::encode(self.sha256.finalize()), bytes: self.bytes };
+        let written = match self.body {
+            Body::Whole(held) => self.storage.store.put(&self.key, held.freeze()).await,
+            Body::Parts(upload) => upload.finish().await,
+        };
+        match written {
+            Ok(_) => Ok(stands),
+            // the answer may have got lost, and then a repeated finish finds no upload any more
+            Err(_) if self.storage.root.is_none() && self.storage.holds(&self.key, &stands).await => {
+                Ok(stands)
+            }
+            Err(e) => Err(self.storage.failed(self.key.as_ref(), e)),
+        }
     }
 
     /// Gives up; nothing stands.
@@ -54,45 +85,57 @@ impl ArtifactWriter {
     /// # Errors
     /// When the store fails to clean up.
     pub async fn abort(self) -> Result<(), StorageError> {
-        self.upload.abort().await.map_err(|e| self.storage.failed(self.key.as_ref(), e))
+        let Body::Parts(upload) = self.body else { return Ok(()) };
+        match upload.abort().await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.storage.failed(self.key.as_ref(), e)),
+        }
     }
 }
 
 impl Storage {
     /// Starts a chunk's file: one name per grant, so two workers never write the same one.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn artifact_writer(
+    pub fn artifact_writer(
         &self,
         chunk: &Chunk,
         generation: Generation,
         worker: &WorkerId,
         nonce: u64,
         kind: ArtifactKind,
-    ) -> Result<ArtifactWriter, StorageError> {
+    ) -> ArtifactWriter {
         let name = paths::artifact_name(&chunk.range, generation, worker, nonce, kind);
-        self.writer(paths::beside(chunk, &name), name).await
+        self.writer(paths::beside(chunk, &name), name)
     }
 
     /// Starts the aggregated file of a source's part of a run; an older one is replaced.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn processed_writer(
-        &self,
-        source: &SourceId,
-        run: &RunId,
-    ) -> Result<ArtifactWriter, StorageError> {
+    pub fn processed_writer(&self, source: &SourceId, run: &RunId) -> ArtifactWriter {
         let key = paths::processed(source, run);
         let name = key.to_string();
-        self.writer(key, name).await
+        self.writer(key, name)
     }
 
-    async fn writer(&self, key: Path, name: String) -> Result<ArtifactWriter, StorageError> {
-        let upload = self.store.put_multipart(&key).await.map_err(|e| self.failed(key.as_ref(), e))?;
-        let upload = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        Ok(ArtifactWriter { storage: self.clone(), key, name, upload, sha256: Sha256::new(), bytes: 0 })
+    fn writer(&self, key: Path, name: String) -> ArtifactWriter {
+        let body = Body::Whole(PutPayloadMut::new());
+        ArtifactWriter { storage: self.clone(), key, name, body, sha256: Sha256::new(), bytes: 0 }
+    }
+
+    async fn upload(&self, key: &Path) -> Result<WriteMultipart, StorageError> {
+        let upload = self.store.put_multipart(key).await.map_err(|e| self.failed(key.as_ref(), e))?;
+        Ok(WriteMultipart::new_with_chunk_size(upload, PART_BYTES))
+    }
+
+    /// Whether just that file stands there, as far as the store can tell.
+    async fn holds(&self, key: &Path, file: &ArtifactRef) -> bool {
+        let Ok(found) = self.store.get(key).await else { return false };
+        if found.meta.size != file.bytes {
+            return false;
+        }
+        let (mut pieces, mut sum) = (found.into_stream(), Sha256::new());
+        while let Some(piece) = pieces.next().await {
+            let Ok(piece) = piece else { return false };
+            sum.update(&piece);
+        }
+        hex::encode(sum.finalize()) == file.sha256
     }
 
     /// Reads a chunk's file as it lies there, unchecked; `None` when it is gone.
@@ -142,12 +185,12 @@ mod tests {
         };
         let worker = "w".parse().unwrap();
         let open = || storage.artifact_writer(&chunk, 1, &worker, 1, ArtifactKind::Rows);
-        let mut writer = open().await.unwrap();
+        let mut writer = open();
         writer.write(Bytes::from_static(b"a\n")).await.unwrap();
         writer.abort().await.unwrap();
         assert!(storage.read_artifact(&chunk, "2025-08-01_2025-08-02.g1.w-1.csv").await.unwrap().is_none());
 
-        let mut writer = open().await.unwrap();
+        let mut writer = open();
         for piece in ["a\n", "1\n"] {
             writer.write(Bytes::from(piece)).await.unwrap();
         }

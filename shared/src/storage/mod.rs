@@ -1,116 +1,43 @@
 //! The only user of `object_store`: manifests, markers, artifacts and failure bundles, and where they lie.
 //!
+//! - `open`: the store that a URL names; `answers`: what an object store says when it says no; `error`
 //! - [`manifest`]: a run's plan
 //! - [`marker`]: a chunk's outcome, and what voids it
 //! - [`outcomes`]: which outcome of a chunk counts
 //! - [`artifact`]: writing and reading a chunk's files
 //! - [`failures`]: what failed tries looked like
+//! - [`unfinished`]: uploads that a killed writer left
 //! - [`upkeep`]: how much there is, how much fits, what goes
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, local::LocalFileSystem,
-    path::Path,
-};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::chunk::RunId;
 
+mod answers;
 pub mod artifact;
+mod error;
 pub mod failures;
 pub mod manifest;
 pub mod marker;
+mod open;
 pub mod outcomes;
 mod paths;
+pub mod unfinished;
 pub mod upkeep;
 
+pub use answers::Refusal;
+pub use error::StorageError;
 pub use paths::ArtifactKind;
 
+use error::may_pass;
 use manifest::{Cancelled, MANIFEST_VERSION, Manifest};
-
-/// What goes wrong with storage.
-#[derive(Debug, thiserror::Error)]
-pub enum StorageError {
-    /// The URL is none that nstore can use.
-    #[error("storage url `{url}` cannot be used: {reason}")]
-    Url {
-        /// As given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The store failed: disk full, no rights, away.
-    #[error("storage at {url} failed at `{key}`: {source}")]
-    Store {
-        /// Where.
-        url: String,
-        /// Which object.
-        key: String,
-        /// What the store said.
-        source: StoreError,
-    },
-    /// The local file system failed.
-    #[error("storage at {url} failed: {source}")]
-    Io {
-        /// Where.
-        url: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A stored document that cannot be read: other hands, damage, or a newer nstore.
-    #[error("`{key}` in storage at {url} is not understood: {reason}")]
-    Document {
-        /// Where.
-        url: String,
-        /// Which object.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A failure bundle that is not taken.
-    #[error("failure bundle `{key}` is not stored at {url}: {reason}")]
-    Bundle {
-        /// Where.
-        url: String,
-        /// Its folder.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl StorageError {
-    /// Whether another try can end otherwise: not when the store says no, nor when it cannot do it at all.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Url { .. } | Self::Document { .. } | Self::Bundle { .. } => false,
-            Self::Io { source, .. } => may_pass(source),
-            Self::Store { source, .. } => match source {
-                StoreError::PermissionDenied { .. }
-                | StoreError::Unauthenticated { .. }
-                | StoreError::InvalidPath { .. }
-                | StoreError::NotSupported { .. }
-                | StoreError::NotImplemented { .. }
-                | StoreError::UnknownConfigurationKey { .. } => false,
-                // a local store has no kinds for these: the system's own error lies below
-                other => io_below(other).is_none_or(may_pass),
-            },
-        }
-    }
-}
-
-fn io_below(e: &StoreError) -> Option<&std::io::Error> {
-    let first: &(dyn std::error::Error + 'static) = e;
-    std::iter::successors(Some(first), |e| e.source()).find_map(|e| e.downcast_ref())
-}
-
-fn may_pass(e: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
-    !matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory)
-}
+use unfinished::Uploads;
 
 /// What became of a create-only write.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,36 +48,22 @@ pub enum Created<T> {
     Other(T),
 }
 
+/// Tries of a create-only write whose outcome the store leaves open, and the wait between them, growing.
+const CREATES: u32 = 5;
+const CREATE_WAIT: Duration = Duration::from_millis(50);
+
 /// The store of all runs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
     url: String,
-    root: PathBuf,
+    /// Of a local store, its folder.
+    root: Option<PathBuf>,
+    /// Of an S3 bucket, its uploads.
+    uploads: Option<Arc<Uploads>>,
 }
 
 impl Storage {
-    /// Opens the store at `url` (`file:./storage`, `file:///srv/nstore`); a local folder is made when absent.
-    ///
-    /// # Errors
-    /// When the URL is of an unknown kind, or the folder cannot be made.
-    pub fn open(url: &str) -> Result<Self, StorageError> {
-        let unusable = |reason: String| StorageError::Url { url: url.to_owned(), reason };
-        let Some(path) = url.strip_prefix("file:") else {
-            return Err(unusable("it must start with `file:`, as in file:./storage".into()));
-        };
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() {
-            return Err(unusable("it names no folder".into()));
-        }
-        std::fs::create_dir_all(path).map_err(|e| unusable(format!("cannot make folder `{path}`: {e}")))?;
-        let root =
-            std::fs::canonicalize(path).map_err(|e| unusable(format!("cannot open folder `{path}`: {e}")))?;
-        let store = LocalFileSystem::new_with_prefix(&root).map_err(|e| unusable(e.to_string()))?;
-        let store = store.with_fsync(true).with_automatic_cleanup(true);
-        Ok(Self { store: Arc::new(store), url: format!("file://{}", root.display()), root })
-    }
-
     /// The resolved URL.
     pub fn url(&self) -> &str {
         &self.url
@@ -216,22 +129,39 @@ impl Storage {
         document: &T,
     ) -> Result<Created<T>, StorageError> {
         let unwritable = |e: serde_json::Error| self.odd(key, e.to_string());
-        let bytes = serde_json::to_vec_pretty(document).map_err(unwritable)?;
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(key, bytes.into(), options).await {
-            Ok(_) => Ok(Created::Mine),
-            Err(StoreError::AlreadyExists { .. }) => {
-                // a retried put may meet its own first try
-                let stands =
-                    self.get(key).await?.ok_or_else(|| self.odd(key, "it is there and not there".into()))?;
-                let stands: T = serde_json::from_slice(&stands).map_err(|e| self.odd(key, e.to_string()))?;
-                Ok(if stands == *document { Created::Mine } else { Created::Other(stands) })
+        let bytes = Bytes::from(serde_json::to_vec_pretty(document).map_err(unwritable)?);
+        let mut tries = 1;
+        loop {
+            let failure = match self.put_new(key, bytes.clone()).await {
+                Ok(()) => return Ok(Created::Mine),
+                Err(e @ StoreError::AlreadyExists { .. }) => e,
+                // an answer that got lost on its way says nothing of what was done
+                Err(e) if self.root.is_none() && may_pass(&e) => e,
+                Err(e) => return Err(self.failed(key.as_ref(), e)),
+            };
+            // a repeated put meets its own first try
+            match self.get(key).await {
+                Ok(Some(stands)) => {
+                    let stands: T =
+                        serde_json::from_slice(&stands).map_err(|e| self.odd(key, e.to_string()))?;
+                    return Ok(if stands == *document { Created::Mine } else { Created::Other(stands) });
+                }
+                // refused while another's create was under way, which came to nothing, or never arrived
+                Ok(None) if tries < CREATES => {}
+                Ok(None) | Err(_) => return Err(self.failed(key.as_ref(), failure)),
             }
-            Err(e) => Err(self.failed(key.as_ref(), e)),
+            tokio::time::sleep(CREATE_WAIT * tries).await;
+            tries += 1;
         }
     }
 
-    async fn get(&self, key: &Path) -> Result<Option<bytes::Bytes>, StorageError> {
+    /// Writes an object, unless one stands there.
+    async fn put_new(&self, key: &Path, bytes: Bytes) -> Result<(), StoreError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        self.store.put_opts(key, bytes.into(), options).await.map(drop)
+    }
+
+    async fn get(&self, key: &Path) -> Result<Option<Bytes>, StorageError> {
         let failed = |e| self.failed(key.as_ref(), e);
         match self.store.get(key).await {
             Ok(found) => found.bytes().await.map(Some).map_err(failed),
@@ -287,7 +217,7 @@ impl Storage {
     }
 
     fn failed(&self, key: &str, source: StoreError) -> StorageError {
-        StorageError::Store { url: self.url.clone(), key: key.to_owned(), source }
+        StorageError::of(&self.url, key, source)
     }
 
     fn odd(&self, key: &Path, reason: String) -> StorageError {

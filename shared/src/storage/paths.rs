@@ -38,6 +38,11 @@ fn of_grant(range: &ChunkRange, generation: Generation, worker: &WorkerId, nonce
     format!("{range}.g{generation}.{worker}-{nonce}")
 }
 
+/// `create-only`: where a store shows that it refuses to overwrite.
+pub(super) fn probe() -> Path {
+    Path::from("create-only")
+}
+
 /// `runs/`.
 pub(super) fn runs() -> Path {
     Path::from("runs")

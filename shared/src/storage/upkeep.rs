@@ -6,13 +6,16 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use object_store::{ObjectStoreExt as _, path::Path};
+use object_store::{Error as StoreError, ObjectStoreExt as _, path::Path};
 
 use super::{
     Storage, StorageError,
     paths::{self, Entry},
 };
 use crate::chunk::{ChunkRange, Generation, RunId, SourceId};
+
+/// What stands under the key that tells whether creates are exclusive.
+const PROBE: &str = "nstore creates this once, and twice it must be refused; it may stay\n";
 
 /// How much of something is stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,11 +42,13 @@ pub struct StoredArtifact {
 }
 
 impl Storage {
-    /// Writes, reads and removes a small file; answers how long that took.
+    /// Writes, reads and removes a small file, and tries what [`Storage::check_creates`] does; answers how long the
+    /// former took.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or overwrites what it should create only.
     pub async fn check(&self) -> Result<Duration, StorageError> {
+        self.check_creates().await?;
         let key = Path::from(format!(".check-{}", fastrand::u64(..)));
         let started = Instant::now();
         self.store.put(&key, "nstore".into()).await.map_err(|e| self.failed(key.as_ref(), e))?;
@@ -52,14 +57,36 @@ impl Storage {
         Ok(started.elapsed())
     }
 
-    /// Bytes that still fit.
+    /// Makes sure that the store refuses to create what is there already: all safety against late workers stands on
+    /// that. Its probe stays, under one key, so that it is written once in the life of a store.
+    ///
+    /// # Errors
+    /// When the store fails, or overwrites the probe.
+    pub async fn check_creates(&self) -> Result<(), StorageError> {
+        if self.root.is_some() {
+            // a hard link never replaces a file
+            return Ok(());
+        }
+        let key = paths::probe();
+        for _ in 0..2 {
+            match self.put_new(&key, PROBE.into()).await {
+                Ok(()) => {}
+                Err(StoreError::AlreadyExists { .. }) => return Ok(()),
+                Err(e) => return Err(self.failed(key.as_ref(), e)),
+            }
+        }
+        Err(StorageError::NotExclusive { url: self.url.clone() })
+    }
+
+    /// Bytes that still fit; `None` for an object store, which takes what one pays for.
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn free_bytes(&self) -> Result<u64, StorageError> {
-        let stats = rustix::fs::statvfs(&self.root)
+    pub fn free_bytes(&self) -> Result<Option<u64>, StorageError> {
+        let Some(root) = &self.root else { return Ok(None) };
+        let stats = rustix::fs::statvfs(root)
             .map_err(|e| StorageError::Io { url: self.url.clone(), source: e.into() })?;
-        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+        Ok(Some(stats.f_bavail.saturating_mul(stats.f_frsize)))
     }
 
     /// How much each source's chunks take, its failure bundles and its aggregated files.
@@ -119,6 +146,9 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn remove_source(&self, source: &SourceId, run: &RunId) -> Result<u64, StorageError> {
+        for upload in self.unfinished(source, run).await? {
+            self.abort(&upload).await?;
+        }
         let mut gone = self.delete_all(&paths::chunks(source, run)).await?;
         gone += self.delete_all(&paths::failures(source, run)).await?;
         self.delete(&paths::processed(source, run)).await?;

@@ -118,11 +118,11 @@ impl Bench {
         open.iter().filter(|source| !lacks.contains_key(*source)).cloned().collect()
     }
 
-    /// Whether there is room on disk for another chunk; a system that does not tell has room.
+    /// Whether there is room on disk for another chunk; an object store has, and so has a system that does not tell.
     pub(super) fn has_room(&self) -> bool {
         let began = Instant::now();
         match self.storage.free_bytes() {
-            Ok(free) if free < LEAST_FREE_BYTES => {
+            Ok(Some(free)) if free < LEAST_FREE_BYTES => {
                 let url = self.storage.url();
                 self.space.failed(&format_args!("{} MiB are free at {url}", free >> 20));
                 false

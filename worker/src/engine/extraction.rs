@@ -105,7 +105,7 @@ impl Try<'_> {
         let refiner = Refiner::new(&self.plan.contract, &self.plan.spec.extract.records(), span)?;
         let mut progress = Progress::default();
         let (storage, chunk, by) = (&self.bench.storage, &self.grant.chunk, &self.grant.by);
-        let mut shelf = Shelf::open(storage, chunk, self.generation, by).await?;
+        let mut shelf = Shelf::open(storage, chunk, self.generation, by);
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let source = Running::start(extractor, span, sender, self.lease.gate());
         let outcome = match self.drain(pages, refiner, &mut progress, &mut shelf).await {

@@ -63,7 +63,7 @@ pub struct WorkerConfig {
     pub redis_url: String,
     /// What all keys in Redis start with.
     pub redis_prefix: String,
-    /// `file:…`.
+    /// `file:…`, `s3://…`.
     pub storage_url: String,
     /// This host's secrets.
     pub secrets: Secrets,

@@ -22,15 +22,14 @@ pub(super) struct Shelf<'a> {
 
 impl<'a> Shelf<'a> {
     /// Opens the artifact.
-    pub(super) async fn open(
+    pub(super) fn open(
         storage: &'a Storage,
         chunk: &'a Chunk,
         generation: Generation,
         by: &'a GrantRef,
-    ) -> Result<Self, StorageError> {
-        let kind = ArtifactKind::Rows;
-        let rows = storage.artifact_writer(chunk, generation, &by.worker, by.nonce, kind).await?;
-        Ok(Self { storage, chunk, generation, by, rows, rejects: None })
+    ) -> Self {
+        let rows = storage.artifact_writer(chunk, generation, &by.worker, by.nonce, ArtifactKind::Rows);
+        Self { storage, chunk, generation, by, rows, rejects: None }
     }
 
     /// Adds CSV lines.
@@ -48,7 +47,7 @@ impl<'a> Shelf<'a> {
         }
         let (by, kind) = (self.by, ArtifactKind::Rejects);
         let opened = self.storage.artifact_writer(self.chunk, self.generation, &by.worker, by.nonce, kind);
-        self.rejects.insert(opened.await?).write(lines).await
+        self.rejects.insert(opened).write(lines).await
     }
 
     /// Bytes of the artifact so far.

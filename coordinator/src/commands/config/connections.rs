@@ -118,8 +118,11 @@ async fn storage(services: &Services) -> Tried {
     attempt("storage", async {
         let storage = Storage::open(&services.storage_url)?;
         let latency = storage.check().await?;
-        let free = view::quantity::bytes(storage.free_bytes()?);
-        Ok((latency, format!("{free} free at {}", storage.url())))
+        let place = match storage.free_bytes()? {
+            Some(free) => format!("{} free at {}", view::quantity::bytes(free), storage.url()),
+            None => format!("at {}", storage.url()),
+        };
+        Ok((latency, place))
     })
     .await
 }

@@ -33,13 +33,14 @@ pub(in crate::commands) fn table(runs: &[Stored], storage: &str) -> String {
 }
 
 /// How much each source takes.
-pub(in crate::commands) fn usage(url: &str, free: u64, usage: &BTreeMap<String, Usage>) -> String {
+pub(in crate::commands) fn usage(url: &str, free: Option<u64>, usage: &BTreeMap<String, Usage>) -> String {
     let mut table = table::table(&["source", "files", "size"], &[1, 2]);
     for (source, used) in usage {
         table.add_row([source.clone(), grouped(used.files), bytes(used.bytes)]);
     }
     let used: u64 = usage.values().map(|used| used.bytes).sum();
-    format!("storage at {url}: {} used, {} free\n\n{}", bytes(used), bytes(free), table::text(&table))
+    let free = free.map_or_else(String::new, |free| format!(", {} free", bytes(free)));
+    format!("storage at {url}: {} used{free}\n\n{}", bytes(used), table::text(&table))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Addresses of services and APIs. They may hold passwords, so no message shows one. Pure.
 
-use crate::config::document::Wrong;
+use crate::config::{document::Wrong, place::Place};
+
+const STORAGE_EXAMPLES: &str = "as in file:./storage or s3://bucket/prefix";
 
 /// Holds an address against the rule of that name.
 pub(crate) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
@@ -14,7 +16,9 @@ pub(crate) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
             let schemes = ["postgresql://", "postgres://"];
             service(text, "Postgres", &schemes, "postgresql://user@127.0.0.1/nstore")
         }
-        "storage url" => service(text, "the storage", &["file:"], "file:./storage"),
+        "storage url" => Place::parse(text).map(drop).map_err(|reason| {
+            Wrong::new(format!("the address of the storage is not usable: {reason}"), STORAGE_EXAMPLES)
+        }),
         "base url" => base_url(text),
         _ => Ok(()),
     }
@@ -100,11 +104,12 @@ mod tests {
     fn services() {
         assert!(check("redis url", "redis://:pass@host").is_ok());
         assert!(check("postgres url", "postgresql://host/db").is_ok());
+        assert!(check("storage url", "s3://bucket/prefix").is_ok());
         for (rule, bad) in [
             ("redis url", "redis://"),
             ("redis url", "http://:pass@host"),
             ("postgres url", "host=x password=hunter2"),
-            ("storage url", "s3://bucket"),
+            ("storage url", "s3://key:hunter2@bucket"),
             ("redis prefix", "a{b}"),
             ("redis prefix", ""),
         ] {

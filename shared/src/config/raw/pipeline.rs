@@ -67,7 +67,7 @@ pub(crate) struct Postgres {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Storage {
-    /// `file:…`, relative to the current directory; `NSTORE_STORAGE_URL` is stronger.
+    /// `file:…`, relative to the current directory, or `s3://bucket/prefix`; `NSTORE_STORAGE_URL` is stronger.
     #[schemars(extend("x-means" = "storage url"))]
     pub(crate) url: Option<String>,
 }

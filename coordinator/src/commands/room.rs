@@ -1,4 +1,4 @@
-//! Too little space for storage is said before it is full.
+//! Storage that cannot take a run is refused before the run: it is nearly full, or overwrites what must stand.
 
 use nstore_shared::storage::Storage;
 
@@ -12,9 +12,11 @@ const TOO_LITTLE_BYTES: u64 = 256 << 20;
 /// Below this, it is worth a word.
 const LITTLE_BYTES: u64 = 1 << 30;
 
-/// Refuses to extract onto a disk that is nearly full.
-pub(super) fn check(storage: &Storage) -> anyhow::Result<()> {
-    let free = storage.free_bytes()?;
+/// Refuses to extract into a store where two workers could both believe that their outcome stands, or onto a disk that
+/// is nearly full.
+pub(super) async fn check(storage: &Storage) -> anyhow::Result<()> {
+    storage.check_creates().await?;
+    let Some(free) = storage.free_bytes()? else { return Ok(()) };
     let (place, size) = (storage.url(), view::quantity::bytes(free));
     if free < TOO_LITTLE_BYTES {
         let text = format!("only {size} are free for storage at {place}");

@@ -1,0 +1,188 @@
+//! Uploads that were begun and neither finished nor given up: a killed writer leaves them, no listing shows them, and on
+//! an object store they cost money until they are aborted.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use object_store::{
+    Error as StoreError,
+    aws::{AmazonS3, AwsAuthorizer},
+    client::{HttpClient, HttpRequest, HttpRequestBody},
+    multipart::MultipartStore as _,
+    path::Path,
+    signer::{Method, Signer as _},
+};
+
+use super::{Storage, StorageError, answers::field, paths};
+use crate::chunk::{RunId, SourceId};
+
+/// No address that is signed on the way to the bucket's own lives longer.
+const BRIEF: Duration = Duration::from_secs(60);
+
+/// An upload that does not go on, or not yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The file that it would become.
+    pub key: String,
+    /// When it was begun; of a local one, when it was last written to.
+    pub began: DateTime<Utc>,
+    /// What its store calls it.
+    id: String,
+}
+
+/// The uploads of an S3 bucket.
+#[derive(Debug)]
+pub(super) struct Uploads {
+    pub(super) store: AmazonS3,
+    pub(super) http: HttpClient,
+    pub(super) region: String,
+    pub(super) prefix: Path,
+}
+
+impl Storage {
+    /// The unfinished uploads of a source's part of a run. Those of Google and Azure are not seen: their own rules end
+    /// them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unfinished(&self, source: &SourceId, run: &RunId) -> Result<Vec<Unfinished>, StorageError> {
+        let folder = paths::chunks(source, run);
+        if let Some(root) = &self.root {
+            let folder = root.join(folder.as_ref());
+            return staged(root, &folder).map_err(|e| StorageError::Io { url: self.url.clone(), source: e });
+        }
+        let Some(uploads) = &self.uploads else { return Ok(vec![]) };
+        uploads.below(&folder).await.map_err(|e| self.failed(folder.as_ref(), e))
+    }
+
+    /// Gives an unfinished upload up for its writer, which fails should it still live.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn abort(&self, upload: &Unfinished) -> Result<(), StorageError> {
+        if let Some(root) = &self.root {
+            return match std::fs::remove_file(root.join(&upload.id)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    Err(StorageError::Io { url: self.url.clone(), source: e })
+                }
+                _ => Ok(()),
+            };
+        }
+        let Some(uploads) = &self.uploads else { return Ok(()) };
+        let key: Path = uploads.prefix.parts().chain(Path::from(upload.key.as_str()).parts()).collect();
+        match uploads.store.abort_multipart(&key, &upload.id).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.failed(&upload.key, e)),
+        }
+    }
+}
+
+/// Files that a killed writer left beside the ones that it would have made: the same name, `#` and a number.
+fn staged(root: &std::path::Path, folder: &std::path::Path) -> std::io::Result<Vec<Unfinished>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let Some(id) = path.strip_prefix(root).ok().and_then(|path| path.to_str()) else { continue };
+        let Some((key, number)) = id.rsplit_once('#') else { continue };
+        if number.bytes().all(|b| b.is_ascii_digit()) {
+            let began = match std::fs::metadata(&path) {
+                // it was finished meanwhile
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                metadata => metadata?.modified()?.into(),
+            };
+            found.push(Unfinished { key: key.to_owned(), began, id: id.to_owned() });
+        }
+    }
+    found.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(found)
+}
+
+impl Uploads {
+    async fn below(&self, folder: &Path) -> Result<Vec<Unfinished>, StoreError> {
+        let whole: Path = self.prefix.parts().chain(folder.parts()).collect();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.page(&format!("{whole}/"), after.take()).await?;
+            let text = String::from_utf8_lossy(&page);
+            for upload in text.split("<Upload>").skip(1) {
+                let value = |name| field(upload, name).map(unescaped);
+                let (Some(key), Some(id), Some(began)) =
+                    (value("Key"), value("UploadId"), value("Initiated"))
+                else {
+                    return Err(generic("its list of uploads is not understood".into()));
+                };
+                let began = began.parse().map_err(|e| generic(Box::new(e)))?;
+                let own = Path::from(key.as_str());
+                let own: Path = own.prefix_match(&self.prefix).into_iter().flatten().collect();
+                found.push(Unfinished { key: own.into(), began, id });
+            }
+            let next = |name| field(&text, name).map(unescaped).unwrap_or_default();
+            if field(&text, "IsTruncated") != Some("true") {
+                return Ok(found);
+            }
+            after = Some((next("NextKeyMarker"), next("NextUploadIdMarker")));
+        }
+    }
+
+    /// One page of the bucket's list of uploads, which the client of the store itself does not ask for.
+    async fn page(&self, prefix: &str, after: Option<(String, String)>) -> Result<bytes::Bytes, StoreError> {
+        let mut url = self.store.signed_url(Method::GET, &Path::default(), BRIEF).await?;
+        url.query_pairs_mut().clear().append_pair("prefix", prefix).append_pair("uploads", "");
+        if let Some((key, id)) = after {
+            url.query_pairs_mut().append_pair("key-marker", &key).append_pair("upload-id-marker", &id);
+        }
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.uri_mut() = url.as_str().parse().map_err(|e| generic(Box::new(e)))?;
+        let credential = self.store.credentials().get_credential().await?;
+        AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut request, None)?;
+        let answer = self.http.execute(request).await.map_err(|e| generic(Box::new(e)))?;
+        if !answer.status().is_success() {
+            return Err(generic(format!("its list of uploads is not to be had: {}", answer.status()).into()));
+        }
+        answer.into_body().bytes().await.map_err(|e| generic(Box::new(e)))
+    }
+}
+
+fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Generic { store: "S3", source }
+}
+
+/// A text of an XML document that holds no element.
+fn unescaped(text: &str) -> String {
+    let known = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    known.into_iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{chunk::Chunk, storage::ArtifactKind};
+
+    #[tokio::test]
+    async fn what_a_killed_writer_left_is_found_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("file:{}", folder.path().display())).unwrap();
+        let chunk = Chunk {
+            source: "s".parse().unwrap(),
+            run: "r".parse().unwrap(),
+            range: "2025-08-01_2025-08-02".parse().unwrap(),
+        };
+        assert_eq!(storage.unfinished(&chunk.source, &chunk.run).await.unwrap(), []);
+        let mut writer = storage.artifact_writer(&chunk, 1, &"w".parse().unwrap(), 1, ArtifactKind::Rows);
+        writer.write(Bytes::from(vec![b'x'; 6 << 20])).await.unwrap();
+        let found = storage.unfinished(&chunk.source, &chunk.run).await.unwrap();
+        let keys: Vec<&str> = found.iter().map(|upload| upload.key.as_str()).collect();
+        assert_eq!(keys, ["chunks/s/r/2025-08-01_2025-08-02.g1.w-1.csv"]);
+        assert_eq!(storage.usage().await.unwrap().len(), 0, "no listing shows it");
+        storage.abort(&found[0]).await.unwrap();
+        storage.abort(&found[0]).await.unwrap();
+        assert_eq!(storage.unfinished(&chunk.source, &chunk.run).await.unwrap(), []);
+        drop(writer);
+    }
+}
