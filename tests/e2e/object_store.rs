@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nstore_tests::{
-    context::{Exit, S3, careless_store, own_s3, s3},
+    context::{Exit, Fault, Proxy, S3, careless_store, own_s3, s3},
     simulator::{Api, Options},
 };
 
@@ -89,6 +89,39 @@ async fn a_worker_killed_in_the_middle_of_an_upload_loses_nothing_and_what_it_le
     assert_eq!(s3.unfinished().await, Vec::<String>::new());
     let again = house.good("clean").await.stdout;
     assert!(again.contains("nothing to remove"), "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_s3_is_waited_for_and_told_in_few_lines() {
+    let latency = Duration::from_millis(20);
+    let mut house = House::with(Options { rows_per_day: 300, latency, ..Options::default() }).await;
+    let s3 = own_s3().await;
+    let proxy = Proxy::start(s3.address).await;
+    house.env.extend(s3::env(proxy.address, &s3.writer));
+    house.env.push(("NSTORE_STORAGE_URL".into(), s3.url("p")));
+    let worker = house.worker(2);
+    let job = house
+        .nstore(
+            "extract --start-date 2025-08-01 --end-date 2025-08-16 --sources buyer_orders,seller_orders \
+             --chunk-sizes buyer_orders:1,seller_orders:1 --upload",
+        )
+        .start();
+    let loaded = "SELECT count(*) FROM pg_tables WHERE schemaname = 'nstore' AND tablename = 'ledger'";
+    eventually(|| async { (house.number(loaded).await > 0).then_some(()) }).await;
+    eventually(|| async { (house.number("SELECT count(*) FROM nstore.ledger").await > 0).then_some(()) })
+        .await;
+    for fault in [Fault::Reset, Fault::status("503 Slow Down")] {
+        proxy.harm("", usize::MAX, fault);
+        // longer than requests are repeated
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        proxy.heal();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}", exit.stdout, exit.stderr);
+    house.assert_equal(&[Api::BuyerOrders, Api::SellerOrders], "2025-08-01", "2025-08-16").await;
+    let told = worker.stderr().lines().filter(|line| line.contains("storage")).count();
+    assert!((1..=10).contains(&told), "{}", worker.stderr());
 }
 
 #[tokio::test(flavor = "multi_thread")]

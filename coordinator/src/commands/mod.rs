@@ -87,8 +87,8 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
 fn start_logging(cli: &Cli) {
     let serves = matches!(cli.verb, Verb::Serve);
     let default = match cli.global.verbose {
-        // a pool's own word on a lost connection adds nothing to ours
-        0 if serves => "info,deadpool.postgres=error",
+        // a pool's own word on a lost connection adds nothing to ours, nor does that on a request that is repeated
+        0 if serves => "info,deadpool.postgres=error,object_store=warn",
         0 => "warn,deadpool.postgres=error",
         1 => "info",
         _ => "debug",

@@ -81,6 +81,8 @@ struct Watch<'a> {
     desk: Option<loading::Desk>,
     /// Redis is away and was said to be.
     redis_away: bool,
+    /// Storage is away and was said to be.
+    storage_away: bool,
     /// Loads fail in a way that may pass, and that was said.
     load_stuck: bool,
 }
@@ -100,26 +102,38 @@ impl<'a> Watch<'a> {
         };
         let boards = submit::boards(house, manifest).await?;
         let manifest = shared;
-        Ok(Self { house, manifest, options, view, boards, desk, redis_away: false, load_stuck: false })
+        let (redis_away, storage_away, load_stuck) = (false, false, false);
+        Ok(Self { house, manifest, options, view, boards, desk, redis_away, storage_away, load_stuck })
     }
 
     async fn follow(&mut self) -> Result<(), RunError> {
         loop {
             if self.options.extract {
                 let asked = self.ask_redis().await;
-                if asked.is_ok() && std::mem::take(&mut self.redis_away) {
-                    self.view.note("redis is back");
+                if asked.is_ok() {
+                    self.are_back();
                 }
                 self.bear(asked)?;
                 if self.options.fail_fast && self.boards.iter().any(Board::has_failures) {
-                    self.fail_fast().await?;
+                    let failed = self.fail_fast().await;
+                    self.bear(failed)?;
                 }
             }
             self.show();
             if self.ended() {
                 return Ok(());
             }
-            self.turn().await?;
+            let turned = self.turn().await;
+            self.bear(turned)?;
+        }
+    }
+
+    /// Whom we could ask again after an outage is said to be back.
+    fn are_back(&mut self) {
+        for (away, name) in [(&mut self.redis_away, "redis"), (&mut self.storage_away, "storage")] {
+            if std::mem::take(away) {
+                self.view.note(&format!("{name} is back"));
+            }
         }
     }
 
@@ -148,6 +162,7 @@ impl<'a> Watch<'a> {
     fn bear(&mut self, result: Result<(), RunError>) -> Result<(), RunError> {
         let said = match &result {
             Err(RunError::Redis(error)) if error.may_pass() => &mut self.redis_away,
+            Err(RunError::Storage(error)) if error.may_pass() => &mut self.storage_away,
             Err(RunError::Load(error)) if error.may_pass() => &mut self.load_stuck,
             _ => return result,
         };
@@ -167,11 +182,11 @@ impl<'a> Watch<'a> {
             let (source, run) = (board.plan.source.clone(), self.manifest.run.clone());
             let mut split = false;
             for range in queue.hints(&source, &run, board.hints).await? {
-                board.hints += 1;
                 if let Some(marker) = self.house.storage.standing_of(&board.chunk(range)).await? {
                     split |= matches!(marker.outcome, Outcome::Split { .. });
                     board.markers.insert(range, marker);
                 }
+                board.hints += 1;
             }
             board.progress = queue.progress(&source, &run).await?;
             let over = redis_says_over(board) && !board.extraction_ended();
