@@ -21,6 +21,8 @@ pub(crate) struct Field {
     pub(crate) simulator: Simulator,
     /// The folder of its config: the shipped one.
     pub(crate) config: PathBuf,
+    /// Variables that differ from the field's, such as another storage.
+    pub(crate) env: Vec<(String, String)>,
     redis: OwnRedis,
 }
 
@@ -31,6 +33,7 @@ impl Field {
             storage: storage(),
             simulator: simulator::start(options).await?,
             config: Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"),
+            env: vec![],
             redis: own_redis(true),
         })
     }
@@ -41,7 +44,7 @@ impl Field {
             .env("NSTORE_REDIS_URL", self.redis.url())
             .env("NSTORE_POSTGRES_URL", self.postgres.url())
             .env("NSTORE_STORAGE_URL", &self.storage.url);
-        for (name, value) in self.simulator.env() {
+        for (name, value) in self.simulator.env().into_iter().chain(self.env.clone()) {
             process = process.env(&name, value);
         }
         process

@@ -1,6 +1,7 @@
 //! The figures, each as a ratio in one run on private servers: `make bench`, or one of them by its name.
 //!
 //! - `load`: the loader against `psql \copy` of the same files into the same kind of table
+//! - `s3`: loading from an S3 server against loading from a local folder, and the loader's peak memory
 //! - `speedup`: 32 one-day chunks at 50 ms latency, 4 in flight against one
 //! - `memory`: peak memory of a worker, a chunk of 1,000,000 rows against one of 10,000
 //! - `lanes`: rows/s of each lane of a dashboard against the replaced design, which reads cell by cell
@@ -11,6 +12,7 @@ mod browser;
 mod field;
 mod load;
 mod memory;
+mod s3;
 mod speedup;
 
 use clap::{Parser, ValueEnum};
@@ -32,6 +34,7 @@ struct Cli {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum What {
     Load,
+    S3,
     Speedup,
     Memory,
     Lanes,
@@ -46,6 +49,7 @@ async fn main() -> anyhow::Result<()> {
     for what in if cli.what.is_empty() { all } else { cli.what } {
         match what {
             What::Load => load::measure(cli.runs.into(), cli.rows).await?,
+            What::S3 => s3::measure(cli.runs.into(), cli.rows).await?,
             What::Speedup => speedup::measure(cli.runs.into()).await?,
             What::Memory => memory::measure(cli.rows).await?,
             What::Lanes => browser::lanes(cli.runs.into()).await?,
