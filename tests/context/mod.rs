@@ -11,6 +11,7 @@ pub mod proxy;
 mod redis;
 mod scratch;
 mod shared;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub use proxy::{Fault, Proxy};
 pub use redis::{OwnRedis, Redis, own_redis, redis};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};
+pub use tls::{Certificates, Pair, certificates};
 
 /// A name that no other test has: of this process, of another one, of an earlier one.
 pub fn unique(word: &str) -> String {
