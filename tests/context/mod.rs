@@ -5,6 +5,7 @@
 //! takes one that is its alone: [`own_redis`], [`own_postgres`].
 
 pub mod hosts;
+mod pgbouncer;
 mod postgres;
 pub mod process;
 pub mod proxy;
@@ -15,6 +16,7 @@ mod tls;
 
 use std::path::PathBuf;
 
+pub use pgbouncer::{PgBouncer, pgbouncer};
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
 pub use proxy::{Fault, Proxy};
