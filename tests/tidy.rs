@@ -14,13 +14,14 @@ use source::{Source, workspace};
 type Rule = fn(&Source) -> Vec<(usize, String)>;
 
 /// Crates that only some rooms may name: the prefixes of their files.
-const ROOMS_OF_CRATES: [(&str, &[&str]); 10] = [
+const ROOMS_OF_CRATES: [(&str, &[&str]); 11] = [
     ("redis", &["shared/src/redis/"]),
     ("deadpool_redis", &["shared/src/redis/"]),
     ("tokio_postgres", &["coordinator/src/db/", "coordinator/src/load/", "tests/"]),
     ("postgres_types", &["coordinator/src/db/", "coordinator/src/load/", "tests/"]),
     ("deadpool_postgres", &["coordinator/src/db/", "coordinator/src/load/"]),
-    ("refinery", &["coordinator/src/db/"]),
+    ("tokio_postgres_rustls", &["coordinator/src/db/"]),
+    ("refinery_core", &["coordinator/src/db/"]),
     ("reqwest", &["worker/src/extract/api/", "coordinator/src/serve/notify", "tests/"]),
     ("headless_chrome", &["worker/src/extract/browser/"]),
     ("object_store", &["shared/src/storage/"]),

@@ -7,6 +7,7 @@
 
 mod careless;
 pub mod hosts;
+mod pgbouncer;
 mod postgres;
 pub mod process;
 pub mod proxy;
@@ -14,10 +15,12 @@ mod redis;
 pub mod s3;
 mod scratch;
 mod shared;
+mod tls;
 
 use std::path::PathBuf;
 
 pub use careless::careless_store;
+pub use pgbouncer::{PgBouncer, pgbouncer};
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
 pub use proxy::{Fault, Proxy};
@@ -25,6 +28,7 @@ pub use redis::{OwnRedis, Redis, own_redis, redis};
 pub use s3::{S3, own_s3};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};
+pub use tls::{Certificates, Pair, certificates};
 
 /// A name that no other test has: of this process, of another one, of an earlier one.
 pub fn unique(word: &str) -> String {

@@ -1,21 +1,44 @@
 //! A test's part of a PostgreSQL.
 
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
+    path::Path,
+    time::Duration,
+};
+
 use nstore::local::{PostgresOptions, PostgresServer};
 use tokio_postgres::{Client, NoTls};
 
-use super::{Scratch, shared, unique};
+use super::{Pair, Scratch, shared, unique};
+
+/// The shipped roles, which tests work under.
+const ROLES: &str = include_str!("../../deploy/postgres/roles.sql");
 
 /// A database of its own.
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    /// `postgres://user:password@host:port/database`.
+    /// `postgres://user:password@host:port/database`, as the shipped role of the loader.
     pub url: String,
+    /// As the shipped role of those who only read.
+    pub analyst_url: String,
+    admin_url: String,
 }
 
 impl Postgres {
-    /// A connection to it.
+    /// A connection to it, as the loader.
     pub async fn client(&self) -> Client {
         connect(&self.url).await
+    }
+
+    /// A connection to it, as the server's superuser.
+    pub async fn admin(&self) -> Client {
+        connect(&self.admin_url).await
+    }
+
+    /// A connection to it, as one who only reads.
+    pub async fn analyst(&self) -> Client {
+        connect(&self.analyst_url).await
     }
 }
 
@@ -26,9 +49,19 @@ pub async fn postgres() -> Postgres {
 
 async fn fresh_database(server: &str) -> Postgres {
     let name = unique("test");
-    connect(server).await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a fresh database");
-    let (host, _) = server.rsplit_once('/').expect("a URL with a database");
-    Postgres { url: format!("{host}/{name}") }
+    let (_, address) = server.split_once('@').expect("a URL with a user");
+    let (address, _) = address.rsplit_once('/').expect("a URL with a database");
+    let (before, _) = server.rsplit_once('/').expect("a URL with a database");
+    let url = |role: &str| format!("postgres://nstore_{role}:{role}@{address}/{name}");
+    let fresh =
+        Postgres { url: url("loader"), analyst_url: url("analyst"), admin_url: format!("{before}/{name}") };
+    let whole = connect(server).await;
+    whole.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a fresh database");
+    // roles belong to the whole server: one test at a time makes them, up to the end of this connection
+    whole.batch_execute("SELECT pg_advisory_lock(0)").await.expect("a lock");
+    let passwords = ["loader", "analyst"].map(|role| format!("ALTER ROLE nstore_{role} PASSWORD '{role}';"));
+    fresh.admin().await.batch_execute(&(ROLES.to_owned() + &passwords.concat())).await.expect("roles");
+    fresh
 }
 
 async fn connect(url: &str) -> Client {
@@ -55,6 +88,45 @@ impl OwnPostgres {
     /// A connection to it.
     pub async fn client(&self) -> Client {
         connect(&self.url()).await
+    }
+
+    /// From now on it shows this certificate to those who ask for TLS.
+    pub async fn speak_tls(&self, pair: &Pair) {
+        self.keep(&pair.cert, "server.crt");
+        self.keep(&pair.key, "server.key");
+        self.set("ssl = on").await;
+    }
+
+    /// Takes connections over TCP only with TLS and with a certificate that this authority signed.
+    pub async fn ask_for_certificates(&self, authority: &Path) {
+        self.keep(authority, "ca.crt");
+        let file = self.server.dir().join("data/pg_hba.conf");
+        fs::write(file, "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n")
+            .expect("its rules");
+        self.set("ssl_ca_file = 'ca.crt'").await;
+    }
+
+    /// Changes a setting of the running server.
+    pub async fn set(&self, setting: &str) {
+        let client = self.client().await;
+        let loaded = "SELECT pg_conf_load_time()::text";
+        let before: String = client.query_one(loaded, &[]).await.expect("a time").get(0);
+        client.batch_execute(&format!("ALTER SYSTEM SET {setting}")).await.expect("a setting");
+        client.batch_execute("SELECT pg_reload_conf()").await.expect("a superuser");
+        // each session reads it by itself; the server has once this one has
+        while client.query_one(loaded, &[]).await.expect("a time").get::<_, String>(0) == before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Copies a file into its data directory, as its own.
+    fn keep(&self, file: &Path, name: &str) {
+        let data = self.server.dir().join("data");
+        let owner = fs::metadata(&data).expect("its data directory");
+        let path = data.join(name);
+        fs::copy(file, &path).expect("a file of ours");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file of ours");
+        chown(path, Some(owner.uid()), Some(owner.gid())).expect("the right to give it away");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use nstore_tests::{
     context::{
-        Fault, Process, Proxy, Running,
+        Fault, Process, Proxy, Running, certificates,
         hosts::{Host, Network},
         own_postgres, own_redis,
     },
@@ -45,6 +45,9 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     let mut house = House::with(Options { rows_per_day: 300, latency, ..Options::default() }).await;
     let (redis, postgres) = (own_redis(true), own_postgres());
     house.context.postgres.url = postgres.url();
+    // as a server elsewhere must, it proves its name
+    let made = certificates();
+    postgres.speak_tls(&made.wrong_name).await;
     let mut network = Network::new();
     let [first, second, database, source] = [11, 12, 13, 14].map(|last| network.service(last));
     let redis_proxy = serve(first, &redis.url()).await;
@@ -52,13 +55,16 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     let _source = serve(source, &house.simulator.url).await;
     let services = [
         ("NSTORE_REDIS_URL".to_owned(), at(&redis.url(), "redis.test")),
-        ("NSTORE_POSTGRES_URL".to_owned(), at(&postgres.url(), &database.to_string())),
+        (
+            "NSTORE_POSTGRES_URL".to_owned(),
+            format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display()),
+        ),
     ];
     let apis = house.simulator.env().into_iter().map(|(name, value)| (name, at(&value, &source.to_string())));
     let env: Vec<_> = services.into_iter().chain(apis).collect();
 
     let hosts: Vec<Host> = (0..9).map(|_| network.host()).collect();
-    hosts.iter().for_each(|host| host.know(&[("redis.test", first)]));
+    hosts.iter().for_each(|host| host.know(&[("redis.test", first), ("elsewhere.example", database)]));
     let (office, halls) = hosts.split_first().unwrap();
     let workers: Vec<Running> =
         halls.iter().map(|hall| on(hall, house.worker_process(1, LEASE), &env)).collect();
@@ -76,7 +82,7 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     redis_proxy.harm("", usize::MAX, Fault::Blackhole);
     let _moved = serve(second, &redis.url()).await;
     network.leave(first);
-    hosts.iter().for_each(|host| host.know(&[("redis.test", second)]));
+    hosts.iter().for_each(|host| host.know(&[("redis.test", second), ("elsewhere.example", database)]));
 
     let exit = job.wait_exit(LONG).await;
     let log: Vec<String> = workers.iter().map(Running::stderr).collect();

@@ -132,7 +132,8 @@ async fn connections_are_tested_one_line_each() {
             exit.stdout
         );
     }
-    let made = house.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'nstore'").await;
+    let made =
+        house.number("SELECT count(*) FROM pg_class WHERE relnamespace = 'nstore'::regnamespace").await;
     assert_eq!(made, 0, "a look changes nothing");
 }
 

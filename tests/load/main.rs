@@ -4,9 +4,12 @@
 
 mod append;
 mod keyless;
+mod pgbouncer;
 mod replace;
 mod replace_range;
+mod roles;
 mod survive;
 mod targets;
+mod tls;
 mod urls;
 mod world;

@@ -6,7 +6,9 @@ use nstore_shared::{
     contract::ColumnType,
 };
 
-use crate::world::{ask, column, world};
+use nstore_tests::context;
+
+use crate::world::{World, ask, column, world};
 
 #[tokio::test]
 async fn an_existing_table_may_have_more_columns_in_another_order() {
@@ -137,20 +139,22 @@ async fn two_sources_that_would_delete_each_others_rows_are_refused() {
 
 #[tokio::test]
 async fn a_role_without_rights_beyond_its_own_suffices() {
-    let world = world().await;
-    let role = nstore_tests::context::unique("loader");
-    let database = world.url.rsplit_once('/').unwrap().1.to_owned();
-    world
-        .run_sql(&format!(
+    let postgres = context::postgres().await;
+    let role = context::unique("loader");
+    let (_, host) = postgres.url.rsplit_once('@').unwrap();
+    let database = host.rsplit_once('/').unwrap().1;
+    let admin = postgres.admin().await;
+    admin
+        .batch_execute(&format!(
             "DROP SCHEMA nstore CASCADE;
              CREATE ROLE {role} LOGIN PASSWORD 'pw';
              GRANT CREATE ON DATABASE {database} TO {role};
              CREATE TABLE orders (id bigint PRIMARY KEY, day date, note text);
              GRANT SELECT, INSERT ON orders TO {role}"
         ))
-        .await;
-    let (_, host) = world.url.rsplit_once('@').unwrap();
-    let theirs = crate::world::World::at(&format!("postgresql://{role}:pw@{host}")).await;
+        .await
+        .unwrap();
+    let theirs = World::at(&format!("postgresql://{role}:pw@{host}")).await;
     let run = ask("r1", Append).key(&["id"]).manifest();
     theirs.loader.preflight(&run).await.unwrap();
     theirs.loader.register(&run).await.unwrap();
@@ -165,7 +169,8 @@ async fn a_role_without_rights_beyond_its_own_suffices() {
     let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&deletes).await else { panic!() };
     assert!(problems[0].contains("DELETE"), "{problems:?}");
     // rows that are there already are skipped by way of a temporary table
-    world.run_sql(&format!("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")).await;
+    let revoke = format!("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC");
+    admin.batch_execute(&revoke).await.unwrap();
     let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&run).await else { panic!() };
     assert!(
         problems[0].contains(&format!("GRANT TEMPORARY ON DATABASE {database} TO {role}")),

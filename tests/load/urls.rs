@@ -1,7 +1,10 @@
 //! Connecting: what is said when it fails, and many at once.
 
 use nstore::db::{Db, DbError};
+use nstore_shared::chunk::UploadMode::Append;
 use nstore_tests::context;
+
+use crate::world::{World, ask};
 
 #[tokio::test]
 async fn a_server_that_is_not_there_may_come() {
@@ -37,10 +40,10 @@ async fn many_coordinators_may_start_on_an_empty_database_at_once() {
 
 #[tokio::test]
 async fn a_migration_that_another_one_blocks_may_pass() {
-    let url = context::postgres().await.url;
-    Db::connect(&url, "public").await.unwrap();
-    let (sql, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(async move { drop(connection.await) });
+    let postgres = context::postgres().await;
+    let url = &postgres.url;
+    Db::connect(url, "public").await.unwrap();
+    let sql = postgres.admin().await;
     let database = url.rsplit_once('/').unwrap().1;
     sql.batch_execute(&format!(
         "ALTER DATABASE {database} SET lock_timeout = '200ms';
@@ -48,14 +51,47 @@ async fn a_migration_that_another_one_blocks_may_pass() {
     ))
     .await
     .unwrap();
-    let refused = Db::connect(&url, "public").await.unwrap_err();
+    let refused = Db::connect(url, "public").await.unwrap_err();
     assert!(refused.may_pass() && refused.to_string().contains("another nstore is migrating"), "{refused:?}");
     drop(sql);
     for _ in 0..50 {
-        match Db::connect(&url, "public").await {
+        match Db::connect(url, "public").await {
             Ok(_) => return,
             Err(e) => assert!(e.may_pass(), "{e:?}"),
         }
     }
     panic!("the lock went with its session, and the schema stays blocked");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_rows_any_more_is_left_for_one_that_does() {
+    let postgres = tokio::task::spawn_blocking(context::own_postgres).await.unwrap();
+    let world = World::at(&postgres.url()).await;
+    let run = ask("r1", Append).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 10).await;
+    world.load_all(&run, &markers[..1]).await;
+    // as a primary does that has become a standby: open connections stay, writes are refused
+    postgres.set("default_transaction_read_only = on").await;
+    let refused = world.load(&run, &markers[1]).await.unwrap_err();
+    assert!(refused.may_pass() && refused.to_string().contains("read-only"), "{refused}");
+    let refused = Db::connect(&postgres.url(), "public").await.unwrap_err();
+    assert!(refused.may_pass() && refused.hint().unwrap().contains("read-write"), "{refused}");
+    let client = postgres.client().await;
+    for statement in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
+        "SELECT pg_reload_conf()",
+    ] {
+        client.batch_execute(statement).await.unwrap();
+    }
+    for _ in 0..100 {
+        match world.load(&run, &markers[1]).await {
+            Ok(_) => break,
+            Err(e) => assert!(e.may_pass(), "{e}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    world.load_all(&run, &markers[2..]).await;
+    assert_eq!(world.rows().await, 30);
 }

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use chrono::NaiveDate;
-use deadpool_postgres::GenericClient;
 use nstore_shared::{
     chunk::{RunId, SourceId},
     storage::manifest::Manifest,
 };
-use tokio_postgres::{Error as PgError, Row};
+use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
 
 use super::ident::Target;
 
@@ -26,7 +25,10 @@ pub(crate) async fn loaded(
     run: &RunId,
 ) -> Result<Held, PgError> {
     let sql = include_str!("sql/days_loaded.sql");
-    client.query(sql, &[&target.name(), &run.as_str()]).await.map(|rows| held(&rows))
+    client
+        .query_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)])
+        .await
+        .map(|rows| held(&rows))
 }
 
 /// Days that other runs have claimed, loaded or not.
@@ -36,7 +38,10 @@ pub(crate) async fn claimed(
     run: &RunId,
 ) -> Result<Held, PgError> {
     let sql = include_str!("sql/days_claimed.sql");
-    client.query(sql, &[&target.name(), &run.as_str()]).await.map(|rows| held(&rows))
+    client
+        .query_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)])
+        .await
+        .map(|rows| held(&rows))
 }
 
 /// Of some days, those that a reload may not take from the runs that hold them.
@@ -48,7 +53,19 @@ pub(crate) async fn untakeable(
 ) -> Result<Held, PgError> {
     let sql = include_str!("sql/days_untakeable.sql");
     let (run, made) = (manifest.run.as_str(), manifest.created_at);
-    client.query(sql, &[&target.name(), &run, &made, &days.start, &days.end]).await.map(|rows| held(&rows))
+    client
+        .query_typed(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&run, Type::TEXT),
+                (&made, Type::TIMESTAMPTZ),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await
+        .map(|rows| held(&rows))
 }
 
 /// Claims, for the runs that loaded them, the days beside some days that share a ledger row with them.
@@ -59,7 +76,18 @@ pub(crate) async fn keep_neighbours(
     days: &Range<NaiveDate>,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_keep_neighbours.sql");
-    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&run.as_str(), Type::TEXT),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 /// Claims what is free of some days.
@@ -72,7 +100,19 @@ pub(crate) async fn claim(
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_claim.sql");
     let (source, run) = (source.as_str(), run.as_str());
-    client.execute(sql, &[&target.name(), &source, &run, &days.start, &days.end]).await.map(drop)
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&source, Type::TEXT),
+                (&run, Type::TEXT),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 /// Whether a run holds all of some days.
@@ -82,8 +122,18 @@ pub(crate) async fn owns(
     run: &RunId,
     days: &Range<NaiveDate>,
 ) -> Result<bool, PgError> {
-    let owned = client.prepare_cached(include_str!("sql/days_owned.sql")).await?;
-    let row = client.query_one(&owned, &[&target.name(), &run.as_str(), &days.start, &days.end]).await?;
+    let owned = include_str!("sql/days_owned.sql");
+    let row = client
+        .query_typed_one(
+            owned,
+            &[
+                (&target.name(), Type::TEXT),
+                (&run.as_str(), Type::TEXT),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await?;
     Ok(row.get::<_, i64>(0) == (days.end - days.start).num_days())
 }
 
@@ -95,7 +145,18 @@ pub(crate) async fn release(
     days: &Range<NaiveDate>,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_release.sql");
-    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&run.as_str(), Type::TEXT),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 /// Takes the days from other runs whose rows are about to go with the whole table.
@@ -105,10 +166,10 @@ pub(crate) async fn release_loaded(
     run: &RunId,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_release_loaded.sql");
-    client.execute(sql, &[&target.name(), &run.as_str()]).await.map(drop)
+    client.execute_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)]).await.map(drop)
 }
 
 /// Gives back the claims of a run that led to no load; answers how many.
 pub(crate) async fn give_back(client: &impl GenericClient, run: &RunId) -> Result<u64, PgError> {
-    client.execute(include_str!("sql/days_give_back.sql"), &[&run.as_str()]).await
+    client.execute_typed(include_str!("sql/days_give_back.sql"), &[(&run.as_str(), Type::TEXT)]).await
 }

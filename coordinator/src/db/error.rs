@@ -77,6 +77,17 @@ impl DbError {
             Self::Query { code: Some(code), .. } if code == "42501" => {
                 Some("grant the role what the message names; the loader needs no superuser".into())
             }
+            Self::Query { code: Some(code), .. } if code == "25006" => Some(
+                "it is a standby, or about to become one: name the primary, or all hosts with \
+                 target_session_attrs=read-write, in NSTORE_POSTGRES_URL"
+                    .into(),
+            ),
+            // PostgreSQL itself has hardly a use for this code, pgbouncer has it for all that it says
+            Self::Query { code: Some(code), .. } if code == "08P01" => Some(
+                "through pgbouncer nstore needs pool_mode transaction or session; the server's own port is the \
+                 surest way"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -97,7 +108,7 @@ impl DbError {
 /// What a statement's failure means for a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// The connection is gone; what was not committed never happened.
+    /// The connection is gone, or leads to a server that takes no rows; what was not committed never happened.
     Lost,
     /// Another loader is in the way: a lock that was not got in time, or a deadlock.
     Busy,
@@ -125,7 +136,7 @@ impl Failure {
             return if e.is_closed() || is_io(e) { Self::Lost } else { Self::Other };
         };
         match code.code() {
-            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" => Self::Lost,
+            "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25006" => Self::Lost,
             "55P03" | "40P01" | "40001" => Self::Busy,
             "57014" => Self::Stopped,
             "23505" => Self::Duplicate,

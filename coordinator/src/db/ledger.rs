@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::GenericClient;
 use nstore_shared::{
     chunk::{RunId, SourceId},
     storage::{
@@ -11,7 +10,7 @@ use nstore_shared::{
         marker::Marker,
     },
 };
-use tokio_postgres::{Error as PgError, Row};
+use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
 
 use super::ident::Target;
 
@@ -32,26 +31,26 @@ impl Entry<'_> {
 
     /// Inserts the row; false when one stands already.
     pub(crate) async fn insert(&self, client: &impl GenericClient) -> Result<bool, PgError> {
-        let insert = client.prepare_cached(include_str!("sql/ledger_insert.sql")).await?;
+        let insert = include_str!("sql/ledger_insert.sql");
         let chunk = &self.marker.chunk;
         let (first_day, end_day) = chunk.range.touched_days(self.plan.zone());
         let instants = self.instants();
         let inserted = client
-            .execute(
-                &insert,
+            .execute_typed(
+                insert,
                 &[
-                    &self.target.name(),
-                    &chunk.source.as_str(),
-                    &chunk.run.as_str(),
-                    &chunk.range.to_string(),
-                    &self.plan.upload_mode.to_string(),
-                    &i32::try_from(self.marker.generation).unwrap_or(i32::MAX),
-                    &count(self.rows),
-                    &instants.start,
-                    &instants.end,
-                    &first_day,
-                    &end_day,
-                    &self.marker.started_at,
+                    (&self.target.name(), Type::TEXT),
+                    (&chunk.source.as_str(), Type::TEXT),
+                    (&chunk.run.as_str(), Type::TEXT),
+                    (&chunk.range.to_string(), Type::TEXT),
+                    (&self.plan.upload_mode.to_string(), Type::TEXT),
+                    (&i32::try_from(self.marker.generation).unwrap_or(i32::MAX), Type::INT4),
+                    (&count(self.rows), Type::INT8),
+                    (&instants.start, Type::TIMESTAMPTZ),
+                    (&instants.end, Type::TIMESTAMPTZ),
+                    (&first_day, Type::DATE),
+                    (&end_day, Type::DATE),
+                    (&self.marker.started_at, Type::TIMESTAMPTZ),
                 ],
             )
             .await?;
@@ -70,9 +69,17 @@ impl Entry<'_> {
         let key = (chunk.source.as_str(), chunk.run.as_str(), chunk.range.to_string());
         let settle = include_str!("sql/ledger_settle.sql");
         client
-            .execute(
+            .execute_typed(
                 settle,
-                &[&self.target.name(), &key.0, &key.1, &key.2, &state, &count(rows), &count(skipped)],
+                &[
+                    (&self.target.name(), Type::TEXT),
+                    (&key.0, Type::TEXT),
+                    (&key.1, Type::TEXT),
+                    (&key.2, Type::TEXT),
+                    (&state, Type::TEXT),
+                    (&count(rows), Type::INT8),
+                    (&count(skipped), Type::INT8),
+                ],
             )
             .await
             .map(drop)
@@ -83,17 +90,17 @@ impl Entry<'_> {
         &self,
         client: &impl GenericClient,
     ) -> Result<Vec<Range<DateTime<Utc>>>, PgError> {
-        let newer = client.prepare_cached(include_str!("sql/ledger_newer.sql")).await?;
+        let newer = include_str!("sql/ledger_newer.sql");
         let instants = self.instants();
         let rows = client
-            .query(
-                &newer,
+            .query_typed(
+                newer,
                 &[
-                    &self.target.name(),
-                    &self.marker.chunk.source.as_str(),
-                    &instants.start,
-                    &instants.end,
-                    &self.marker.started_at,
+                    (&self.target.name(), Type::TEXT),
+                    (&self.marker.chunk.source.as_str(), Type::TEXT),
+                    (&instants.start, Type::TIMESTAMPTZ),
+                    (&instants.end, Type::TIMESTAMPTZ),
+                    (&self.marker.started_at, Type::TIMESTAMPTZ),
                 ],
             )
             .await?;
@@ -105,12 +112,18 @@ impl Entry<'_> {
         &self,
         client: &impl GenericClient,
     ) -> Result<Option<String>, PgError> {
-        let newer = client.prepare_cached(include_str!("sql/ledger_newer_others.sql")).await?;
+        let newer = include_str!("sql/ledger_newer_others.sql");
         let (run, instants) = (self.marker.chunk.run.as_str(), self.instants());
         let row = client
-            .query_opt(
-                &newer,
-                &[&self.target.name(), &run, &instants.start, &instants.end, &self.marker.started_at],
+            .query_typed_opt(
+                newer,
+                &[
+                    (&self.target.name(), Type::TEXT),
+                    (&run, Type::TEXT),
+                    (&instants.start, Type::TIMESTAMPTZ),
+                    (&instants.end, Type::TIMESTAMPTZ),
+                    (&self.marker.started_at, Type::TIMESTAMPTZ),
+                ],
             )
             .await?;
         Ok(row.map(|row| row.get(0)))
@@ -128,7 +141,16 @@ pub(crate) async fn newer_replace(
     manifest: &Manifest,
 ) -> Result<Option<String>, PgError> {
     let sql = include_str!("sql/ledger_newer_replace.sql");
-    let row = client.query_opt(sql, &[&target.name(), &manifest.created_at, &manifest.run.as_str()]).await?;
+    let row = client
+        .query_typed_opt(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&manifest.created_at, Type::TIMESTAMPTZ),
+                (&manifest.run.as_str(), Type::TEXT),
+            ],
+        )
+        .await?;
     Ok(row.map(|row| row.get(0)))
 }
 
@@ -139,7 +161,13 @@ pub(crate) async fn replace_others(
     keep: (&RunId, &SourceId),
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/ledger_replace_others.sql");
-    client.execute(sql, &[&target.name(), &keep.0.as_str(), &keep.1.as_str()]).await.map(drop)
+    client
+        .execute_typed(
+            sql,
+            &[(&target.name(), Type::TEXT), (&keep.0.as_str(), Type::TEXT), (&keep.1.as_str(), Type::TEXT)],
+        )
+        .await
+        .map(drop)
 }
 
 /// Marks the loads of other runs that touch some days as replaced.
@@ -150,10 +178,21 @@ pub(crate) async fn replace_days(
     days: &Range<chrono::NaiveDate>,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/ledger_replace_days.sql");
-    client.execute(sql, &[&target.name(), &run.as_str(), &days.start, &days.end]).await.map(drop)
+    client
+        .execute_typed(
+            sql,
+            &[
+                (&target.name(), Type::TEXT),
+                (&run.as_str(), Type::TEXT),
+                (&days.start, Type::DATE),
+                (&days.end, Type::DATE),
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 /// All rows of a run: source, chunk, state, rows, skipped, generation, loaded at.
 pub(crate) async fn of_run(client: &impl GenericClient, run: &RunId) -> Result<Vec<Row>, PgError> {
-    client.query(include_str!("sql/ledger_of_run.sql"), &[&run.as_str()]).await
+    client.query_typed(include_str!("sql/ledger_of_run.sql"), &[(&run.as_str(), Type::TEXT)]).await
 }

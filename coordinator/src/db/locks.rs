@@ -1,8 +1,7 @@
 //! Advisory locks, held to the end of a transaction: on a run (loads against cancel) and on a target.
 
-use deadpool_postgres::GenericClient;
 use nstore_shared::chunk::RunId;
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Error as PgError, GenericClient, types::Type};
 
 use super::ident::Target;
 
@@ -27,19 +26,19 @@ impl Lock<'_> {
 
     /// Beside others.
     pub(crate) async fn shared(&self, client: &impl GenericClient) -> Result<(), PgError> {
-        let lock = client.prepare_cached(include_str!("sql/lock_shared.sql")).await?;
-        client.execute(&lock, &[&self.key()]).await.map(drop)
+        let lock = include_str!("sql/lock_shared.sql");
+        client.execute_typed(lock, &[(&self.key(), Type::TEXT)]).await.map(drop)
     }
 
     /// Alone.
     pub(crate) async fn exclusive(&self, client: &impl GenericClient) -> Result<(), PgError> {
-        let lock = client.prepare_cached(include_str!("sql/lock_exclusive.sql")).await?;
-        client.execute(&lock, &[&self.key()]).await.map(drop)
+        let lock = include_str!("sql/lock_exclusive.sql");
+        client.execute_typed(lock, &[(&self.key(), Type::TEXT)]).await.map(drop)
     }
 
     /// Ends the sessions of our role that hold it; answers how many.
     pub(crate) async fn end_holders(&self, client: &impl GenericClient) -> Result<i64, PgError> {
-        let ended = client.query_one(include_str!("sql/end_holders.sql"), &[&self.key()]).await?;
-        Ok(ended.get(0))
+        let holders = include_str!("sql/end_holders.sql");
+        Ok(client.query_typed_one(holders, &[(&self.key(), Type::TEXT)]).await?.get(0))
     }
 }

@@ -1,7 +1,7 @@
 //! The Postgres room: connections, migrations, and what stands in the schema `nstore`.
 //!
 //! - [`error`]: what goes wrong, and whether it may pass
-//! - `address`: a libpq URL, checked
+//! - `address`: a libpq URL, checked; `params`: what it says beside the address; `tls`: whom to trust
 //! - `ident`: the one place where a name becomes part of a statement
 //! - `migrate`: the schema `nstore` itself
 //! - `locks`, `session`: how a transaction of ours begins
@@ -10,7 +10,6 @@
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
 
 mod address;
 pub(crate) mod days;
@@ -20,9 +19,11 @@ pub(crate) mod ident;
 pub(crate) mod ledger;
 pub(crate) mod locks;
 mod migrate;
+mod params;
 pub(crate) mod session;
 pub(crate) mod tables;
 pub(crate) mod targets;
+mod tls;
 
 pub use error::DbError;
 
@@ -71,15 +72,18 @@ impl Db {
     pub fn look(url: &str, schema: &str) -> Result<Self, DbError> {
         let schema = Ident::new(schema)?;
         let address = Address::parse(url)?;
-        let manager = Manager::from_config(
+        // a server that became a standby keeps its connections, and would refuse every load on them
+        let again = RecyclingMethod::Custom(include_str!("sql/still_writable.sql").to_owned());
+        let manager = Manager::from_connect(
             address.config(CONNECT_TIMEOUT),
-            NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+            address.clone(),
+            ManagerConfig { recycling_method: again },
         );
         let pool = Pool::builder(manager)
             .max_size(POOL_SIZE)
             .runtime(Runtime::Tokio1)
             .create_timeout(Some(GREETING_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .map_err(|e| DbError::Url { reason: e.to_string() })?;
         Ok(Self { pool, address, schema })
@@ -93,7 +97,7 @@ impl Db {
         let client = self.client().await?;
         let started = Instant::now();
         let row = client
-            .query_one(include_str!("sql/server_facts.sql"), &[])
+            .query_typed_one(include_str!("sql/server_facts.sql"), &[])
             .await
             .map_err(|e| DbError::query("the question for the server's version", &e))?;
         Ok(ServerFacts { version: row.get(0), latency: started.elapsed() })

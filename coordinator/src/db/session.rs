@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Transaction};
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Client, Error as PgError, Transaction};
 
 /// Begins a transaction that waits at most so long for each lock.
 pub(crate) async fn begin(client: &mut Client, lock_timeout: Duration) -> Result<Transaction<'_>, PgError> {

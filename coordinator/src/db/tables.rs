@@ -1,7 +1,6 @@
 //! What a table is like: columns, unique keys, our rights on it.
 
-use deadpool_postgres::GenericClient;
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
 
 use super::ident::{Ident, Target};
 
@@ -47,31 +46,34 @@ pub(crate) struct Schema {
 
 /// Looks at a schema.
 pub(crate) async fn schema(client: &impl GenericClient, schema: &Ident) -> Result<Schema, PgError> {
-    let row = client.query_one(include_str!("sql/schema_facts.sql"), &[&schema.as_str()]).await?;
+    let facts = include_str!("sql/schema_facts.sql");
+    let row = client.query_typed_one(facts, &[(&schema.as_str(), Type::TEXT)]).await?;
     Ok(Schema { role: row.get(0), may_create_table: row.get(1), may_create_schema: row.get(2) })
 }
 
 /// The database and the role, when the role may make no temporary tables there.
 pub(crate) async fn no_temp(client: &impl GenericClient) -> Result<Option<(String, String)>, PgError> {
-    let row = client.query_one(include_str!("sql/temp_facts.sql"), &[]).await?;
+    let row = client.query_typed_one(include_str!("sql/temp_facts.sql"), &[]).await?;
     let may: bool = row.get(0);
     Ok((!may).then(|| (row.get(1), row.get(2))))
 }
 
 /// Whether a table or anything else of that name stands.
 pub(crate) async fn exists(client: &impl GenericClient, target: &Target) -> Result<bool, PgError> {
+    Ok(facts(client, target).await?.is_some())
+}
+
+async fn facts(client: &impl GenericClient, target: &Target) -> Result<Option<Row>, PgError> {
     let (schema, table) = (target.schema.as_str(), target.table.as_str());
-    let found = client.query_opt(include_str!("sql/table_facts.sql"), &[&schema, &table]).await?;
-    Ok(found.is_some())
+    let facts = include_str!("sql/table_facts.sql");
+    client.query_typed_opt(facts, &[(&schema, Type::TEXT), (&table, Type::TEXT)]).await
 }
 
 /// Looks at a table; `None` when there is none.
 pub(crate) async fn table(client: &impl GenericClient, target: &Target) -> Result<Option<Table>, PgError> {
-    let (schema, table) = (target.schema.as_str(), target.table.as_str());
-    let found = client.query_opt(include_str!("sql/table_facts.sql"), &[&schema, &table]).await?;
-    let Some(facts) = found else { return Ok(None) };
+    let Some(facts) = facts(client, target).await? else { return Ok(None) };
     let oid: u32 = facts.get(0);
-    let columns = client.query(include_str!("sql/table_columns.sql"), &[&oid]).await?;
+    let columns = client.query_typed(include_str!("sql/table_columns.sql"), &[(&oid, Type::OID)]).await?;
     let columns = columns.iter().map(|row| TableColumn {
         name: row.get(0),
         shown: row.get(1),
@@ -83,7 +85,7 @@ pub(crate) async fn table(client: &impl GenericClient, target: &Target) -> Resul
         generated: row.get(7),
         always_identity: row.get(8),
     });
-    let uniques = client.query(include_str!("sql/table_uniques.sql"), &[&oid]).await?;
+    let uniques = client.query_typed(include_str!("sql/table_uniques.sql"), &[(&oid, Type::OID)]).await?;
     Ok(Some(Table {
         kind: facts.get(1),
         may_insert: facts.get(2),

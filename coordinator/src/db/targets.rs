@@ -1,8 +1,7 @@
 //! `nstore.runs` and `nstore.targets`: who loads, and which table was meant.
 
-use deadpool_postgres::GenericClient;
 use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Error as PgError, GenericClient, types::Type};
 
 use super::ident::Target;
 
@@ -19,8 +18,8 @@ pub(crate) enum Identity {
 
 /// Compares a table's oid with the recorded one.
 pub(crate) async fn identity(client: &impl GenericClient, target: &Target) -> Result<Identity, PgError> {
-    let oids = client.prepare_cached(include_str!("sql/target_oids.sql")).await?;
-    Ok(match client.query_opt(&oids, &[&target.name()]).await? {
+    let oids = include_str!("sql/target_oids.sql");
+    Ok(match client.query_typed_opt(oids, &[(&target.name(), Type::TEXT)]).await? {
         None => Identity::Unknown,
         Some(row) if row.get::<_, Option<u32>>(1) == Some(row.get::<_, u32>(0)) => Identity::Same,
         Some(_) => Identity::Changed,
@@ -33,15 +32,22 @@ pub(crate) async fn registered(
     target: &Target,
     run: &RunId,
 ) -> Result<bool, PgError> {
-    let registered = client.prepare_cached(include_str!("sql/run_registered.sql")).await?;
-    Ok(client.query_one(&registered, &[&target.name(), &run.as_str()]).await?.get(0))
+    let registered = include_str!("sql/run_registered.sql");
+    let (target, run) = (target.name(), run.as_str());
+    Ok(client.query_typed_one(registered, &[(&target, Type::TEXT), (&run, Type::TEXT)]).await?.get(0))
 }
 
 /// Records a table that stands.
 pub(crate) async fn record(client: &impl GenericClient, target: &Target, made: bool) -> Result<(), PgError> {
     let (schema, table) = (target.schema.as_str(), target.table.as_str());
     let insert = include_str!("sql/target_insert.sql");
-    client.execute(insert, &[&target.name(), &schema, &table, &made]).await.map(drop)
+    client
+        .execute_typed(
+            insert,
+            &[(&target.name(), Type::TEXT), (&schema, Type::TEXT), (&table, Type::TEXT), (&made, Type::BOOL)],
+        )
+        .await
+        .map(drop)
 }
 
 /// What went with a forgotten target: whether it was known, ledger rows, days.
@@ -49,7 +55,8 @@ pub(crate) async fn forget(
     client: &impl GenericClient,
     target: &Target,
 ) -> Result<(bool, i64, i64), PgError> {
-    let row = client.query_one(include_str!("sql/target_forget.sql"), &[&target.name()]).await?;
+    let forget = include_str!("sql/target_forget.sql");
+    let row = client.query_typed_one(forget, &[(&target.name(), Type::TEXT)]).await?;
     Ok((row.get(0), row.get(1), row.get(2)))
 }
 
@@ -59,7 +66,16 @@ pub(crate) async fn record_run(client: &impl GenericClient, manifest: &Manifest)
     let run = manifest.run.as_str();
     let insert = include_str!("sql/run_insert.sql");
     client
-        .execute(insert, &[&run, &manifest.created_at, &manifest.start_date, &manifest.end_date, &sources])
+        .execute_typed(
+            insert,
+            &[
+                (&run, Type::TEXT),
+                (&manifest.created_at, Type::TIMESTAMPTZ),
+                (&manifest.start_date, Type::DATE),
+                (&manifest.end_date, Type::DATE),
+                (&sources, Type::TEXT_ARRAY),
+            ],
+        )
         .await
         .map(drop)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
 use nstore_shared::{
     chunk::{ChunkRange, UploadMode},
     contract::ColumnType,
@@ -10,6 +9,10 @@ use nstore_shared::{
         manifest::{Manifest, SourcePlan},
         marker::{Committed, Marker},
     },
+};
+use tokio_postgres::{
+    Transaction,
+    types::{ToSql, Type},
 };
 
 use super::{
@@ -165,32 +168,31 @@ async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Sto
     let Some(column) = column else { return Err(unfit("replacing a range needs a range_column").into()) };
     let deleted = match (column.kind, entry.marker.chunk.range) {
         (ColumnType::Date, ChunkRange::Days { start, end }) => {
-            delete_between(tx, entry.target, &column.name, "date", &start, &end).await
+            delete_between(tx, entry.target, &column.name, Type::DATE, (&start, &end)).await
         }
         (ColumnType::Timestamptz, _) => {
             let instants = entry.instants();
-            delete_between(tx, entry.target, &column.name, "timestamptz", &instants.start, &instants.end)
-                .await
+            let bounds: (&Bound, &Bound) = (&instants.start, &instants.end);
+            delete_between(tx, entry.target, &column.name, Type::TIMESTAMPTZ, bounds).await
         }
         _ => return Err(unfit("its range_column cannot hold the chunk's range").into()),
     };
     deleted?.map_err(|e| undeletable(entry.target, e))
 }
 
-type Bound = dyn tokio_postgres::types::ToSql + Sync;
+type Bound = dyn ToSql + Sync;
 
 /// Deletes rows whose value lies in `[start, end)`.
 async fn delete_between(
     tx: &Transaction<'_>,
     target: &Target,
     column: &str,
-    kind: &str,
-    start: &Bound,
-    end: &Bound,
+    kind: Type,
+    (start, end): (&Bound, &Bound),
 ) -> Result<Result<(), tokio_postgres::Error>, Stop> {
     let column = Ident::new(column)?;
     let delete = format!("DELETE FROM {target} WHERE {column} >= $1::{kind} AND {column} < $2::{kind}");
-    Ok(tx.execute(&delete, &[start, end]).await.map(drop))
+    Ok(tx.execute_typed(&delete, &[(start, kind.clone()), (end, kind)]).await.map(drop))
 }
 
 /// Old rows that cannot go (a foreign key of others points at them) are no fault of the chunk.

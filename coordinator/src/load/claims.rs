@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use deadpool_postgres::GenericClient;
 use nstore_shared::{
     chunk::{RunId, UploadMode},
     storage::manifest::{Manifest, SourcePlan},
 };
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Error as PgError, GenericClient};
 
 use super::{LoadError, spans};
 use crate::db::{

@@ -3,14 +3,13 @@
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use deadpool_postgres::Transaction;
 use futures::{SinkExt as _, StreamExt as _};
 use nstore_shared::storage::{
     Storage,
     marker::{Committed, Marker},
 };
 use sha2::{Digest, Sha256};
-use tokio_postgres::{CopyInSink, Error as PgError};
+use tokio_postgres::{CopyInSink, Error as PgError, Transaction};
 
 use super::{
     LoadError,
@@ -57,7 +56,7 @@ pub(super) async fn staged(
     let insert = format!(
         "INSERT INTO {target} ({columns}) SELECT {columns} FROM {STAGE} ON CONFLICT ({key}) DO NOTHING"
     );
-    Ok(tx.execute(&insert, &[]).await?)
+    Ok(tx.execute_typed(&insert, &[]).await?)
 }
 
 async fn copy(

@@ -1,6 +1,5 @@
 //! What every load's transaction begins with: run, target, cancel mark, the table itself.
 
-use deadpool_postgres::Transaction;
 use nstore_shared::{
     chunk::RunId,
     storage::{
@@ -8,6 +7,7 @@ use nstore_shared::{
         marker::{Committed, Marker, Outcome},
     },
 };
+use tokio_postgres::Transaction;
 
 use super::{LoadError, Loader, stop::Stop, stop::recreated};
 use crate::db::{

@@ -1,10 +1,10 @@
 //! Will it fit: everything that can be said before anything is extracted.
 
-use deadpool_postgres::Client;
 use nstore_shared::{
     chunk::UploadMode,
     storage::manifest::{Manifest, SourcePlan},
 };
+use tokio_postgres::Client;
 
 use super::{
     LoadError, Loader, Preflight, claims,

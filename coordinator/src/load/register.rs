@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
 use nstore_shared::{
     contract::Contract,
     storage::manifest::{Manifest, SourcePlan},
 };
+use tokio_postgres::Transaction;
 
 use super::{
     LoadError, Loader, claims,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Transaction;
 use nstore_shared::{
     chunk::ChunkRange,
     storage::{
@@ -10,6 +9,7 @@ use nstore_shared::{
         marker::{Committed, Marker, Outcome, VoidReason},
     },
 };
+use tokio_postgres::Transaction;
 
 use super::{
     LoadError, Loader, ReplaceLoad,
@@ -162,9 +162,9 @@ async fn outdated(tx: &Transaction<'_>, job: &Job<'_>) -> Result<Vec<(usize, Str
 
 /// Deletes all rows. An empty table is left alone: a DELETE would still scan what dead rows it has.
 async fn empty(tx: &Transaction<'_>, target: &Target) -> Result<(), Stop> {
-    let any = tx.query_one(&format!("SELECT EXISTS (SELECT FROM {target})"), &[]).await?;
+    let any = tx.query_typed_one(&format!("SELECT EXISTS (SELECT FROM {target})"), &[]).await?;
     if any.get(0) {
-        tx.execute(&format!("DELETE FROM {target}"), &[]).await.map_err(|e| undeletable(target, e))?;
+        tx.execute_typed(&format!("DELETE FROM {target}"), &[]).await.map_err(|e| undeletable(target, e))?;
     }
     Ok(())
 }

@@ -149,7 +149,7 @@ impl Loader {
         row: Option<String>,
     ) -> Result<Verdict, LoadError> {
         let client = self.db.client().await?;
-        failures::put(&client, chunk, &target.name(), &error, row.as_deref())
+        failures::put(&**client, chunk, &target.name(), &error, row.as_deref())
             .await
             .map_err(|e| DbError::query("recording a load failure", &e))?;
         tracing::warn!(%chunk, table = target.name(), error, "the table refused rows");

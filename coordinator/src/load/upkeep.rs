@@ -25,7 +25,7 @@ impl Loader {
         let failed = |e: PgError| DbError::query(format!("ending the loads of run {run}"), &e);
         for _ in 0..CANCEL_STEPS {
             let mut client = self.db.client().await?;
-            let ended = Lock::Run(run).end_holders(&client).await.map_err(failed)?;
+            let ended = Lock::Run(run).end_holders(&**client).await.map_err(failed)?;
             if ended > 0 {
                 tracing::info!(%run, ended, "ended loads");
             }
@@ -68,7 +68,7 @@ impl Loader {
     /// When Postgres fails.
     pub async fn ledger(&self, run: &RunId) -> Result<Vec<LedgerRow>, LoadError> {
         let client = self.db.client().await?;
-        let rows = ledger::of_run(&client, run).await;
+        let rows = ledger::of_run(&**client, run).await;
         let rows = rows.map_err(|e| DbError::query(format!("reading the ledger of run {run}"), &e))?;
         rows.iter().map(ledger_row).collect()
     }
@@ -79,7 +79,7 @@ impl Loader {
     /// When Postgres fails.
     pub async fn failures(&self, run: &RunId) -> Result<Vec<LoadFailure>, LoadError> {
         let client = self.db.client().await?;
-        let rows = failures::of_run(&client, run).await;
+        let rows = failures::of_run(&**client, run).await;
         let rows = rows.map_err(|e| DbError::query(format!("reading the load failures of run {run}"), &e))?;
         let failure = |row: &Row| {
             let (source, range) = chunk_of(row)?;
@@ -94,7 +94,7 @@ impl Loader {
     /// When Postgres fails.
     pub async fn clear_failures(&self, run: &RunId) -> Result<(), LoadError> {
         let client = self.db.client().await?;
-        let cleared = failures::clear_run(&client, run).await;
+        let cleared = failures::clear_run(&**client, run).await;
         Ok(cleared.map_err(|e| DbError::query(format!("clearing the load failures of run {run}"), &e))?)
     }
 }

@@ -1,1 +1,1 @@
-SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'nstore')
