@@ -8,7 +8,9 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 DEBUG := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build fmt lint test fuzz demo bench clean
+DOCKER := docker info >/dev/null 2>&1
+
+.PHONY: help setup build fmt lint test compose fuzz demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +41,11 @@ test: setup ## Set up, lint, build, run all tests beside private servers
 	@$(MAKE) --no-print-directory lint build
 	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
+	@if $(DOCKER); then $(MAKE) --no-print-directory compose; \
+		else echo "compose: no Docker engine answers here, so docker-compose.yml is not tried out"; fi
+
+compose: ## Try docker-compose.yml out: two months with faults in containers, compared with the truth
+	NSTORE_BIN=$(DEBUG) tests/compose/run
 
 FUZZ_SECONDS ?= 30
 fuzz: ## Feed what came from dashboards with damage, half a minute for each target

@@ -83,6 +83,8 @@ pub enum Verb {
     Clean(CleanArgs),
     /// Stay, and load the runs that were started with --detach
     Serve,
+    /// Say whether `nstore serve` gets answers from Redis, by the file in NSTORE_HEALTH_FILE
+    Health,
     /// The private servers of --local
     Local(LocalArgs),
 }
@@ -344,7 +346,12 @@ impl Verb {
                 ConfigVerb::Show { json } | ConfigVerb::TestConnections { json, .. } => *json,
                 ConfigVerb::Validate | ConfigVerb::Schema { .. } => false,
             },
-            Self::Cancel(_) | Self::Forget(_) | Self::Clean(_) | Self::Serve | Self::Local(_) => false,
+            Self::Cancel(_)
+            | Self::Forget(_)
+            | Self::Clean(_)
+            | Self::Serve
+            | Self::Health
+            | Self::Local(_) => false,
         }
     }
 }

@@ -8,11 +8,13 @@
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
 //! - [`chromium`]: which browser a host has
 //! - [`telemetry`]: tracing set-up
+//! - [`health`]: signs of life, and the check that looks for them
 
 pub mod chromium;
 pub mod chunk;
 pub mod config;
 pub mod contract;
+pub mod health;
 pub mod redis;
 pub mod retry;
 pub mod storage;

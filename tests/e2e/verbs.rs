@@ -47,7 +47,10 @@ async fn extraction_alone_asks_for_no_postgres_and_is_loaded_later() {
 async fn serve_loads_detached_runs() {
     let house = House::with_rows(40).await;
     let _worker = house.worker(4);
-    let mut serve = house.nstore("serve").start();
+    let sign = house.context.dir.join("health");
+    let health = || house.nstore("health").env("NSTORE_HEALTH_FILE", &sign).run(LONG);
+    assert_eq!(health().await.code, Some(1));
+    let mut serve = house.nstore("serve").env("NSTORE_HEALTH_FILE", &sign).start();
     let exit = house
         .good(&format!("extract {DAYS} --sources buyer_orders,seller_tickets --upload --detach --json"))
         .await;
@@ -60,9 +63,11 @@ async fn serve_loads_detached_runs() {
     })
     .await;
     house.assert_equal(&[Api::BuyerOrders, Api::SellerTickets], "2025-08-01", "2025-08-06").await;
+    assert_eq!(health().await.code, Some(0));
     assert!(serve.is_running());
     serve.sigterm();
     assert_eq!(serve.wait_exit(LONG).await.code, Some(0));
+    assert_eq!(health().await.code, Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The simulator as a program: serves until it is ended, or compares tables with its truth.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use nstore_tests::simulator::{
@@ -32,7 +32,10 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct Serve {
-    /// Port on the loopback address; 0 takes any
+    /// The address to listen on; the loopback one keeps other hosts out
+    #[arg(long, default_value_t = Options::default().address)]
+    address: IpAddr,
+    /// The port; 0 takes any
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Write the chosen port to this file
@@ -96,6 +99,7 @@ async fn serve(asked: Serve) -> anyhow::Result<()> {
     let tokens =
         asked.tokens.iter().fold(Tokens::default(), |tokens, (name, value)| tokens.with(name, value));
     let simulator = simulator::start(Options {
+        address: asked.address,
         port: asked.port,
         rows_per_day: asked.rows_per_day,
         exact: asked.exact,

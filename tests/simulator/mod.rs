@@ -8,7 +8,7 @@
 //! - [`truth`]: what a table must hold, and the SQL to compare it; `control`: the endpoints beside the APIs
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -53,7 +53,9 @@ pub const ZONE: chrono_tz::Tz = chrono_tz::Asia::Kolkata;
 /// What to serve, and how.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Port on the loopback address; 0 takes any.
+    /// The address that it listens on; the loopback one unless said.
+    pub address: IpAddr,
+    /// The port; 0 takes any.
     pub port: u16,
     /// Orders of the buyer app on an average day; the others have 15 to 50 percent of it.
     pub rows_per_day: u64,
@@ -78,6 +80,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             rows_per_day: 200,
             exact: false,
@@ -94,7 +97,7 @@ impl Default for Options {
 
 /// A running simulator; it stops when dropped.
 pub struct Simulator {
-    /// `http://127.0.0.1:PORT`
+    /// `http://127.0.0.1:PORT`, or with the address that it listens on
     pub url: String,
     hall: Arc<Hall>,
     server: JoinHandle<()>,
@@ -121,7 +124,7 @@ pub async fn start(options: Options) -> anyhow::Result<Simulator> {
         log: Log::new(),
         portal: Portal::new(options.session_life, options.export_cap),
     });
-    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).await?;
+    let listener = TcpListener::bind(SocketAddr::from((options.address, options.port))).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let mut app = control::routes(&hall).merge(portal::routes(&hall));
     for dialect in dialects::ALL {

@@ -10,7 +10,7 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 28] = [
+const FLOORS: [Row; 29] = [
     ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
@@ -20,6 +20,7 @@ const FLOORS: [Row; 28] = [
     ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker::GrantRef"]),
     ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::retry"]),
     ("shared::telemetry", &[]),
+    ("shared::health", &[]),
 
     // the manifest, which is part of storage, is what a plan is written into
     ("coordinator::plan", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),

@@ -144,6 +144,7 @@ impl House {
             grace: LIMIT,
             browser: BrowserConfig::default(),
             vault_key: None,
+            sign: None,
         }
     }
 

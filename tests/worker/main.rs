@@ -1,6 +1,7 @@
 //! Workers against a real Redis, a storage and the simulator: what they store, what they report, how they end.
 
 mod endings;
+mod health;
 mod house;
 mod outcomes;
 mod probe;

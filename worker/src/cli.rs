@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Ask a source for the first page of yesterday, with this host's secrets
     Probe(ProbeArgs),
+    /// Say whether the worker gets answers from Redis, by the file in NSTORE_HEALTH_FILE
+    Health,
 }
 
 /// How to work.

@@ -6,6 +6,7 @@ use clap::Parser as _;
 use nstore_shared::{
     chunk::Kind,
     config::{self, Faults, LoadOptions, secrets::Secrets},
+    health::{self, Sign},
     redis::{RedisError, vault::VaultKey},
     storage::StorageError,
     telemetry,
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match (cli.command, cli.work.kind) {
             (Some(Command::Probe(args)), _) => ask(&args).await,
+            (Some(Command::Health), _) => tell_health(),
             (None, Some(kind)) => work(kind.into(), cli.work).await,
             (None, None) => told(USAGE, "say which kind of sources to extract: --kind api or --kind browser"),
         }
@@ -70,11 +72,20 @@ async fn ask(args: &ProbeArgs) -> ExitCode {
     ExitCode::from(finding.exit_code())
 }
 
+/// For health checks.
+fn tell_health() -> ExitCode {
+    let health = health::check(&environment);
+    println!("{health}");
+    if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
 /// Flags, then the environment, then pipeline.yaml, then defaults.
 fn configured(args: WorkArgs) -> Result<WorkerConfig, String> {
     let told = |faults: Faults| faults.to_string().trim_end().to_owned();
     let options = LoadOptions { env: &environment, timezone: None };
     let services = config::load_services(&args.config, &options).map_err(told)?;
+    let vault_key =
+        config::setting(VaultKey::VARIABLE, &environment).map_err(|fault| told(Faults(vec![fault])))?;
     Ok(WorkerConfig {
         redis_url: args.redis_url.unwrap_or(services.redis_url),
         redis_prefix: services.redis_prefix,
@@ -84,7 +95,9 @@ fn configured(args: WorkArgs) -> Result<WorkerConfig, String> {
         lease: args.lease,
         grace: args.grace,
         browser: BrowserConfig::from_env(&environment)?,
-        vault_key: VaultKey::from_env(&environment).map_err(|error| error.to_string())?,
+        vault_key: VaultKey::from_env(&|_| vault_key.clone()).map_err(|error| error.to_string())?,
+        // two beats may fail before a check notices
+        sign: Sign::from_env(&environment, args.lease)?,
     })
 }
 

@@ -68,6 +68,7 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Forget(args) => forget::forget(global, args).await,
         Verb::Clean(args) => clean::clean(global, args).await,
         Verb::Serve => serve::serve(global).await,
+        Verb::Health => Ok(serve::health()),
         Verb::Config(args) => match &args.verb {
             ConfigVerb::Validate => config::validate::validate(global),
             ConfigVerb::Show { json } => config::show::show(global, *json),

@@ -1,10 +1,12 @@
 //! `nstore serve`: stays, and loads the runs that were started with `--detach`.
 
+use nstore_shared::health::{self, Sign};
+
 use super::{
     access::{self, Access, Want},
-    exit::Exit,
+    exit::{Exit, Refusal},
     interrupt::Interrupt,
-    runs,
+    runs, settings, view,
 };
 use crate::{
     cli::Global,
@@ -14,16 +16,25 @@ use crate::{
 
 pub(super) async fn serve(global: &Global) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
+    let unusable = |text| Refusal { exit: Exit::Usage, text, hint: None };
+    let sign = Sign::from_env(&settings::env, serve::SIGN_GOOD_FOR).map_err(unusable)?;
     let want = Want { postgres: true, slots: slots(global).await?, beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
     if let Err(unfit) = access.house.storage.check_creates().await {
         access.close(Some(&interrupt)).await;
         return Err(unfit.into());
     }
-    let served = serve::serve(access.house.clone(), interrupt.wait(1)).await;
+    let served = serve::serve(access.house.clone(), sign, interrupt.wait(1)).await;
     access.close(Some(&interrupt)).await;
     served?;
     Ok(Exit::Good)
+}
+
+/// For health checks.
+pub(super) fn health() -> Exit {
+    let health = health::check(&settings::env);
+    view::print(&health.to_string());
+    if health.is_well() { Exit::Good } else { Exit::Failed }
 }
 
 /// With `--local`: as many workers over HTTP as there may be, and browsers for the runs that wait for one. No run

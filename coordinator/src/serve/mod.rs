@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
+use nstore_shared::{chunk::RunId, health::Sign, redis::Redis, storage::manifest::Manifest};
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::Instant,
@@ -19,13 +19,23 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How often runs that had ended are looked at again: a retry opens them.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// How often Redis is asked, for a sign of life.
+const ASK: Duration = Duration::from_secs(5);
+/// For how long a sign of life is good: two may be missed.
+pub const SIGN_GOOD_FOR: Duration = Duration::from_secs(15);
+
 /// Follows open runs until `shutdown`; loads on their way are then rolled back and done by the next one who loads.
 ///
 /// # Errors
 /// When storage cannot be listed at the start.
-pub async fn serve(house: House, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+pub async fn serve(
+    house: House,
+    sign: Option<Sign>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), RunError> {
     house.storage.runs().await?;
     info!(storage = house.storage.url(), "serving");
+    let redis = house.redis.clone();
     let mut daemon = Daemon {
         house,
         followed: BTreeSet::new(),
@@ -37,9 +47,24 @@ pub async fn serve(house: House, shutdown: impl Future<Output = ()> + Send) -> R
     tokio::select! {
         () = &mut shutdown => {}
         () = daemon.work() => {}
+        () = live(&redis, sign.as_ref()) => {}
+    }
+    if let Some(sign) = sign {
+        sign.end();
     }
     info!("stopped serving");
     Ok(())
+}
+
+/// Gives signs of life for as long as Redis answers. In the daemon's own task: one that hangs gives none.
+async fn live(redis: &Redis, sign: Option<&Sign>) {
+    let Some(sign) = sign else { return std::future::pending().await };
+    loop {
+        if redis.check().await.is_ok() {
+            sign.give();
+        }
+        tokio::time::sleep(ASK).await;
+    }
 }
 
 struct Daemon {

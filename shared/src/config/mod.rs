@@ -4,6 +4,7 @@
 //! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
 //! - [`nearest`]: which name a mistyped one means; [`place`]: what a storage URL names
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
+//! - [`setting`]: a variable, or the file that its `_FILE` names
 //!
 //! The way of a file: `files` reads it, `tree` parses it with the place of every key and value, `fill` fills
 //! variables in, `shape` holds it against the JSON Schema that its structs in `raw` lead to, `check` knows the
@@ -22,6 +23,7 @@ use crate::{
     contract::Contract,
 };
 
+mod by_file;
 pub mod cell_format;
 mod check;
 mod document;
@@ -37,6 +39,7 @@ pub mod spec;
 pub mod template;
 mod tree;
 
+pub use by_file::setting;
 use check::{
     mapping, pipeline, source,
     whole::{self, Mapping},
@@ -191,6 +194,9 @@ pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
         return Err(Faults(vec![files::fault(dir, "there is no such config directory", Some(hint))]));
     }
     let mut faults = Vec::new();
+    let by_file = by_file::addresses(options.env, &mut faults);
+    let env = |name: &str| by_file.get(name).cloned().or_else(|| (options.env)(name));
+    let options = &LoadOptions { env: &env, timezone: options.timezone };
     let mut pipeline_doc = pipeline_file(dir, options, &mut faults);
     let pipeline = pipeline::pipeline(&mut pipeline_doc, options.env);
     faults.extend(pipeline.faults.iter().cloned());
@@ -223,6 +229,9 @@ pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
 /// All faults of `pipeline.yaml`'s service sections.
 pub fn load_services(dir: &Path, options: &LoadOptions<'_>) -> Result<Services, Faults> {
     let mut faults = Vec::new();
+    let by_file = by_file::addresses(options.env, &mut faults);
+    let env = |name: &str| by_file.get(name).cloned().or_else(|| (options.env)(name));
+    let options = &LoadOptions { env: &env, timezone: options.timezone };
     let mut doc = pipeline_file(dir, options, &mut faults);
     let pipeline = pipeline::pipeline(&mut doc, options.env);
     faults.extend(pipeline.faults);

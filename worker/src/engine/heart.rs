@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nstore_shared::redis::{fleet::WorkerCard, queue::Pulse};
+use nstore_shared::{
+    health::Sign,
+    redis::{fleet::WorkerCard, queue::Pulse},
+};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{bench::Bench, lease::Ended};
@@ -13,12 +16,21 @@ use super::{bench::Bench, lease::Ended};
 /// How long a worker that ends waits for Redis to take its card down.
 const LEAVE: Duration = Duration::from_secs(1);
 
-/// Beats three times a lease until `end` comes (or its sender is gone), then takes the worker's card down.
-pub(super) async fn beat(bench: Arc<Bench>, mut card: WorkerCard, mut end: oneshot::Receiver<()>) {
+/// Beats three times a lease until `end` comes (or its sender is gone), then takes the worker's card down. Each beat
+/// that Redis has answered is a sign of life.
+pub(super) async fn beat(
+    bench: Arc<Bench>,
+    mut card: WorkerCard,
+    sign: Option<Sign>,
+    mut end: oneshot::Receiver<()>,
+) {
     let every = bench.lease / 3;
     loop {
         card.lacks = bench.lacks();
         let (renewed, announced) = tokio::join!(renew(&bench), announce(&bench, &card));
+        if let Some(sign) = sign.as_ref().filter(|_| renewed && announced) {
+            sign.give();
+        }
         // after an outage leases are to be re-asserted soon
         let wait = if renewed && announced { every } else { every.mul_f64(0.2 + 0.6 * fastrand::f64()) };
         tokio::select! {

@@ -15,6 +15,7 @@ use std::{
 use nstore_shared::{
     chunk::{Kind, WorkerId},
     config::secrets::Secrets,
+    health::Sign,
     redis::{Redis, RedisError, fleet::WorkerCard, vault::VaultKey},
     storage::{Storage, StorageError},
 };
@@ -77,6 +78,8 @@ pub struct WorkerConfig {
     pub browser: BrowserConfig,
     /// The key of the vault where workers share logins; without it they are shared within this process alone.
     pub vault_key: Option<VaultKey>,
+    /// Where it gives signs of life.
+    pub sign: Option<Sign>,
 }
 
 /// Why a worker does not run.
@@ -120,10 +123,14 @@ pub async fn run(
     }
     info!(worker = card.id, %kind, slots = card.slots, storage = storage.url(), "started");
     let (grace, id) = (config.grace, card.id.clone());
+    let sign = config.sign;
     let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, host, config.lease);
     let bench = Arc::new(bench);
-    let outcome = work(bench.clone(), card, grace, shutdown).await;
+    let outcome = work(bench.clone(), card, sign.clone(), grace, shutdown).await;
     bench.host.close().await;
+    if let Some(sign) = sign {
+        sign.end();
+    }
     info!(worker = id, "stopped");
     outcome
 }
@@ -131,6 +138,7 @@ pub async fn run(
 async fn work(
     bench: Arc<Bench>,
     card: WorkerCard,
+    sign: Option<Sign>,
     grace: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
@@ -144,7 +152,7 @@ async fn work(
     }
     drop(open);
     let (end_heart, heart_ends) = oneshot::channel();
-    let heart = tokio::spawn(heart::beat(bench.clone(), card, heart_ends));
+    let heart = tokio::spawn(heart::beat(bench.clone(), card, sign, heart_ends));
 
     let mut outcome = tokio::select! {
         () = shutdown => Ok(()),

@@ -8,7 +8,7 @@ use super::value;
 use crate::{
     chunk::{ExecutionMode, UploadMode},
     config::{
-        Fault, Origin, Services,
+        Fault, Origin, Services, by_file,
         document::{Document, Wrong},
         fill::Env,
         raw::{
@@ -126,10 +126,13 @@ fn resolve(
     let by_env =
         setting.variable.and_then(|variable| Some((variable, env(variable).filter(|v| !v.is_empty())?)));
     if let Some((variable, text)) = by_env {
+        let by_file = by_file::of_file(variable);
+        let from =
+            if env(&by_file).is_some_and(|file| !file.is_empty()) { by_file } else { variable.to_owned() };
         if let Err(Wrong { message, hint }) = value::check(setting.rule, &text) {
-            faults.push(Fault { file: PathBuf::from(variable), at: None, message, hint });
+            faults.push(Fault { file: PathBuf::from(&from), at: None, message, hint });
         }
-        return (text, variable.to_owned());
+        return (text, from);
     }
     match raw.and_then(setting.in_file) {
         Some(text) => (text, doc.origin(&setting.path)),

@@ -1,7 +1,7 @@
 //! Whole directories: good ones here; `faults` has what can be wrong, `browser` the same of dashboards, `damage`
 //! what must not stop the reader.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use super::*;
 use crate::chunk::{ExecutionMode, UploadMode};
@@ -207,6 +207,30 @@ fn services_alone_look_at_nothing_else() {
     assert_eq!(load_services(dir.path(), &options).unwrap().postgres_schema, "warehouse");
     fs::write(dir.path().join("pipeline.yaml"), "version: 1\nstorage: { url: 's3:x' }\n").unwrap();
     assert_eq!(load_services(dir.path(), &options).unwrap_err().0.len(), 1);
+}
+
+#[test]
+fn addresses_by_file_say_where_they_come_from_and_what_is_wrong() {
+    let dir = directory_of(&[("good", "redis://:pass@queue\n"), ("bad", "queue:6379\n")]);
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for name in ["good", "bad"] {
+        fs::set_permissions(path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let with = |file: &'static str| {
+        let path = path(file);
+        load_with(&good(), &move |name| (name == "NSTORE_REDIS_URL_FILE").then(|| path.clone()))
+    };
+    let config = with("good").unwrap();
+    assert_eq!(config.services.redis_url, "redis://:pass@queue");
+    assert_eq!(config.services_from["redis.url"], "NSTORE_REDIS_URL_FILE");
+    for (file, expected) in [("bad", "the address of Redis must start with"), ("none", "which is not there")]
+    {
+        let faults = with(file).unwrap_err();
+        assert!(faults.contains("NSTORE_REDIS_URL_FILE: ") && faults.contains(expected), "{faults}");
+    }
+    let env = |name: &str| (name == "NSTORE_REDIS_URL_FILE").then(|| path("good"));
+    let services = load_services(Path::new("no/such"), &LoadOptions { env: &env, timezone: None }).unwrap();
+    assert_eq!(services.redis_url, "redis://:pass@queue");
 }
 
 #[test]
