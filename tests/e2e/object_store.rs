@@ -141,7 +141,7 @@ async fn a_store_on_which_nothing_is_safe_is_refused_by_all_who_write() {
         );
     }
     let exit = house.worker(1).wait_exit(LONG).await;
-    assert_eq!(exit.code, Some(2), "{}", exit.stderr);
+    assert_eq!(exit.code, Some(4), "{}", exit.stderr);
     assert!(exit.stderr.contains("If-None-Match"), "{}", exit.stderr);
 }
 

@@ -109,7 +109,7 @@ fn code(error: &WorkerError) -> u8 {
     match error {
         WorkerError::Host(_)
         | WorkerError::Redis(RedisError::Url { .. } | RedisError::Refused { .. })
-        | WorkerError::Storage(StorageError::Url { .. }) => USAGE,
+        | WorkerError::Storage(StorageError::Url { .. } | StorageError::Refused { .. }) => USAGE,
         WorkerError::Redis(_) | WorkerError::Storage(_) => UNREACHABLE,
         WorkerError::Broken(_) => FAILED,
     }
