@@ -2,10 +2,11 @@
 
 use std::{
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use nstore_tests::{
     context::{OwnPostgres, OwnRedis, Process, Running, Storage, own_postgres, own_redis, storage},
     simulator::{self, Options, Simulator},
@@ -78,6 +79,36 @@ pub(crate) async fn timed(process: Process) -> anyhow::Result<Duration> {
     let took = started.elapsed();
     ensure!(exit.code == Some(0), "ended with {:?}\n{}\n{}", exit.code, exit.stdout, exit.stderr);
     Ok(took)
+}
+
+/// The Python of a virtual environment with just these packages, which lies in the target directory; made when they
+/// are not the ones that are there.
+pub(crate) fn venv(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let target = std::env::current_exe()?;
+    let folder = target.ancestors().nth(2).context("no target directory")?.join(name);
+    let (python, list) = (folder.join("bin/python"), folder.join("packages.txt"));
+    let wanted = packages.join("\n");
+    if std::fs::read_to_string(&list).is_ok_and(|found| found == wanted) {
+        return Ok(python);
+    }
+    println!("{} are put into {}", packages.join(", "), folder.display());
+    done(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    done(Command::new(&python).args(pip).args(packages))?;
+    std::fs::write(list, wanted)?;
+    Ok(python)
+}
+
+fn done(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{:?}", command.get_program()))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Processes that wanted to run, over the last minute: how calm the machine is.
+pub(crate) fn load_average() -> anyhow::Result<String> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split_whitespace().next().unwrap_or_default().to_owned())
 }
 
 /// The middle one.

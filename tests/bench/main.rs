@@ -6,13 +6,17 @@
 //! - `memory`: peak memory of a worker, a chunk of 1,000,000 rows against one of 10,000
 //! - `lanes`: rows/s of each lane of a dashboard against the replaced design, which reads cell by cell
 //! - `slot`: seconds from a browser's start to the first row, and memory of a slot
+//! - `dispatch`: chunks dispatched and completed a second with 1, 8 and 64 claim loops, against Celery and RQ
+//! - `scale`: 64 one-day chunks at 50 ms latency with 1, 2, 4 and 8 workers
 //! - `endurance`: 100 chunks of a dashboard in a row, memory at 10, 50 and 100
 
 mod browser;
+mod dispatch;
 mod field;
 mod load;
 mod memory;
 mod s3;
+mod scale;
 mod speedup;
 
 use clap::{Parser, ValueEnum};
@@ -37,6 +41,8 @@ enum What {
     S3,
     Speedup,
     Memory,
+    Dispatch,
+    Scale,
     Lanes,
     Slot,
     Endurance,
@@ -52,6 +58,8 @@ async fn main() -> anyhow::Result<()> {
             What::S3 => s3::measure(cli.runs.into(), cli.rows).await?,
             What::Speedup => speedup::measure(cli.runs.into()).await?,
             What::Memory => memory::measure(cli.rows).await?,
+            What::Dispatch => dispatch::measure(cli.runs.into()).await?,
+            What::Scale => scale::measure(cli.runs.into()).await?,
             What::Lanes => browser::lanes(cli.runs.into()).await?,
             What::Slot => browser::slot(cli.runs.into()).await?,
             What::Endurance => browser::endurance().await?,

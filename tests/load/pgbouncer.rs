@@ -106,3 +106,23 @@ async fn a_pooler_by_the_statement_is_refused_with_the_way_out() {
     assert!(refused.to_string().contains("statement pooling"), "{refused}");
     assert!(refused.hint().unwrap().contains("pool_mode transaction or session"), "{:?}", refused.hint());
 }
+
+/// What the other tests rest on: this pooler does change the session between transactions.
+#[tokio::test]
+async fn a_statement_with_a_name_is_lost_there() {
+    let postgres = context::postgres().await;
+    let pooler = context::pgbouncer(&postgres, "transaction", 2).await;
+    let connect = async || {
+        let (client, connection) = tokio_postgres::connect(&pooler.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    };
+    let (one, other) = (connect().await, connect().await);
+    let named = one.prepare("SELECT 1").await.unwrap();
+    // the one session that knows the name is taken, whichever it is
+    other.batch_execute("BEGIN").await.unwrap();
+    let mine = other.query_typed("SELECT 1 FROM pg_prepared_statements", &[]).await.unwrap();
+    assert_eq!(mine.len(), 1, "the pooler lends the session that came back last");
+    let lost = one.query(&named, &[]).await.unwrap_err();
+    assert_eq!(lost.code().map(tokio_postgres::error::SqlState::code), Some("26000"), "{lost:?}");
+}

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::portal::{DAY, Portal};
+use crate::field::venv;
 
 /// Rows of the table that are read: its rate does not hang on their number.
 const READ: usize = 500;
@@ -47,18 +48,7 @@ impl Replaced {
         let driver =
             on_path(&["chromedriver"]).context("chromedriver is missing: apt-get install chromium-driver")?;
         let chromium = on_path(&["chromium", "google-chrome"]).context("chromium is missing: make setup")?;
-        let target = std::env::current_exe()?;
-        let target = target.ancestors().nth(2).context("no target directory")?;
-        let folder = target.join("selenium");
-        let python = folder.join("bin/python");
-        let has =
-            |what: &mut Command| what.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        if !has(Command::new(&python).args(["-c", "import selenium"])) {
-            println!("lanes: {PACKAGE} is put into {}", folder.display());
-            done(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-            done(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]))?;
-        }
-        Ok(Self { python, chromium, driver })
+        Ok(Self { python: venv("selenium", &[PACKAGE])?, chromium, driver })
     }
 
     /// Signs in, sets the filter to a day of so many rows, reads cell by cell.
@@ -86,10 +76,4 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     names.iter().flat_map(|name| folders.iter().map(move |f| f.join(name))).find(|file| file.is_file())
-}
-
-fn done(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{:?}", command.get_program()))?;
-    ensure!(status.success(), "{command:?} ended with {status}");
-    Ok(())
 }
