@@ -65,6 +65,10 @@ pub enum Verb {
     Status(StatusArgs),
     /// The runs there are, newest first
     Runs(RunsArgs),
+    /// The workers that live: what each works on, and what it cannot do
+    Workers(WorkersArgs),
+    /// Let a worker finish what it has and end; it claims nothing more
+    Drain(DrainArgs),
     /// Go on with an interrupted run; nothing that is done is done again
     Resume(RunArgs),
     /// End a run: no further chunk is extracted or loaded
@@ -226,6 +230,30 @@ pub struct RunsArgs {
     pub json: bool,
 }
 
+/// `nstore workers`.
+#[derive(Debug, Args)]
+pub struct WorkersArgs {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `nstore drain`.
+#[derive(Debug, Args)]
+#[command(after_help = DRAIN_NOTES)]
+pub struct DrainArgs {
+    /// The worker, as `nstore workers` shows it
+    #[arg(value_name = "WORKER")]
+    pub worker: String,
+    /// Stay until it has ended
+    #[arg(long)]
+    pub wait: bool,
+}
+
+const DRAIN_NOTES: &str = "\
+The worker hears of it with its next heartbeat, finishes its chunks however long they take, and exits with 0.
+Whoever starts it again at exit code 0 undoes that: tell systemd Restart=on-failure.";
+
 /// `nstore forget`.
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
@@ -340,6 +368,7 @@ impl Verb {
             Self::Extract(args) => args.json,
             Self::Status(args) => args.json,
             Self::Runs(args) => args.json,
+            Self::Workers(args) => args.json,
             Self::Resume(args) | Self::Retry(args) | Self::Export(args) => args.json,
             Self::Load(args) => args.json,
             Self::Config(args) => match &args.verb {
@@ -349,6 +378,7 @@ impl Verb {
             Self::Cancel(_)
             | Self::Forget(_)
             | Self::Clean(_)
+            | Self::Drain(_)
             | Self::Serve
             | Self::Health
             | Self::Local(_) => false,

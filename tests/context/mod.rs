@@ -12,6 +12,7 @@ mod postgres;
 pub mod process;
 pub mod proxy;
 mod redis;
+mod redis_group;
 pub mod s3;
 mod scratch;
 mod shared;
@@ -24,7 +25,10 @@ pub use pgbouncer::{PgBouncer, pgbouncer};
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
 pub use proxy::{Fault, Proxy};
-pub use redis::{OwnRedis, Redis, own_redis, redis};
+pub use redis::{
+    COORDINATOR, OwnRedis, Redis, WORKER, add_users, as_user, own_redis, redis, say, try_to_say, users_file,
+};
+pub use redis_group::{RedisCluster, RedisNode, RedisPair};
 pub use s3::{S3, own_s3};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};
@@ -83,10 +87,12 @@ impl TestContext {
 
     /// A binary of this workspace, in this context's environment and directory: `nstore`, `nstore-worker`.
     pub fn process(&self, binary: &str) -> Process {
+        let worker = binary.starts_with("nstore-worker");
+        let redis_url = if worker { &self.redis.worker_url } else { &self.redis.url };
         Process::new(binary)
             .dir(&self.dir)
             .env("NSTORE_CONFIG", self.config_dir())
-            .env("NSTORE_REDIS_URL", &self.redis.url)
+            .env("NSTORE_REDIS_URL", redis_url)
             .env("NSTORE_REDIS_PREFIX", &self.redis.prefix)
             .env("NSTORE_POSTGRES_URL", &self.postgres.url)
             .env("NSTORE_STORAGE_URL", &self.storage.url)

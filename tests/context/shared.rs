@@ -4,7 +4,7 @@ use std::{env, sync::OnceLock};
 
 use nstore::local::{PostgresOptions, PostgresServer, RedisOptions, RedisServer, ServerError};
 
-use super::Scratch;
+use super::{Scratch, redis::add_users};
 
 /// Where tests find the Redis that `testbed` started.
 pub const REDIS_URL: &str = "NSTORE_TEST_REDIS_URL";
@@ -30,12 +30,13 @@ impl Servers {
             appendonly: false,
             port: None,
         })?;
+        add_users(&redis.url());
         let dir = scratch.path().join("postgres");
         let postgres = PostgresServer::start(&PostgresOptions { fsync: false, ..PostgresOptions::new(dir) })?;
         Ok(Self { redis, postgres, _scratch: scratch })
     }
 
-    /// The shared Redis.
+    /// The shared Redis, as one who may do everything.
     pub fn redis_url(&self) -> String {
         self.redis.url()
     }

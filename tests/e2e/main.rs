@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod dashboards;
+mod fleet;
 mod hosts;
 mod house;
 mod local;
@@ -10,5 +11,6 @@ mod main_job;
 mod mistakes;
 mod modes;
 mod object_store;
+mod redis_kinds;
 mod survive;
 mod verbs;

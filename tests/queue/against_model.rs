@@ -13,8 +13,9 @@ use nstore_shared::{
     redis::queue::{ChunkEntry, Fact, GiveBack, Grant, Held, Pulse, RunEntry, Tally},
     storage::marker::GrantRef,
 };
-use nstore_tests::context::unique;
+use nstore_tests::context::{self, unique};
 use proptest::{prelude::*, test_runner::TestRunner};
+use tokio::runtime::Runtime;
 
 use crate::{
     model::{Beat, By, Granted, Key, Model, Settings},
@@ -120,8 +121,7 @@ fn lease(short: bool) -> Duration {
 }
 
 impl Play {
-    async fn new() -> Self {
-        let stage = Stage::new().await;
+    async fn new(stage: Stage) -> Self {
         let entries: Vec<RunEntry> = runs()
             .into_iter()
             .map(|run| RunEntry {
@@ -328,8 +328,8 @@ impl Play {
     }
 }
 
-async fn play(steps: &[Step]) -> Told {
-    let mut play = Play::new().await;
+async fn play(stage: Stage, steps: &[Step]) -> Told {
+    let mut play = Play::new(stage).await;
     for (at, step) in steps.iter().enumerate() {
         if play.short.is_some_and(|(first, _)| Instant::now() + SHORT / 2 > first) {
             play.wait().await;
@@ -351,14 +351,22 @@ async fn play(steps: &[Step]) -> Told {
 #[test]
 fn random_histories_agree_with_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let redis = context::redis();
+    histories_agree(&runtime, HISTORIES, &redis.url, &redis.prefix);
+}
+
+/// Plays so many histories (or `PROPTEST_CASES`), each on a source of its own there.
+pub(crate) fn histories_agree(runtime: &Runtime, cases: u32, url: &str, prefix: &str) {
     let mut config =
         ProptestConfig { max_shrink_time: 60_000, failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = HISTORIES;
+        config.cases = cases;
     }
     let histories = prop::collection::vec(step(), 20..60);
-    let played = TestRunner::new(config)
-        .run(&histories, |steps| runtime.block_on(play(&steps)).map_err(TestCaseError::fail));
+    let played = TestRunner::new(config).run(&histories, |steps| {
+        let played = async { play(Stage::at(url, prefix).await, &steps).await };
+        runtime.block_on(played).map_err(TestCaseError::fail)
+    });
     if let Err(differs) = played {
         panic!("{differs}");
     }

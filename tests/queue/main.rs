@@ -5,12 +5,14 @@
 //! - `outages`: Redis killed, emptied, stalled
 //! - `model`: a naive queue in Rust; `against_model`: random histories on both
 //! - `servers`: what kind of server is accepted; the fleet
+//! - `tls`, `users`, `cluster`: by TLS, under the shipped users, on three nodes
 //! - `figures`: time and memory per chunk, printed
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod against_model;
 mod claims;
+mod cluster;
 mod facts;
 mod figures;
 mod leases;
@@ -20,3 +22,5 @@ mod outages;
 mod runs;
 mod servers;
 mod stage;
+mod tls;
+mod users;

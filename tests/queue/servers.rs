@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use nstore_shared::{
     chunk::Kind,
-    redis::{Redis, RedisError, fleet::WorkerCard},
+    redis::{
+        Redis, RedisError,
+        fleet::{Standing, WorkerCard},
+    },
 };
 use nstore_tests::context;
 
 use crate::{
     outages::raw,
-    stage::{Stage, Worker},
+    stage::{LONG, Stage, Worker},
 };
 
 async fn refusal(url: &str) -> RedisError {
@@ -52,22 +55,6 @@ async fn a_server_that_is_away_is_named() {
 }
 
 #[tokio::test]
-async fn rights_on_the_prefix_alone_suffice() {
-    let own = context::own_redis(false);
-    let user = "ACL SETUSER worker on >pass ~nstore:* &* +@all -@dangerous +info +function|load";
-    raw(&own.url(), user).await;
-    let url = own.url().replace("redis://", "redis://worker:pass@");
-    let stage = Stage::at(&url, "nstore").await;
-    let run = stage.sequential("run", 1);
-    stage.enqueue(&run, 0..1).await;
-    let grant = stage.claim(&mut Worker::new("w")).await.unwrap();
-    assert!(stage.complete(&grant).await);
-    let elsewhere = Stage::at(&url, "other").await;
-    let error = elsewhere.queue.enqueue(&run, &[]).await.unwrap_err();
-    assert!(matches!(error, RedisError::Refused { .. }), "{error}");
-}
-
-#[tokio::test]
 async fn keys_of_other_hands_are_an_error_not_a_panic() {
     let own = context::own_redis(false);
     let stage = Stage::at(&own.url(), "test").await;
@@ -92,25 +79,74 @@ async fn keys_of_other_hands_are_an_error_not_a_panic() {
     assert!(stage.queue.sources(Kind::Api).await.is_err());
 }
 
-#[tokio::test]
-async fn the_fleet_shows_who_lives() {
-    let stage = Stage::new().await;
-    let fleet = stage.redis.fleet();
-    let card = |id: &str| WorkerCard {
+/// An idle worker that lacks a secret.
+pub(crate) fn card(id: &str) -> WorkerCard {
+    WorkerCard {
         id: id.to_owned(),
         host: "host".to_owned(),
         kind: Kind::Api,
         version: "1".to_owned(),
         slots: 4,
-        lacks: vec![(stage.source.clone(), "no token".to_owned())],
-    };
+        lacks: vec![("source".parse().unwrap(), "no token".to_owned())],
+        without: vec![],
+        lease_ms: 60_000,
+        draining: false,
+        holds: vec![],
+    }
+}
+
+#[tokio::test]
+async fn the_fleet_shows_who_lives() {
+    let stage = Stage::new().await;
+    let fleet = stage.redis.fleet();
     assert!(fleet.workers().await.unwrap().is_empty());
-    fleet.announce(&card("b"), Duration::from_secs(60)).await.unwrap();
-    fleet.announce(&card("a"), Duration::from_secs(60)).await.unwrap();
+    fleet.announce(&card("b"), LONG).await.unwrap();
+    fleet.announce(&card("a"), LONG).await.unwrap();
     fleet.announce(&card("brief"), Duration::from_millis(50)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(fleet.workers().await.unwrap(), [card("a"), card("b")]);
+    let heard = fleet.heard(&[card("a"), card("brief")]).await.unwrap();
+    assert!(
+        matches!(heard[..], [Some(ago), None] if ago >= Duration::from_millis(100) && ago < LONG),
+        "{heard:?}"
+    );
     fleet.leave("a").await.unwrap();
-    fleet.announce(&card("brief"), Duration::from_secs(60)).await.unwrap();
+    fleet.announce(&card("brief"), LONG).await.unwrap();
     assert_eq!(fleet.workers().await.unwrap(), [card("b"), card("brief")]);
+}
+
+#[tokio::test]
+async fn a_worker_is_asked_to_drain_until_it_leaves() {
+    let stage = Stage::new().await;
+    let fleet = stage.redis.fleet();
+    assert_eq!(fleet.standing("a").await.unwrap(), Standing::Unknown);
+    assert!(!fleet.announce(&card("a"), LONG).await.unwrap());
+    assert_eq!(fleet.standing("a").await.unwrap(), Standing::Lives(card("a")));
+    fleet.drain("a").await.unwrap();
+    assert!(fleet.announce(&card("a"), LONG).await.unwrap());
+    assert!(!fleet.announce(&card("b"), LONG).await.unwrap(), "another one is not meant");
+    fleet.leave("a").await.unwrap();
+    assert_eq!(fleet.standing("a").await.unwrap(), Standing::Unknown);
+    fleet.announce(&card("b"), Duration::from_millis(50)).await.unwrap();
+    fleet.drain("b").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(fleet.standing("b").await.unwrap(), Standing::Lost);
+}
+
+#[tokio::test]
+async fn cards_of_other_hands_are_passed_over() {
+    let own = context::own_redis(false);
+    let redis = Redis::connect(&own.url(), "test").await.unwrap();
+    let fleet = redis.fleet();
+    fleet.announce(&card("good"), LONG).await.unwrap();
+    let escape = WorkerCard { host: "\u{1b}[2J".to_owned(), ..card("escape") };
+    fleet.announce(&escape, LONG).await.unwrap();
+    for (id, text) in [("nonsense", "x"), ("another", "{}")] {
+        raw(&own.url(), &format!("SADD test:{{fleet}}:workers {id}")).await;
+        raw(&own.url(), &format!("SET test:{{fleet}}:card:{id} {text}")).await;
+    }
+    raw(&own.url(), "SADD test:{fleet}:workers copy").await;
+    raw(&own.url(), "COPY test:{fleet}:card:good test:{fleet}:card:copy").await;
+    assert_eq!(fleet.workers().await.unwrap(), [card("good")]);
+    assert_eq!(fleet.standing("escape").await.unwrap(), Standing::Unknown);
 }

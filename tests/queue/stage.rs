@@ -73,6 +73,12 @@ impl Stage {
         self.repeat(worker).await
     }
 
+    /// What the source's only sequential run is at, by the word of another worker that takes it over.
+    pub(crate) async fn claim_again(&self, worker: &mut Worker) -> Grant {
+        self.queue.adopt(&self.source).await.unwrap();
+        self.claim(worker).await.unwrap()
+    }
+
     /// The same claim again.
     pub(crate) async fn repeat(&self, worker: &Worker) -> Option<Grant> {
         self.ask(worker, None).await

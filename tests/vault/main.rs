@@ -31,7 +31,7 @@ fn name() -> VaultName {
 
 async fn vault() -> Vault {
     let redis = context::redis();
-    Redis::connect(&redis.url, &redis.prefix).await.unwrap().vault(VaultKey::random())
+    Redis::connect(&redis.worker_url, &redis.prefix).await.unwrap().vault(VaultKey::random())
 }
 
 /// Says a command to a server as another program would, and returns what it answers at once.

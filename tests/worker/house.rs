@@ -37,7 +37,8 @@ pub(crate) fn day(text: &str) -> NaiveDate {
 }
 
 pub(crate) struct House {
-    pub(crate) redis_url: String,
+    /// For workers; the house itself is a coordinator.
+    worker_redis_url: String,
     pub(crate) prefix: String,
     folder: context::Storage,
     pub(crate) storage: Storage,
@@ -70,16 +71,20 @@ impl Worker {
 impl House {
     pub(crate) async fn new(options: Options) -> Self {
         let redis = context::redis();
-        Self::on(redis.url, redis.prefix, options).await
+        Self::with([redis.url, redis.worker_url], redis.prefix, options).await
     }
 
     /// On that Redis.
     pub(crate) async fn on(redis_url: String, prefix: String, options: Options) -> Self {
+        Self::with([redis_url.clone(), redis_url], prefix, options).await
+    }
+
+    async fn with([redis_url, worker_redis_url]: [String; 2], prefix: String, options: Options) -> Self {
         let folder = context::storage();
         let storage = Storage::open(&folder.url).unwrap();
         let redis = Redis::connect(&redis_url, &prefix).await.unwrap();
         let (queue, simulator) = (redis.queue(), simulator::start(options).await.unwrap());
-        Self { redis_url, prefix, folder, storage, simulator, queue, redis }
+        Self { worker_redis_url, prefix, folder, storage, simulator, queue, redis }
     }
 
     /// A shipped source, pointed at the simulator, with tries that follow at once.
@@ -135,7 +140,7 @@ impl House {
         let name = |variable: &str| variable[prefix.len()..].to_lowercase().replacen("orders_", "orders.", 1);
         let secrets = Secrets::of(secrets.map(|(variable, value)| (name(&variable), value)));
         WorkerConfig {
-            redis_url: self.redis_url.clone(),
+            redis_url: self.worker_redis_url.clone(),
             redis_prefix: self.prefix.clone(),
             storage_url: self.folder.url.clone(),
             secrets,
@@ -159,7 +164,7 @@ impl House {
     pub(crate) fn process(&self) -> Process {
         let worker = Process::new("nstore-worker")
             .args(["--kind", "api", "--concurrency", "1", "--lease", "1s", "--config", CONFIG])
-            .env("NSTORE_REDIS_URL", &self.redis_url)
+            .env("NSTORE_REDIS_URL", &self.worker_redis_url)
             .env("NSTORE_REDIS_PREFIX", &self.prefix)
             .env("NSTORE_STORAGE_URL", &self.folder.url);
         self.simulator.env().into_iter().fold(worker, |worker, (name, value)| worker.env(&name, value))

@@ -126,6 +126,10 @@ mod tests {
             version: "1".into(),
             slots: 2,
             lacks: lacks.iter().map(|(source, why)| ((*source).clone(), (*why).to_owned())).collect(),
+            without: vec![],
+            lease_ms: 1000,
+            draining: false,
+            holds: vec![],
         }
     }
 

@@ -18,6 +18,7 @@ mod cancel;
 mod clean;
 mod config;
 mod credentials;
+mod drain;
 pub mod exit;
 mod explain;
 mod export;
@@ -36,6 +37,7 @@ mod serve;
 mod settings;
 mod status;
 mod view;
+mod workers;
 
 use exit::Exit;
 
@@ -60,6 +62,8 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Extract(args) => extract::extract(global, args).await,
         Verb::Status(args) => status::status(global, args).await,
         Verb::Runs(args) => runs::runs(global, args).await,
+        Verb::Workers(args) => workers::workers(global, args).await,
+        Verb::Drain(args) => drain::drain(global, args).await,
         Verb::Resume(args) => resume::resume(global, args).await,
         Verb::Cancel(args) => cancel::cancel(global, args).await,
         Verb::Retry(args) => retry::retry(global, args).await,

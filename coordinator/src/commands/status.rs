@@ -248,6 +248,10 @@ mod tests {
             version: "1".into(),
             slots: 4,
             lacks: vec![],
+            without: vec![],
+            lease_ms: 1000,
+            draining: false,
+            holds: vec![],
         };
         let said = fleet(std::slice::from_ref(&card), &both, false);
         let absent = "1 worker is running, 4 chunks at once\n  none of them is of kind browser: \

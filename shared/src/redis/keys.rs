@@ -1,7 +1,8 @@
 //! Every key that nstore uses in Redis, and the names of its function libraries.
 //!
 //! All keys begin with the prefix, so a Redis user needs `~<prefix>:*` only. The keys of one source share a
-//! hash tag; those that the library derives are listed at the top of `nstore.lua`.
+//! hash tag, and so do those of the fleet and of one login; those that the library derives are listed at the top of
+//! `nstore.lua`. In a cluster no call touches keys of two tags; the sets of open sources have none, and are asked alone.
 
 use std::sync::LazyLock;
 
@@ -49,6 +50,11 @@ impl Keys {
     /// What a worker says of itself; expires with it.
     pub(super) fn card(&self, worker: &str) -> String {
         format!("{}:{{fleet}}:card:{worker}", self.prefix)
+    }
+
+    /// That a worker is asked to drain.
+    pub(super) fn drain(&self, worker: &str) -> String {
+        format!("{}:{{fleet}}:drain:{worker}", self.prefix)
     }
 
     /// A shared login, sealed. No source has the vault's tag: a source's name holds no colon.

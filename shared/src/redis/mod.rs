@@ -6,17 +6,21 @@
 //! - [`vault`]: logins that workers share, encrypted by `seal`
 //! - `nstore.lua`: the function library that makes every transition one step; `vault.lua`: the vault's; `keys`: all
 //!   key names
-//! - `connection`, `wire`: how calls and answers travel
+//! - `address`: what a URL says; `route`: the way there, to a server, a primary that moves, or a cluster
+//! - `connection`, `wire`: how calls and answers travel; `explain`: what errors mean
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+mod address;
 mod connection;
+mod explain;
 pub mod fleet;
 mod keys;
 pub mod queue;
+mod route;
 mod runs;
 mod seal;
 mod transitions;
@@ -109,10 +113,14 @@ impl Redis {
         let asked = Instant::now();
         self.connection.call(&redis::cmd("PING")).await?;
         let latency = asked.elapsed();
-        let info = wire::text(self.connection.call(&redis::cmd("INFO")).await?)?;
-        let version = fit_version(&info)
-            .map_err(|reason| RedisError::Unfit { url: self.connection.url.clone(), reason })?;
-        Ok(ServerFacts { version, latency })
+        let answer = self.connection.call(&redis::cmd("INFO")).await?;
+        let unfit = |reason| RedisError::Unfit { url: self.connection.url.clone(), reason };
+        let in_cluster = self.connection.is_cluster();
+        let mut version = Err(unfit("it has no primary that answers".to_owned()));
+        for info in wire::of_each(answer)? {
+            version = Ok(fit_version(&info, in_cluster).map_err(unfit)?);
+        }
+        Ok(ServerFacts { version: version?, latency })
     }
 
     /// The door to chunks.
@@ -132,13 +140,22 @@ impl Redis {
 }
 
 /// The version in the answer to INFO, or why the server cannot be used.
-fn fit_version(info: &str) -> Result<String, String> {
+fn fit_version(info: &str, in_cluster: bool) -> Result<String, String> {
     let field =
         |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let version = field("redis_version").ok_or("it does not tell its version; is it a redis server")?;
     let major: u32 = version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
     if major < OLDEST_MAJOR {
         return Err(format!("its version is {version}; install redis {OLDEST_MAJOR}.0 or newer"));
+    }
+    match field("redis_mode") {
+        Some("sentinel") => {
+            return Err("it is a sentinel; write redis+sentinel://host,host/primary".to_owned());
+        }
+        Some("cluster") if !in_cluster => {
+            return Err("it is a node of a cluster; write redis+cluster://host,host".to_owned());
+        }
+        _ => {}
     }
     match field("maxmemory_policy") {
         None | Some("noeviction") => Ok(version.to_owned()),
@@ -156,12 +173,22 @@ mod tests {
     #[test]
     fn old_and_evicting_servers_are_refused() {
         let info = |version: &str, policy: &str| {
-            fit_version(&format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n"))
+            let info = format!("# Server\r\nredis_version:{version}\r\nmaxmemory_policy:{policy}\r\n");
+            fit_version(&info, false)
         };
         assert_eq!(info("7.0.15", "noeviction").unwrap(), "7.0.15");
         assert_eq!(info("10.1.0", "noeviction").unwrap(), "10.1.0");
         assert!(info("6.2.14", "noeviction").unwrap_err().contains("6.2.14"));
         assert!(info("7.2.1", "allkeys-lru").unwrap_err().contains("allkeys-lru"));
-        assert!(fit_version("").is_err());
+        assert!(fit_version("", false).is_err());
+    }
+
+    #[test]
+    fn a_server_of_another_mode_says_how_to_write_it() {
+        let info = |mode: &str| format!("redis_version:7.0.15\r\nredis_mode:{mode}\r\n");
+        assert!(fit_version(&info("standalone"), false).is_ok());
+        assert!(fit_version(&info("cluster"), true).is_ok());
+        assert!(fit_version(&info("cluster"), false).unwrap_err().contains("redis+cluster://"));
+        assert!(fit_version(&info("sentinel"), false).unwrap_err().contains("redis+sentinel://"));
     }
 }

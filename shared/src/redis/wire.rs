@@ -104,8 +104,16 @@ pub(super) fn text(value: Value) -> Result<String, RedisError> {
         Value::BulkString(bytes) => {
             String::from_utf8(bytes).map_err(|bad| unexpected("utf-8", &Value::BulkString(bad.into_bytes())))
         }
-        Value::SimpleString(text) => Ok(text),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Ok(text),
         other => Err(unexpected("a text", &other)),
+    }
+}
+
+/// The text of one server, or of each that was asked.
+pub(super) fn of_each(value: Value) -> Result<Vec<String>, RedisError> {
+    match value {
+        Value::Map(answers) => answers.into_iter().map(|(_, answer)| text(answer)).collect(),
+        one => text(one).map(|one| vec![one]),
     }
 }
 

@@ -7,9 +7,15 @@ use std::{
 
 use nstore_shared::{
     health::Sign,
-    redis::{fleet::WorkerCard, queue::Pulse},
+    redis::{
+        fleet::{Holding, WorkerCard},
+        queue::{Held, Pulse, Tally},
+    },
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
 
 use super::{bench::Bench, lease::Ended};
 
@@ -17,22 +23,30 @@ use super::{bench::Bench, lease::Ended};
 const LEAVE: Duration = Duration::from_secs(1);
 
 /// Beats three times a lease until `end` comes (or its sender is gone), then takes the worker's card down. Each beat
-/// that Redis has answered is a sign of life.
+/// that Redis has answered is a sign of life. Tells `drain` once the worker is asked to end.
 pub(super) async fn beat(
     bench: Arc<Bench>,
     mut card: WorkerCard,
     sign: Option<Sign>,
     mut end: oneshot::Receiver<()>,
+    drain: watch::Sender<bool>,
 ) {
     let every = bench.lease / 3;
     loop {
         card.lacks = bench.lacks();
+        card.holds = bench.leases.beats().iter().map(|(held, tally)| holding(held, *tally)).collect();
+        card.draining = *drain.borrow();
         let (renewed, announced) = tokio::join!(renew(&bench), announce(&bench, &card));
-        if let Some(sign) = sign.as_ref().filter(|_| renewed && announced) {
+        if let Some(sign) = sign.as_ref().filter(|_| renewed && announced.is_some()) {
             sign.give();
         }
+        if announced == Some(true) && !drain.send_replace(true) {
+            // the card says so at once
+            continue;
+        }
         // after an outage leases are to be re-asserted soon
-        let wait = if renewed && announced { every } else { every.mul_f64(0.2 + 0.6 * fastrand::f64()) };
+        let wait =
+            if renewed && announced.is_some() { every } else { every.mul_f64(0.2 + 0.6 * fastrand::f64()) };
         tokio::select! {
             _ = &mut end => break,
             () = tokio::time::sleep(wait) => {}
@@ -44,8 +58,15 @@ pub(super) async fn beat(
     }
 }
 
-async fn announce(bench: &Bench, card: &WorkerCard) -> bool {
-    bench.redis.once(bench.fleet.announce(card, bench.lease)).await.is_some()
+/// Whether the worker is asked to drain, if Redis answers.
+async fn announce(bench: &Bench, card: &WorkerCard) -> Option<bool> {
+    bench.redis.once(bench.fleet.announce(card, bench.lease)).await
+}
+
+fn holding(held: &Held, tally: Tally) -> Holding {
+    let (chunk, attempt) = (held.chunk.clone(), held.by.attempt);
+    let Tally { pages, rows, bytes } = tally;
+    Holding { source: chunk.source, run: chunk.run, chunk: chunk.range, attempt, pages, rows, bytes }
 }
 
 /// One heartbeat for all leases in hand.

@@ -100,7 +100,8 @@ pub enum WorkerError {
 }
 
 /// Runs a worker until `shutdown` resolves: then running chunks get the grace time, and what is still in hand
-/// after it is given back without counting a try.
+/// after it is given back without counting a try. One that is asked to drain finishes what it has, however long
+/// that takes, unless `shutdown` resolves meanwhile.
 ///
 /// # Errors
 /// When it cannot start: a kind that this build or host lacks, Redis or storage that cannot be used.
@@ -109,7 +110,7 @@ pub async fn run(
     kind: Kind,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
-    let card = card(kind, config.concurrency.max(1));
+    let card = card(kind, config.concurrency.max(1), config.lease);
     tokio::pin!(shutdown);
     let mut host = tokio::select! {
         host = Host::open(kind, &config.browser) => host?,
@@ -142,6 +143,7 @@ async fn work(
     grace: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
+    tokio::pin!(shutdown);
     let (stopper, stop) = stop::channel();
     let (open_sender, open) = watch::channel(Vec::new());
     let opened = tokio::spawn(open::keep(bench.clone(), card.kind, open_sender, stop.clone()));
@@ -152,10 +154,19 @@ async fn work(
     }
     drop(open);
     let (end_heart, heart_ends) = oneshot::channel();
-    let heart = tokio::spawn(heart::beat(bench.clone(), card, sign, heart_ends));
+    let (asked, mut drain) = watch::channel(false);
+    let heart = tokio::spawn(heart::beat(bench.clone(), card, sign, heart_ends, asked));
 
     let mut outcome = tokio::select! {
-        () = shutdown => Ok(()),
+        () = &mut shutdown => Ok(()),
+        true = is_asked(&mut drain) => {
+            info!("asked to drain: no chunk is claimed any more, what is running is finished");
+            stopper.drain();
+            tokio::select! {
+                () = &mut shutdown => Ok(()),
+                ended = all(&mut slots) => ended,
+            }
+        }
         Some(ended) = slots.join_next() => {
             broken(ended).and_then(|()| Err(WorkerError::Broken("it ended by itself".to_owned())))
         }
@@ -174,6 +185,11 @@ async fn work(
     drop(heart.await);
     opened.abort();
     outcome
+}
+
+/// Waits until the worker is asked to drain; false when nobody will ask any more, as the heart has broken down.
+async fn is_asked(drain: &mut watch::Receiver<bool>) -> bool {
+    drain.wait_for(|asked| *asked).await.is_ok()
 }
 
 /// Waits for all claim loops.
@@ -203,13 +219,24 @@ async fn connect(config: &WorkerConfig) -> Result<Redis, RedisError> {
 }
 
 /// Who this worker is: its id is unique per process start.
-fn card(kind: Kind, slots: u32) -> WorkerCard {
+fn card(kind: Kind, slots: u32, lease: Duration) -> WorkerCard {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = host.trim().to_owned();
     let start: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(6).collect();
     let id = format!("{}-{}-{start}", part_of_id(&host), std::process::id());
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    WorkerCard { id, host, kind, version, slots, lacks: vec![] }
+    WorkerCard {
+        id,
+        host,
+        kind,
+        version,
+        slots,
+        lacks: vec![],
+        without: if cfg!(feature = "browser") { vec![] } else { vec![Kind::Browser] },
+        lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+        draining: false,
+        holds: vec![],
+    }
 }
 
 /// A host's name as a part of an id: short, of `[a-z0-9-]`.

@@ -4,7 +4,7 @@
 //! - `pace`: rows per second and the time left; pure
 //! - `report`: how a run ended, or stands
 //! - [`plan`]: what a run would do
-//! - `runs`, `connections`: lists
+//! - `runs`, `workers`, `connections`: lists
 //! - `outline`, [`quantity`], `redact`: documents, numbers and addresses as text
 
 use std::io::{IsTerminal as _, Write as _};
@@ -24,6 +24,7 @@ pub(super) mod redact;
 pub(super) mod report;
 pub(super) mod runs;
 mod table;
+pub(super) mod workers;
 
 /// Live progress: bars on a terminal, plain lines elsewhere.
 pub(super) fn progress(loads: bool) -> Box<dyn View> {

@@ -8,7 +8,16 @@ const STORAGE_EXAMPLES: &str = "as in file:./storage or s3://bucket/prefix";
 pub(crate) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
     match rule {
         "redis url" => {
-            let schemes = ["redis://", "rediss://", "unix://", "redis+unix://"];
+            let schemes = [
+                "redis://",
+                "rediss://",
+                "redis+sentinel://",
+                "rediss+sentinel://",
+                "redis+cluster://",
+                "rediss+cluster://",
+                "unix://",
+                "redis+unix://",
+            ];
             service(text, "Redis", &schemes, "redis://127.0.0.1:6379")
         }
         "redis prefix" => redis_prefix(text),

@@ -43,7 +43,7 @@ pub(crate) struct ChunkDays(#[schemars(range(min = 1, max = 366))] pub(crate) u3
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redis {
-    /// `redis://…` or `rediss://…`; `NSTORE_REDIS_URL` is stronger.
+    /// `redis://…`, `redis+sentinel://…` or `redis+cluster://…`, with `rediss` for TLS; `NSTORE_REDIS_URL` is stronger.
     #[schemars(extend("x-means" = "redis url"))]
     pub(crate) url: Option<String>,
     /// What all keys start with, `nstore` unless said; `NSTORE_REDIS_PREFIX` is stronger.
