@@ -55,6 +55,22 @@ async fn a_server_that_is_away_is_named() {
 }
 
 #[tokio::test]
+async fn what_speaks_another_language_is_no_redis() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            use tokio::io::AsyncWriteExt as _;
+            client.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let error = refusal(&url).await;
+    assert!(matches!(error, RedisError::Unfit { .. }), "{error:?}");
+    assert!(error.to_string().contains("is no redis") && error.to_string().contains(&url), "{error}");
+    server.abort();
+}
+
+#[tokio::test]
 async fn keys_of_other_hands_are_an_error_not_a_panic() {
     let own = context::own_redis(false);
     let stage = Stage::at(&own.url(), "test").await;

@@ -67,6 +67,10 @@ pub(super) fn explain(url: &str, error: &redis::RedisError) -> RedisError {
 /// What the failure of a first connection means: here the URL itself may be wrong.
 pub(super) fn explain_first(url: &str, error: &redis::RedisError) -> RedisError {
     let cut_off = error.is_connection_dropped() && !error.is_connection_refusal();
+    if error.kind() == ErrorKind::Parse {
+        let reason = "what answers there is no redis; are host and port right".to_owned();
+        return RedisError::Unfit { url: url.to_owned(), reason };
+    }
     match explain(url, error) {
         RedisError::Unreachable { url, reason } if cut_off && !url.starts_with("rediss") => {
             RedisError::Unreachable {
