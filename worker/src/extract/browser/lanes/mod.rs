@@ -114,10 +114,14 @@ impl Reading<'_> {
             }
         };
         let rows = brought.table.rows.len() as u64;
-        if let Some(cap) = spec.cap.filter(|cap| rows >= *cap) {
-            return Err(Trouble::capped(format!(
-                "{rows} rows came, and {cap} are all that can: more were cut off"
-            )));
+        match spec.cap {
+            Some(cap) if rows >= cap => {
+                return Err(Trouble::capped(format!(
+                    "{rows} rows came, and {cap} are all that can: more were cut off"
+                )));
+            }
+            Some(cap) => brought.evidence.push(Evidence::BelowCap { rows, cap }),
+            None => {}
         }
         match total {
             Some(total) if total != rows => {
