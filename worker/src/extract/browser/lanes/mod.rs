@@ -68,6 +68,13 @@ impl Reading<'_> {
         for spec in &self.read.lanes {
             let lane = spec.how.lane();
             match self.by(spec).await {
+                // what kept the other lane from its rows may keep this one from them too
+                Ok(brought) if brought.table.rows.is_empty() && !failed.is_empty() => {
+                    failed.push((
+                        lane,
+                        Trouble::passing("no row came, and no lane that works says that there is none"),
+                    ));
+                }
                 Ok(Brought { table, pages, evidence }) => {
                     return Ok(Harvest { lane, table, pages, evidence });
                 }
