@@ -187,6 +187,11 @@ impl Simulator {
         self.hall.log.clear();
     }
 
+    /// What the portal's open sessions are known by: cookies and tokens.
+    pub fn session_secrets(&self) -> Vec<String> {
+        self.hall.portal.secrets()
+    }
+
     /// How often somebody signed in to the portal with the right password.
     pub fn logins(&self) -> usize {
         self.answered("/powerbi/login", "POST")

@@ -52,3 +52,19 @@ async fn tells_what_it_found() {
     let (exit, found) = probe(&simulator, &[("SELLER_URL", "http://127.0.0.1:1")]).await;
     assert_eq!((exit.code, &found["class"]), (Some(4), &"unreachable".into()), "{found}");
 }
+
+#[tokio::test]
+async fn a_host_without_a_browser_is_no_fault_of_the_config() {
+    let simulator = simulator::start(Options::default()).await.unwrap();
+    let mut process =
+        Process::new("nstore-worker").args(["probe", "network_observability", "--json", "--config", CONFIG]);
+    for (name, value) in simulator.env() {
+        process = process.env(&name, value);
+    }
+    let exit = process.env("PATH", "/nonexistent").run(LIMIT).await;
+    let found: Value = serde_json::from_str(&exit.stdout).unwrap();
+    assert_eq!((exit.code, &found["class"]), (Some(2), &"unfit".into()), "{found}");
+    let (message, hint) = (found["message"].as_str().unwrap(), found["hint"].as_str().unwrap());
+    assert!(message.contains("apt-get install chromium"), "{found}");
+    assert!(!hint.contains("config"), "{found}");
+}

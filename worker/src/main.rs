@@ -46,9 +46,8 @@ fn main() -> ExitCode {
 }
 
 async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
-    // the crate that talks to browsers tells each connection that ends, and calls it a warning; the one that talks to
-    // object stores tells each request that it repeats, and one line on an outage is enough
-    telemetry::init(args.log_format.into(), "info,headless_chrome=error,object_store=warn");
+    // the crate that talks to object stores tells each request that it repeats; one line on an outage is enough
+    telemetry::init(args.log_format.into(), "info,object_store=warn");
     let config = match configured(args) {
         Ok(config) => config,
         Err(error) => return told(USAGE, &error),

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, Days, Utc};
 use nstore_shared::{
-    chunk::start_of_day,
+    chunk::{Kind, start_of_day},
     config::{
         self, LoadOptions, Source,
         secrets::{self, Secrets},
@@ -60,6 +60,8 @@ pub enum Class {
     Config,
     /// This host has no value for a secret; another host may.
     SecretMissing,
+    /// This host, or this build, cannot extract sources of that kind; another host may.
+    Unfit,
     /// The source refuses the secret.
     Auth,
     /// The source does not answer, or not well.
@@ -83,14 +85,23 @@ impl From<FailureClass> for Class {
 }
 
 impl Class {
-    fn hint(self) -> &'static str {
-        match self {
-            Self::Config => "correct the config; `nstore config validate` names file and line",
-            Self::SecretMissing => "set it on this host, or probe on a host that has it",
-            Self::Auth => "check the secret's value and what it may do at the source",
-            Self::Unreachable => "check base_url, the network and whether the source is up",
-            Self::RateLimited => "wait as asked and try again",
-            Self::Data => "compare an answer of the source with records.selector and the mapping",
+    /// What to do about it; `kind` is none where no source is known.
+    fn hint(self, kind: Option<Kind>) -> &'static str {
+        match (self, kind) {
+            (Self::Config, _) => "correct the config; `nstore config validate` names file and line",
+            (Self::SecretMissing, _) => "set it on this host, or probe on a host that has it",
+            (Self::Unfit, _) => "do what it says, or probe on a host that can",
+            (Self::Auth, Some(Kind::Browser)) => "sign in by hand with this account, and open the dashboard",
+            (Self::Auth, _) => "check the secret's value and what it may do at the source",
+            (Self::Unreachable, Some(Kind::Browser)) => {
+                "open the addresses of `login` and `goto` by hand, and compare what is there with the steps"
+            }
+            (Self::Unreachable, _) => "check base_url, the network and whether the source is up",
+            (Self::RateLimited, _) => "wait as asked and try again",
+            (Self::Data, Some(Kind::Browser)) => {
+                "compare what the dashboard shows with `read` and the mapping"
+            }
+            (Self::Data, _) => "compare an answer of the source with records.selector and the mapping",
         }
     }
 }
@@ -107,7 +118,7 @@ pub struct Prepared {
 /// # Errors
 /// What is wrong before anything is asked.
 pub fn prepare(dir: &Path, name: &str, env: fn(&str) -> Option<String>) -> Result<Prepared, Box<Finding>> {
-    let failed = |class: Class, message: String| Box::new(Finding::failed(name, class, message));
+    let failed = |class: Class, message: String| Box::new(Finding::failed(name, None, class, message));
     let config = |faults: config::Faults| failed(Class::Config, faults.to_string().trim_end().to_owned());
     let loaded = config::load(dir, &LoadOptions { env: &env, timezone: None }).map_err(config)?;
     let known = || loaded.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -126,7 +137,8 @@ pub fn prepare(dir: &Path, name: &str, env: fn(&str) -> Option<String>) -> Resul
         .collect();
     if !absent.is_empty() {
         let message = format!("this host lacks the secret {}", absent.join(" and "));
-        return Err(failed(Class::SecretMissing, message));
+        let kind = Some(source.spec.kind());
+        return Err(Box::new(Finding::failed(name, kind, Class::SecretMissing, message)));
     }
     Ok(Prepared { name: name.to_owned(), source, secrets })
 }
@@ -135,18 +147,23 @@ impl Prepared {
     /// Asks the source.
     pub async fn ask(&self) -> Finding {
         let span = yesterday(Utc::now(), &self.source);
+        let host = match self.host().await {
+            Ok(host) => host,
+            Err(message) => return self.failed(Class::Unfit, message),
+        };
         let started = Instant::now();
-        let page = tokio::time::timeout(LONGEST, self.first_page(span)).await.unwrap_or_else(|_| {
+        let page = tokio::time::timeout(LONGEST, self.first_page(&host, span)).await.unwrap_or_else(|_| {
             let message = format!("no page within {} s from {}", LONGEST.as_secs(), self.place());
             Err(ExtractError::new(FailureClass::Transient, message))
         });
+        host.close().await;
         let latency = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut finding = match page {
             Ok(Some(page)) => self.judge(span, &page),
             Ok(None) => {
                 Finding::fine(&self.name, 0, 0, "it lets us in, and has no page for yesterday".to_owned())
             }
-            Err(error) => Finding::failed(&self.name, error.class.into(), error.message),
+            Err(error) => self.failed(error.class.into(), error.message),
         };
         finding.latency_ms = Some(latency);
         finding.message = secrets::redact(&finding.message, &self.secrets);
@@ -163,28 +180,23 @@ impl Prepared {
         }
     }
 
+    fn failed(&self, class: Class, message: String) -> Finding {
+        Finding::failed(&self.name, Some(self.source.spec.kind()), class, message)
+    }
+
+    /// What this host has for the source's kind, or what it lacks.
+    async fn host(&self) -> Result<Host, String> {
+        let config = BrowserConfig::from_env(&|name| std::env::var(name).ok())?;
+        Host::open(self.source.spec.kind(), &config).await.map_err(|error| error.to_string())
+    }
+
     /// The first page, or none where there is none.
-    async fn first_page(&self, span: Span) -> Result<Option<Page>, ExtractError> {
+    async fn first_page(&self, host: &Host, span: Span) -> Result<Option<Page>, ExtractError> {
         let mut once = self.source.spec.extract.clone();
         if let ExtractSpec::Api(api) = &mut once {
             api.retry.attempts = 1;
         }
-        let config = BrowserConfig::from_env(&|name| std::env::var(name).ok());
-        let unfit = |message: String| ExtractError::new(FailureClass::Config, message);
-        let host = Host::open(self.source.spec.kind(), &config.map_err(unfit)?).await;
-        let host = host.map_err(|error| unfit(error.to_string()))?;
-        let page = self.first_page_by(&host, &once, span).await;
-        host.close().await;
-        page
-    }
-
-    async fn first_page_by(
-        &self,
-        host: &Host,
-        spec: &ExtractSpec,
-        span: Span,
-    ) -> Result<Option<Page>, ExtractError> {
-        let extractor = host.extractor(spec, &|name| self.secrets.get(name))?;
+        let extractor = host.extractor(&once, &|name| self.secrets.get(name))?;
         let (sender, mut pages) = mpsc::channel(1);
         let extraction = extractor.extract(span, sender);
         tokio::pin!(extraction);
@@ -213,7 +225,7 @@ impl Prepared {
             .and_then(|mut refiner| refiner.page(page, &mut rows, &mut rejects));
         let figures = match refined {
             Ok(figures) => figures,
-            Err(error) => return Finding::failed(&self.name, error.class().into(), error.to_string()),
+            Err(error) => return self.failed(error.class().into(), error.to_string()),
         };
         let (records, rejected) = (figures.records, figures.rejected);
         if !self.source.contract.rejects.exceeded(rejected, records) {
@@ -226,7 +238,7 @@ impl Prepared {
         let message = format!(
             "{rejected} of {records} records on the first page do not fit the mapping; the first: {first}"
         );
-        let failed = Finding::failed(&self.name, Class::Data, message);
+        let failed = self.failed(Class::Data, message);
         Finding { records: Some(records), rejected: Some(rejected), ..failed }
     }
 }
@@ -257,7 +269,7 @@ impl Finding {
         }
     }
 
-    fn failed(source: &str, class: Class, message: String) -> Self {
+    fn failed(source: &str, kind: Option<Kind>, class: Class, message: String) -> Self {
         Self {
             source: source.to_owned(),
             ok: false,
@@ -266,7 +278,7 @@ impl Finding {
             rejected: None,
             class: Some(class),
             message,
-            hint: Some(class.hint().to_owned()),
+            hint: Some(class.hint(kind).to_owned()),
         }
     }
 
@@ -279,7 +291,7 @@ impl Finding {
     pub fn exit_code(&self) -> u8 {
         match self.class {
             None => 0,
-            Some(Class::Config) => 2,
+            Some(Class::Config | Class::Unfit) => 2,
             Some(Class::Unreachable) => 4,
             Some(_) => 1,
         }

@@ -48,7 +48,7 @@ impl<'a> Walk<'a> {
         }
         match &node.value {
             Value::Map(entries) if allows(schema, "object") => self.object(schema, node.at, entries, &[]),
-            Value::List(items) if allows(schema, "array") => self.list(schema, items),
+            Value::List(items) if allows(schema, "array") => self.list(schema, node.at, items),
             Value::Scalar(scalar) => self.scalar(schema, node, scalar),
             _ => self.wrong_type(schema, node),
         }
@@ -136,8 +136,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn list(&mut self, schema: &'a Json, items: &[Node]) -> Option<Json> {
+    fn list(&mut self, schema: &'a Json, at: Position, items: &[Node]) -> Option<Json> {
         let inner = schema.get("items")?;
+        self.length(schema, at, items.len(), ["minItems", "maxItems"], "entry");
         let mut out = Vec::new();
         for (index, item) in items.iter().enumerate() {
             self.path.push(index.to_string());
@@ -187,7 +188,23 @@ impl<'a> Walk<'a> {
         value.filter(|n| by_format.is_none_or(|most| *n <= most)).map(Json::from)
     }
 
+    /// `least` and `most` name the bounds in the schema.
+    fn length(&mut self, schema: &Json, at: Position, found: usize, [least, most]: [&str; 2], of: &str) {
+        let bound = |name: &str| schema.get(name).and_then(Json::as_u64);
+        let found = found as u64;
+        let wanted = match (bound(least), bound(most)) {
+            (Some(1), _) if found == 0 => "must not be empty".to_owned(),
+            (Some(least), _) if found < least => {
+                format!("must have at least {least}, not {found} of one {of}")
+            }
+            (_, Some(most)) if found > most => format!("must have at most {most}, not {found} of one {of}"),
+            _ => return,
+        };
+        self.mistake(at, format!("{} {wanted}", self.name()), None);
+    }
+
     fn text(&mut self, schema: &Json, node: &Node, text: &str) -> Json {
+        self.length(schema, node.at, text.chars().count(), ["minLength", "maxLength"], "character");
         let means = schema.get("x-means").and_then(Json::as_str);
         if let Some(Err(Wrong { message, hint })) = means.map(|means| (self.means)(means, text)) {
             self.mistake(node.at, message, hint);
@@ -207,7 +224,9 @@ impl<'a> Walk<'a> {
         }
         let near = nearest::nearest(&scalar.text, allowed.iter().copied());
         let near = near.map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
-        let hint = format!("{near}allowed: {}", allowed.join(", "));
+        // signs are told from the commas between them by quotes
+        let shown = |name: &&str| if is_word(name) { (*name).to_owned() } else { format!("{name:?}") };
+        let hint = format!("{near}allowed: {}", allowed.iter().map(shown).collect::<Vec<_>>().join(", "));
         self.mistake(node.at, format!("{}: unknown value `{}`", self.name(), scalar.written), Some(hint));
         None
     }
@@ -251,6 +270,10 @@ impl<'a> Walk<'a> {
         self.mistake(node.at, format!("{name} must name a secret, not hold one"), Some(hint.to_owned()));
         None
     }
+}
+
+fn is_word(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
 }
 
 fn types(schema: &Json) -> Vec<&str> {

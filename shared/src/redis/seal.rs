@@ -10,6 +10,8 @@ use chacha20poly1305::{
     XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Generate as _, Key, KeyInit as _, Payload},
 };
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 
 /// The first byte of what this version seals.
 const VERSION: u8 = 1;
@@ -37,6 +39,7 @@ const HOW_TO_MAKE_ONE: &str =
 #[derive(Clone)]
 pub struct VaultKey {
     cipher: XChaCha20Poly1305,
+    mac: Hmac<Sha256>,
 }
 
 impl VaultKey {
@@ -66,7 +69,7 @@ impl VaultKey {
         if key.iter().all(|byte| *byte == key[0]) {
             return Err(VaultKeyError::Placeholder);
         }
-        Ok(Self { cipher: XChaCha20Poly1305::new(&key.into()) })
+        Ok(Self::of(&key.into()))
     }
 
     /// A fresh key that nobody else has: for one process, and for tests.
@@ -74,7 +77,21 @@ impl VaultKey {
     /// # Panics
     /// When the system has no random numbers to give.
     pub fn random() -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::<XChaCha20Poly1305>::generate()) }
+        Self::of(&Key::<XChaCha20Poly1305>::generate())
+    }
+
+    fn of(key: &Key<XChaCha20Poly1305>) -> Self {
+        // as HMAC pads a key that is shorter than its block
+        let mut block = Key::<Hmac<Sha256>>::default();
+        block[..KEY].copy_from_slice(key);
+        Self { cipher: XChaCha20Poly1305::new(key), mac: Hmac::new(&block) }
+    }
+
+    /// A digest of a text, the same for all who have the key; without it, no guess at the text can be tried.
+    pub fn digest(&self, text: &str) -> [u8; 32] {
+        let mut mac = self.mac.clone();
+        mac.update(text.as_bytes());
+        mac.finalize().into_bytes().into()
     }
 
     /// Seals bytes for a place; `None` when the system has no random numbers to give or the bytes are too many.
@@ -152,6 +169,15 @@ mod tests {
         assert_eq!(key.open("b", &sealed), Err(Unopened::Damaged));
         assert_eq!(other.open("a", &sealed), Err(Unopened::Damaged));
         assert_eq!(key.open("a", &key.seal("a", b"").unwrap()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_digest_is_the_same_for_all_who_have_the_key() {
+        let text = "0123456789abcdef".repeat(4);
+        let key = || VaultKey::parse(&text).unwrap();
+        assert_eq!(key().digest("a"), key().digest("a"));
+        assert_ne!(key().digest("a"), key().digest("b"));
+        assert_ne!(key().digest("a"), VaultKey::random().digest("a"));
     }
 
     #[test]

@@ -123,6 +123,11 @@ impl Vault {
         Self { redis, key, told: Arc::default() }
     }
 
+    /// The key that its users share.
+    pub fn key(&self) -> &VaultKey {
+        &self.key
+    }
+
     /// The value under a name. One that does not open counts as absent.
     ///
     /// # Errors

@@ -196,11 +196,12 @@ pub enum Evidence {
         /// Rows read on the way.
         rows: u64,
     },
-    /// The exported file has fewer rows than an export may have: it was not cut off.
-    ExportBelowCap {
-        /// Rows of the file.
+    /// An export, an answer or a grid has fewer rows than it may have: it was not cut off.
+    #[serde(alias = "export_below_cap")]
+    BelowCap {
+        /// Rows that came.
         rows: u64,
-        /// The most that an export of this page has.
+        /// The most that can.
         cap: u64,
     },
     /// The page's filter, read back after it was set, is the chunk's range.
@@ -267,13 +268,15 @@ mod tests {
             Evidence::AnswerComplete,
             Evidence::GridRowCount { rows: 5 },
             Evidence::ScrolledToEnd { rows: 5 },
-            Evidence::ExportBelowCap { rows: 5, cap: 30_000 },
+            Evidence::BelowCap { rows: 5, cap: 30_000 },
             Evidence::FilterShown { text: "01/08/2025 - 02/08/2025".into() },
             Evidence::PagerEnded { pages: 2 },
         ];
         let text = serde_json::to_string(&evidence).unwrap();
-        assert!(text.contains(r#"{"type":"export_below_cap","rows":5,"cap":30000}"#), "{text}");
+        assert!(text.contains(r#"{"type":"below_cap","rows":5,"cap":30000}"#), "{text}");
         assert_eq!(serde_json::from_str::<Vec<Evidence>>(&text).unwrap(), evidence);
+        let older = text.replace("below_cap", "export_below_cap");
+        assert_eq!(serde_json::from_str::<Vec<Evidence>>(&older).unwrap(), evidence);
         for lane in [Lane::Response, Lane::Export, Lane::Grid] {
             assert_eq!(serde_json::to_string(&lane).unwrap(), format!("\"{lane}\""));
         }

@@ -68,7 +68,9 @@ pub(crate) async fn lanes(runs: usize) -> anyhow::Result<()> {
 fn tell(runs: usize, figures: [Figures; 3], theirs: Option<Figures>) {
     let theirs = theirs.map(|theirs| (median(theirs.rates), median(theirs.jobs)));
     if let Some((rate, job)) = theirs {
-        println!("lanes: medians of {runs} runs: selenium {rate:.1} rows/s, whole job {job:.0} s");
+        println!(
+            "lanes: medians of {runs} runs: selenium {rate:.1} rows/s, whole job {job:.0} s (projected)"
+        );
     }
     for ((lane, asked), figures) in LANES.iter().zip(ASKED).zip(figures) {
         let (rate, waited, job) = (median(figures.rates), median(figures.waited), median(figures.jobs));

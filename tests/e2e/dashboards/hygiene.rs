@@ -142,6 +142,12 @@ async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     let ended = house.browser_worker(1).env("NSTORE_BROWSER_BINARY", &broken).run(LONG).await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("libnss3.so is missing"), "{}", ended.stderr);
+    std::fs::write(&broken, "#!/bin/sh\nexit 3\n").unwrap();
+    let ended = house.browser_worker(1).env("NSTORE_BROWSER_BINARY", &broken).run(LONG).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    for said in [broken.to_str().unwrap(), "exit status: 3", "apt-get install --reinstall chromium"] {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
     let odd = house.browser_worker(1).env("NSTORE_BROWSER_SANDBOX", "maybe").run(LONG).await;
     assert_eq!(odd.code, Some(2), "{}", odd.stderr);
     assert!(odd.stderr.contains("NSTORE_BROWSER_SANDBOX is `maybe`"), "{}", odd.stderr);

@@ -44,8 +44,8 @@ async fn every_lane_brings_the_truth() {
     );
     let cases = [
         ("response", read("response", RESPONSE), "answer_complete"),
-        ("export", read("export", &csv()), "export_below_cap"),
-        ("export", chosen, "export_below_cap"),
+        ("export", read("export", &csv()), "below_cap"),
+        ("export", chosen, "below_cap"),
         ("grid", read("grid", &grid()), "grid_row_count"),
         ("grid", paged, "total_agreed"),
     ];
@@ -117,4 +117,44 @@ async fn a_capped_export_is_split_by_days_and_never_cut_off() {
     assert_eq!(exit.code, Some(1), "{}", exit.stdout);
     assert!(exit.stdout.contains("more were cut off"), "{}", exit.stdout);
     portal.assert_equal("2025-08-01", "2025-08-04").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_without_rows_is_read_from_a_grid_that_draws_only_what_is_in_view() {
+    let data = tempfile::tempdir().unwrap();
+    let rows =
+        "timestamp,metric,value,status\n2025-08-01 10:00:00,calls,12.5,ok\n2025-08-03 11:00:00,calls,7,ok\n";
+    std::fs::write(data.path().join("network_observability.csv"), rows).unwrap();
+    let (data, date_column) = (Some(data.path().to_owned()), "timestamp".to_owned());
+    let portal = Portal::new(Options { data, date_column, ..Options::default() }).await;
+    portal.house.edit("sources/network_observability.yaml", "chunk_days: 2", "chunk_days: 1");
+    portal.house.edit("sources/network_observability.yaml", "step: 8s", "step: 4s");
+    let empty = format!("      allow_empty: true\n{}", grid());
+    portal.house.read_by(&read("grid", &empty));
+    let markers = portal.good("2025-08-01", "2025-08-03").await;
+    let rows: Vec<String> = markers.iter().map(|marker| text(marker, "/outcome/rows")).collect();
+    assert_eq!(rows, ["1", "0", "1"], "{}", portal.worker.stderr());
+    assert_eq!(portal.house.number("SELECT count(*) FROM public.network_observability").await, 2);
+
+    // without that word no row is a failure, told as such
+    portal.house.edit("sources/network_observability.yaml", "      allow_empty: true\n", "");
+    portal.house.edit(
+        "sources/network_observability.yaml",
+        "chunk_retry:",
+        "chunk_attempts: 1\nchunk_retry:",
+    );
+    let exit = portal.extract("2025-08-02", "2025-08-02").await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
+    assert!(exit.stdout.contains("no row came") && !exit.stdout.contains("3 columns"), "{}", exit.stdout);
+
+    // a visual that shows an error has no rows either: the lane before it knows
+    portal.house.read_by(&read("response, grid", &format!("{RESPONSE}{empty}")));
+    portal
+        .house
+        .simulator
+        .fault(Fault::new(NAME, FaultKind::OdataError).on("2025-08-01".parse().unwrap()).times(9));
+    let exit = portal.extract("2025-08-01", "2025-08-01").await;
+    assert_eq!(exit.code, Some(1), "{}", exit.stdout);
+    assert!(exit.stdout.contains("no lane that works"), "{}", exit.stdout);
+    assert_eq!(portal.house.number("SELECT count(*) FROM public.network_observability").await, 2);
 }

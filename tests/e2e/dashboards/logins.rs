@@ -108,3 +108,31 @@ async fn a_password_is_never_typed_into_a_page_of_somebody_else() {
     assert_eq!(posts.count(), 0, "nothing was typed");
     server.abort();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_password_is_another_login_and_none_of_either_is_written_at_any_level() {
+    let portal = Portal::new(Options::default()).await;
+    drop(portal.worker);
+    let house = portal.house;
+    let key = "6f".repeat(16) + &"1a".repeat(16);
+    let worker = || house.browser_worker(1).env("NSTORE_VAULT_KEY", &key);
+    let run = |day: &str| format!("extract --start-date {day} --end-date {day} --sources {NAME} --upload");
+    let first = worker().env("NSTORE_LOG", "trace,headless_chrome::browser::tab=trace").start();
+    house.good(&run("2025-08-01")).await;
+    let log = first.stderr();
+    assert!(log.contains("DEBUG"), "much was asked for");
+    for (name, value) in house.simulator.env() {
+        assert!(!name.contains("PASSWORD") || !log.contains(&value), "{name} is written");
+    }
+    assert!(!log.contains("portal_session"), "a cookie is written");
+    drop(first);
+    // the session is there still, and is not theirs
+    let wrong = worker().env("NSTORE_SECRET_POWERBI_PASSWORD", "wrong-canary").start();
+    let exit = house.run(&run("2025-08-02")).await;
+    assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, wrong.stderr());
+    assert!(exit.stdout.contains("password is incorrect"), "{}", exit.stdout);
+    drop(wrong);
+    let _heir = worker().start();
+    house.good(&run("2025-08-02")).await;
+    assert_eq!(house.simulator.logins(), 1, "the first one's session serves on");
+}

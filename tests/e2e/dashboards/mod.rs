@@ -10,6 +10,7 @@ use nstore_tests::{
 
 use crate::house::House;
 
+mod app;
 mod hygiene;
 mod lanes;
 mod logins;

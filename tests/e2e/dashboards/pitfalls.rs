@@ -13,8 +13,9 @@ async fn what_passes_is_borne_and_the_rows_are_right() {
     let portal = Portal::new(Options::default()).await;
     let day = |at: usize| format!("2025-08-{:02}", 2 * at + 1);
     let next = |at: usize| format!("2025-08-{:02}", 2 * at + 2);
-    let faults: [(FaultKind, u32); 8] = [
+    let faults: [(FaultKind, u32); 9] = [
         (FaultKind::ErrorBurst, 2),
+        (FaultKind::Html, 1),
         (FaultKind::NoFrame, 1),
         (FaultKind::FilterLost, 2),
         (FaultKind::SlicersSwapped, 1),
@@ -35,7 +36,40 @@ async fn what_passes_is_borne_and_the_rows_are_right() {
         assert_eq!(text(&markers[0], "/outcome/lane"), "response", "{kind:?}: {}", portal.worker.stderr());
         assert_eq!(portal.house.simulator.pending_faults(), [], "each was met");
     }
-    portal.assert_equal("2025-08-01", &next(7)).await;
+    portal.assert_equal("2025-08-01", &next(8)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_for_people_a_refused_query_and_a_report_of_others_are_told_as_what_they_are() {
+    let portal = Portal::new(Options::default()).await;
+    let file = "sources/network_observability.yaml";
+    portal.house.edit(file, "chunk_retry:", "chunk_attempts: 1\nchunk_retry:");
+    portal.house.edit(file, "step: 8s", "step: 2s");
+    let fails = async |fault: Fault, says: &[&str]| {
+        portal.house.simulator.fault(fault.times(99));
+        let exit = portal.extract("2025-08-01", "2025-08-02").await;
+        assert_eq!(exit.code, Some(1), "{}\n{}", exit.stdout, portal.worker.stderr());
+        for said in says {
+            assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
+        }
+        portal.house.simulator.clear_faults();
+    };
+    let answers =
+        ["step 1 (goto)", "/powerbi/reports/network-obs", "answers 403 to a fresh login", "right to it"];
+    let forbidden = Fault { status: Some(403), ..Fault::new(NAME, FaultKind::ErrorBurst) };
+    fails(forbidden, &answers).await;
+    assert_eq!(portal.house.simulator.logins(), 1, "a second login would change nothing");
+    let page = [
+        "its frame does not mount",
+        "title `Service unavailable`",
+        "heading `Sorry, the service is unavailable`",
+    ];
+    fails(Fault::new(NAME, FaultKind::Html), &page).await;
+    let read = "  - read:\n      lanes: [response]\n      columns: [timestamp, metric, value, status]\n      response: { url: /querydata, format: dsr, names: { timestamp: Network.Timestamp, metric: Network.Metric, value: Network.Value, status: Network.Status } }";
+    portal.house.read_by(read);
+    fails(Fault::new(NAME, FaultKind::NoResponse), &["/querydata", "403"]).await;
+    portal.good("2025-08-01", "2025-08-02").await;
+    portal.assert_equal("2025-08-01", "2025-08-02").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,10 +143,16 @@ async fn a_wrong_selector_says_which_step_and_shows_the_page() {
         "chunk_retry:",
         "chunk_attempts: 2\nchunk_retry:",
     );
+    portal.house.simulator.fault(Fault::new(NAME, FaultKind::ForeignFrame).times(9));
     let exit = portal.extract("2025-08-01", "2025-08-02").await;
     assert_eq!(exit.code, Some(1), "{}", exit.stdout);
-    for said in ["step 2 (apply_filter)", "no filter labelled Dat Filter", "failures/network_observability/"]
-    {
+    for said in [
+        "step 2 (apply_filter)",
+        "no filter labelled Dat Filter",
+        "title `Network observability`",
+        "heading `Network figures`",
+        "failures/network_observability/",
+    ] {
         assert!(exit.stdout.contains(said), "{said}: {}", exit.stdout);
     }
     let run = portal.house.runs().pop().unwrap();
@@ -125,8 +165,15 @@ async fn a_wrong_selector_says_which_step_and_shows_the_page() {
     let secrets = portal.house.simulator.env();
     let secret = |name: &str| secrets.iter().find(|(found, _)| found == name).unwrap().1.clone();
     assert!(String::from_utf8_lossy(&read("page.html")).contains("***"), "the page shows who is signed in");
-    let all: Vec<u8> = ["page.html", "frame.html", "step.json"].into_iter().flat_map(read).collect();
+    let files =
+        std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let texts: Vec<String> = files.filter(|name| name != "screenshot.png").collect();
+    let all: Vec<u8> = texts.iter().flat_map(|name| read(name)).collect();
     let all = String::from_utf8_lossy(&all);
+    assert!(all.contains("/powerbi/embed/network-obs?…"), "where the frame comes from is there");
+    for token in portal.house.simulator.session_secrets() {
+        assert!(!all.contains(&token), "a session's token stands in {texts:?}");
+    }
     for name in ["NSTORE_SECRET_POWERBI_USERNAME", "NSTORE_SECRET_POWERBI_PASSWORD"] {
         assert!(!all.contains(&secret(name)), "{name} stands in the bundle");
     }

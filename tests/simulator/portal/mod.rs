@@ -41,7 +41,7 @@ const SOURCE: Api = Api::NetworkObservability;
 mod places {
     use super::FaultKind::{
         self, AccountPicker, Dialog, ErrorBurst, ExportHtml, FilterLost, ForeignFrame, GrowingRowcount, Hang,
-        HeaderOnly, Mfa, MoreInformation, NoExport, NoFrame, NoResponse, OdataError, Oom, Restart,
+        HeaderOnly, Html, Mfa, MoreInformation, NoExport, NoFrame, NoResponse, OdataError, Oom, Restart,
         SessionExpired, SeveralQueries, SlicersSwapped, Slow, SlowDownload, StaySignedIn, WrongRowcount,
     };
 
@@ -52,7 +52,7 @@ mod places {
     /// The session, when the report or a query is asked for.
     pub(super) const SESSION: &[FaultKind] = &[SessionExpired];
     /// The report's page.
-    pub(super) const REPORT: &[FaultKind] = &[ErrorBurst, NoFrame, ForeignFrame, Dialog];
+    pub(super) const REPORT: &[FaultKind] = &[ErrorBurst, Html, NoFrame, ForeignFrame, Dialog];
     /// The report's frame.
     pub(super) const FRAME: &[FaultKind] = &[SlicersSwapped, NoExport];
     /// Each refresh of the visual, the first one included.
@@ -82,6 +82,11 @@ pub(crate) struct Portal {
 impl Portal {
     pub(crate) fn new(session_life: Option<Duration>, export_cap: Option<u64>) -> Self {
         Self { sessions: Sessions::new(session_life), export_cap }
+    }
+
+    /// What the sessions that are open are known by.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        self.sessions.secrets()
     }
 }
 

@@ -58,6 +58,9 @@ pub(super) async fn page(
         let status = StatusCode::from_u16(fault.status.unwrap_or(503)).unwrap_or(StatusCode::BAD_GATEWAY);
         return respond(status, "text/html; charset=utf-8", include_str!("pages/unavailable.html"));
     }
+    if among(&faults, FaultKind::Html) {
+        return respond(StatusCode::OK, "text/html; charset=utf-8", include_str!("pages/unavailable.html"));
+    }
     let mut frame = format!("/powerbi/embed/network-obs?visual={}", shown.visual());
     if among(&faults, FaultKind::ForeignFrame) {
         let token = hall.portal.sessions.token(&session).unwrap_or_default();

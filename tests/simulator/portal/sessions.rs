@@ -74,6 +74,13 @@ impl Sessions {
         self.locked(|state| state.open.get(id).map(|session| session.token.clone()))
     }
 
+    /// Cookies and tokens of all open sessions.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.locked(|state| {
+            state.open.iter().flat_map(|(id, session)| [id.clone(), session.token.clone()]).collect()
+        })
+    }
+
     pub(super) fn forget(&self, id: &str) {
         self.locked(|state| state.open.remove(id));
     }

@@ -101,7 +101,9 @@ fn failures(report: &RunReport, nstore: &str) -> Option<String> {
 fn why(failed: &FailedChunk) -> String {
     let class = failed.class.map_or_else(|| "load".to_owned(), |class| class.to_string());
     let row = failed.row.as_ref().map_or_else(String::new, |row| format!("\nrow: {row}"));
-    let bundle = failed.bundle.as_ref().map_or_else(String::new, |url| format!("\nfailure bundle: {url}"));
+    // the error of a try that kept one says so itself
+    let bundle = failed.bundle.as_ref().filter(|url| !failed.error.contains(url.as_str()));
+    let bundle = bundle.map_or_else(String::new, |url| format!("\nfailure bundle: {url}"));
     format!("{class}: {}{row}{bundle}", failed.error.trim_end())
 }
 

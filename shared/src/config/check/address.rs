@@ -29,6 +29,7 @@ pub(crate) fn check(rule: &str, text: &str) -> Result<(), Wrong> {
             Wrong::new(format!("the address of the storage is not usable: {reason}"), STORAGE_EXAMPLES)
         }),
         "base url" => base_url(text),
+        "page url" => page_url(text),
         _ => Ok(()),
     }
 }
@@ -57,14 +58,30 @@ fn redis_prefix(text: &str) -> Result<(), Wrong> {
 
 /// An http or https address without user, query or fragment.
 fn base_url(text: &str) -> Result<(), Wrong> {
-    let wrong = |message: &str, hint: &str| Err(Wrong::new(format!("`base_url` {message}"), hint));
-    let example = "as in https://api.example.org";
+    let rest = web("base_url", text, "use `auth` with `{ secret: … }`", "https://api.example.org")?;
+    if rest.contains(['?', '#']) {
+        let hint = "put parameters into `request.params`";
+        return Err(Wrong::new("`base_url` must end before `?` and `#`", hint));
+    }
+    Ok(())
+}
+
+/// Where a login starts: an http or https address without user; it may have a query.
+fn page_url(text: &str) -> Result<(), Wrong> {
+    web("url", text, "use `username` and `password` with `{ secret: … }`", "https://app.example.org/login")
+        .map(drop)
+}
+
+/// An http or https address without user; gives what follows the scheme.
+fn web<'a>(key: &str, text: &'a str, instead: &str, example: &str) -> Result<&'a str, Wrong> {
+    let wrong = |message: &str, hint: &str| Err(Wrong::new(format!("`{key}` {message}"), hint));
+    let example = &format!("as in {example}");
     let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
         return wrong("must start with http:// or https://", example);
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
-        return wrong("must hold no user and no password", "use `auth` with `{ secret: … }`");
+        return wrong("must hold no user and no password", instead);
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -77,13 +94,10 @@ fn base_url(text: &str) -> Result<(), Wrong> {
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return wrong("has no valid port", "as in http://127.0.0.1:8080");
     }
-    if rest.contains(['?', '#']) {
-        return wrong("must end before `?` and `#`", "put parameters into `request.params`");
-    }
     if rest.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return wrong("holds white space", example);
     }
-    Ok(())
+    Ok(rest)
 }
 
 #[cfg(test)]
@@ -106,6 +120,17 @@ mod tests {
             "http://x:99999",
         ] {
             assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_login_may_start_with_a_query() {
+        assert!(page_url("https://app.example.org/login?tenant=x#top").is_ok());
+        for bad in ["app.example.org", "https://?x", "https://u:canary@x", "https://x?a b"] {
+            let wrong = page_url(bad).unwrap_err();
+            assert!(wrong.message.starts_with("`url`") && !wrong.message.contains("canary"), "{bad}");
+            let hint = wrong.hint.unwrap_or_default();
+            assert!(!hint.contains("request") && !hint.contains("`auth`"), "{bad}: {hint}");
         }
     }
 

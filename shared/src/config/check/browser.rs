@@ -360,7 +360,7 @@ fn lane(raw: &raw::Read, name: Lane) -> Option<LaneSpec> {
             let how = LaneHow::Export {
                 clicks: lane.clicks.iter().map(|click| selector(&click.0)).collect(),
                 format: lane.format,
-                delimiter: lane.delimiter.chars().next().unwrap_or(','),
+                delimiter: lane.delimiter,
                 sheet: lane.sheet.clone(),
             };
             (how, &lane.names, &lane.formats, lane.cap.or(Some(cap)))

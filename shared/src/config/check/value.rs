@@ -8,7 +8,7 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-use super::address;
+use super::{address, keys};
 use crate::{
     config::{
         cell_format::{CellFormat, CellFormatError},
@@ -307,6 +307,7 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "path or nothing" => dotted(text).map(drop),
         "schema" => identifier("schema", text),
         "secret" => secret(text),
+        "key" => keys::key(text),
         other => address::check(other, text),
     }
 }

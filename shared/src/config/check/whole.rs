@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    fields,
     pipeline::Pipeline,
     source::{Draft, Said},
 };
@@ -179,6 +180,7 @@ fn source(
         }
         unknown_bounds(doc, said, &draft.mapping);
     }
+    fields::agree(doc, &said.spec, contract, &draft.mapping, whole);
     let source = Source {
         spec: said.spec.clone(),
         contract: contract.clone(),

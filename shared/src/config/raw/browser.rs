@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DurationText, SecretName, source::Common};
-use crate::config::spec::browser::{AnswerFormat, ExportFormat, Lane};
+use crate::config::spec::browser::{AnswerFormat, Delimiter, ExportFormat, Lane};
 
 /// A dashboard: how one gets in, which steps lead to the rows, how they are read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ pub(crate) enum Login {
     /// Microsoft's: account, password, "Stay signed in?", in whatever order it asks.
     Microsoft {
         /// Where it starts.
-        #[schemars(extend("x-means" = "base url"))]
+        #[schemars(extend("x-means" = "page url"))]
         url: String,
         /// The account's e-mail address.
         username: SecretName,
@@ -55,7 +55,7 @@ pub(crate) enum Login {
     /// One page with two fields and a button.
     Form {
         /// Where it starts.
-        #[schemars(extend("x-means" = "base url"))]
+        #[schemars(extend("x-means" = "page url"))]
         url: String,
         /// The account's name.
         username: SecretName,
@@ -135,6 +135,7 @@ pub(crate) struct Fill {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Press {
     /// As browsers name it: `Enter`, `Escape`, `Tab`, `ArrowDown`.
+    #[schemars(extend("x-means" = "key"))]
     pub(crate) key: String,
     /// The element that gets it; the focused one unless said.
     #[schemars(extend("x-means" = "selector"))]
@@ -158,6 +159,7 @@ pub(crate) struct Select {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApplyFilter {
     /// The filter's label: its `aria-label`, or its visible text.
+    #[schemars(length(min = 1))]
     pub(crate) label: String,
     /// The entry to choose in it, by its visible text.
     pub(crate) option: Option<String>,
@@ -240,6 +242,7 @@ pub(crate) struct Total {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Response {
     /// A part of the address that is asked.
+    #[schemars(length(min = 1))]
     pub(crate) url: String,
     /// How the answer is written.
     pub(crate) format: AnswerFormat,
@@ -267,9 +270,8 @@ pub(crate) struct Export {
     /// What comes down.
     pub(crate) format: ExportFormat,
     /// The character between two fields of a CSV.
-    #[serde(default = "comma")]
-    #[schemars(length(min = 1, max = 1))]
-    pub(crate) delimiter: String,
+    #[serde(default)]
+    pub(crate) delimiter: Delimiter,
     /// The sheet of a workbook; the first unless said.
     pub(crate) sheet: Option<String>,
     /// What the file calls a column; its own name unless said.
@@ -281,10 +283,6 @@ pub(crate) struct Export {
     /// So many rows mean that the export was cut; 30000 for csv and 150000 for xlsx unless said.
     #[schemars(range(min = 1))]
     pub(crate) cap: Option<u64>,
-}
-
-fn comma() -> String {
-    ",".to_owned()
 }
 
 /// A selector: CSS; XPath when it starts with `/` or `(`; visible text after `text=`.

@@ -236,7 +236,7 @@ pub enum LaneHow {
         /// What comes down.
         format: ExportFormat,
         /// Between two fields of a CSV.
-        delimiter: char,
+        delimiter: Delimiter,
         /// The sheet of a workbook; the first unless said.
         sheet: Option<String>,
     },
@@ -304,6 +304,21 @@ pub enum ExportFormat {
     Csv,
     /// An Excel workbook.
     Xlsx,
+}
+
+/// What stands between two fields of a CSV.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub enum Delimiter {
+    /// A comma.
+    #[default]
+    #[serde(rename = ",")]
+    Comma,
+    /// A semicolon, as programs write it where `,` is the decimal sign.
+    #[serde(rename = ";")]
+    Semicolon,
+    /// A tab.
+    #[serde(rename = "\t")]
+    Tab,
 }
 
 /// How to get from page to page.

@@ -51,7 +51,7 @@ fn each_step_is_known() {
   - click: text=Go
   - select: { selector: "#month", option: "{start:%B}" }
   - wait_gone: .spinner
-  - read: { lanes: [grid], columns: [a, b], grid: { selector: table, names: { a: Alpha } } }
+  - read: { lanes: [grid], columns: [timestamp, metric, value, status], grid: { selector: table, names: { metric: Alpha } } }
   - paginate: { next: "button.next" }
 mapping: network_observability
 "##;
@@ -64,6 +64,38 @@ mapping: network_observability
 }
 
 const RULES: &[(&str, &str, &str)] = &[
+    (
+        "lanes: [response, export, grid]",
+        "lanes: []",
+        "config: 4 problems\n\n23:14: `lanes` must not be empty\n26:9: `response` is described, but no lane of this step\n  add `response` to `lanes`, or remove `response:`\n30:9: `export` is described, but no lane of this step\n  add `export` to `lanes`, or remove `export:`\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`",
+    ),
+    (
+        "clicks: [\"[aria-label='More options']\", \"text=Export data\", \"//button[text()='Export']\"]",
+        "clicks: []",
+        "30:17: `clicks` must not be empty",
+    ),
+    ("label: Date Filter", "label: \"\"", "17:14: `label` must not be empty"),
+    ("url: /querydata", "url: \"\"", "26:14: `url` must not be empty"),
+    (
+        "format: csv",
+        "format: csv\n        delimiter: \"||\"",
+        "32:20: `delimiter`: unknown value `||`\n  allowed: \",\", \";\", \"\\t\"",
+    ),
+    (
+        "      submit: Apply\n    timeout: 30s\n",
+        "      submit: Apply\n  - press: { key: Entr }\n",
+        "21:19: there is no key `Entr`\n  did you mean `Enter`? keys: Enter, Escape, Tab, Backspace, Delete, Insert, Home, End, PageUp, PageDown, ArrowUp, ArrowDown, ArrowLeft, ArrowRight, F1 to F12, or one character",
+    ),
+    (
+        "url: \"${POWERBI_URL:-https://app.powerbi.com}\"\n  username",
+        "url: \"https://a:b@app.example.org/login?tenant=x\"\n  username",
+        "10:8: `url` must hold no user and no password\n  use `username` and `password` with `{ secret: … }`",
+    ),
+    (
+        "url: \"${POWERBI_URL:-https://app.powerbi.com}\"\n  username",
+        "url: \"https://app.example.org/login?tenant=x\"\n  username",
+        "no faults",
+    ),
     (
         "execution: sequential",
         "execution: parallel",
@@ -100,7 +132,7 @@ const RULES: &[(&str, &str, &str)] = &[
     (
         "columns: [timestamp, metric, value, status]",
         "columns: [timestamp, metric, value]",
-        "config: 2 problems\n\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
+        "config: 3 problems\n\n24:16: mapping `network_observability` takes the field `status`, which is none of the `columns`\n  columns: timestamp, metric, value\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
     ),
     (
         "timeout: 30s",
@@ -138,6 +170,38 @@ const RULES: &[(&str, &str, &str)] = &[
         "16:5: one entry holds 2 steps: apply_filter, click\n  begin each step with a `-` of its own",
     ),
 ];
+
+#[test]
+fn what_the_mapping_takes_and_what_is_read_have_the_same_names() {
+    let report = faults_after(
+        "columns: [timestamp, metric, value, status]\n      response:",
+        "columns: [timestamp, metric, value, status, statuss]\n      response:",
+    );
+    assert_eq!(report, "no faults", "cells that are told by their place need a name each");
+    // without a grid
+    let at = SOURCE.find("      grid:").unwrap();
+    let end = SOURCE.find("mapping:").unwrap();
+    let plain = format!("{}{}", &SOURCE[..at], &SOURCE[end..]).replace("export, grid]", "export]");
+    assert_eq!(load_source(&plain).unwrap().warnings, []);
+    let spare = plain.replace("value, status]", "value, status, statuss]");
+    let warnings = load_source(&spare).unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(
+        warnings[0].message,
+        "`statuss` is read, and mapping `network_observability` takes no field of that name"
+    );
+    let misspelt = plain
+        .replace("value, status]", "value, statuss]")
+        .replace(", status: Network.Status", "")
+        .replace(", status: Status", "");
+    let report = load_source(&misspelt).unwrap_err();
+    assert!(
+        report.contains(
+            "24:16: mapping `network_observability` takes the field `status`, which is none of the `columns`\n  did you mean `statuss`?"
+        ),
+        "{report}"
+    );
+}
 
 #[test]
 fn rules_are_checked_at_their_place() {

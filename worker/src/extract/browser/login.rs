@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     chrome::{Chrome, ChromeError, watch::bare},
-    opening::{accept, load},
+    opening::{accept, load, with_looks},
     scripts::Script,
     sessions::Session,
     trouble::{Trouble, origin},
@@ -91,8 +91,10 @@ fn read(value: &Value) -> Result<Look, ChromeError> {
 /// Signs in and gives what there is to remember of it.
 pub(super) async fn sign_in(chrome: &Chrome, login: &Login, who: &Credentials) -> Result<Session, Trouble> {
     let end = Instant::now() + login.timeout;
-    let status = load(chrome, &login.url, login.timeout).await?;
-    accept(chrome, &login.url, status).await?;
+    let (status, _) = load(chrome, &login.url, login.timeout).await?;
+    if let Err(trouble) = accept(&login.url, status) {
+        return Err(with_looks(chrome, None, trouble).await);
+    }
     let mut answered: Vec<String> = Vec::new();
     for _ in 0..LOOKS {
         let left = end.saturating_duration_since(Instant::now());

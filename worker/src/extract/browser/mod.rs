@@ -1,7 +1,7 @@
 //! Dashboards, through a headless browser.
 //!
 //! - [`visit`]: the steps of a source, one after the other; [`opening`]: the first of them
-//! - [`login`]: the way in; [`sessions`]: logins are shared
+//! - [`entrance`]: in, and in again when the session ends; [`login`]: the way in; [`sessions`]: logins are shared
 //! - [`lanes`]: the ways by which a page's rows come out of it
 //! - [`pool`]: the browsers of a worker; [`chrome`]: one of them, and the only place that knows the crate
 //! - [`scripts`]: what runs inside the page; [`bundle`]: what a failed visit looked like
@@ -22,6 +22,7 @@ use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span};
 
 mod bundle;
 mod chrome;
+mod entrance;
 pub mod lanes;
 mod login;
 mod opening;
@@ -72,17 +73,25 @@ impl BrowserExtractor {
 
     /// Which browsers may be used: those that hold this login.
     fn key(&self) -> String {
-        self.spec.login.as_ref().map(sessions::name_of).unwrap_or_default()
+        let login = self.spec.login.as_ref().zip(self.who());
+        login.map(|(login, who)| self.sessions.name_of(login, &who)).unwrap_or_default()
+    }
+
+    /// The account, where there is a login.
+    fn who(&self) -> Option<Credentials> {
+        let login = self.spec.login.as_ref()?;
+        let secret = |name: &SecretRef| self.secrets.get(name).cloned();
+        Some(Credentials { username: secret(&login.username)?, password: secret(&login.password)? })
     }
 
     /// The rows of a range, or why there are none, with what it looked like.
     async fn harvest(&self, span: Span) -> Result<Harvest, ExtractError> {
-        let mut chrome =
-            self.pool.take(&self.key()).await.map_err(|error| of(error.into(), &Place::default()))?;
+        let login = self.key();
+        let mut chrome = self.pool.take(&login).await.map_err(|error| of(error.into(), &Place::default()))?;
         let mut place = Place::default();
         match self.visit(span, &mut chrome, &mut place).await {
             Ok(harvest) => {
-                self.pool.give_back(chrome, &self.key());
+                self.pool.give_back(chrome, &login);
                 Ok(harvest)
             }
             Err(trouble) => {
@@ -97,10 +106,8 @@ impl BrowserExtractor {
 
     async fn visit(&self, span: Span, chrome: &mut Chrome, place: &mut Place) -> Result<Harvest, Trouble> {
         let secrets = |name: &SecretRef| self.secrets.get(name).cloned();
-        let who = self.spec.login.as_ref().and_then(|login| {
-            Some(Credentials { username: secrets(&login.username)?, password: secrets(&login.password)? })
-        });
-        let visit = Visit { spec: &self.spec, span, secrets: &secrets, sessions: &self.sessions, who };
+        let (sessions, who) = (&*self.sessions, self.who());
+        let visit = Visit { spec: &self.spec, span, secrets: &secrets, sessions, who };
         let limit = self.spec.chunk_timeout;
         timeout(limit, visit.run(chrome, place)).await.unwrap_or_else(|_| {
             Err(Trouble::passing(format!(

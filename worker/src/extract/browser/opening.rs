@@ -7,27 +7,22 @@ use serde_json::{Value, json};
 
 use super::{
     chrome::{Chrome, ChromeError, watch::bare},
+    entrance::{Stopped, again_and_again},
     scripts::Script,
     trouble::Trouble,
-    visit::{LOOK, TRIES, Visit, script},
+    visit::{TRIES, Visit, script},
 };
 
 /// How long a frame may take to mount before the page is opened again.
 const MOUNT: Duration = Duration::from_secs(10);
 /// How long a page may load before it is used as it is.
 const LOAD: Duration = Duration::from_secs(10);
-
+/// How long it takes to tell a login page.
+pub(super) const LOOK: Duration = Duration::from_secs(5);
+/// How long it takes to tell what is on a page.
+const GLIMPSE: Duration = Duration::from_secs(1);
 /// How long a page that answers 429 is left alone.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What came of opening a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Opened {
-    /// The page, and its frame if it has one.
-    Page,
-    /// A login stands before it.
-    Login,
-}
 
 impl Visit<'_> {
     /// Opens a page; one that answers 5xx, or whose frame does not mount, is opened again.
@@ -37,21 +32,21 @@ impl Visit<'_> {
         at: usize,
         url: &str,
         limit: Duration,
-    ) -> Result<Opened, Trouble> {
+    ) -> Result<(), Stopped> {
         let frame = self.spec.steps[at..].iter().find_map(|step| step.frame.as_ref());
         let mut tries = 1;
         loop {
             match self.open(chrome, frame, url, limit).await {
-                Err(trouble)
+                Err(Stopped::Trouble(trouble))
                     if trouble.class == FailureClass::Transient && tries < TRIES && !trouble.browser_gone =>
                 {
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 }
-                Err(trouble) => {
-                    return Err(if tries > 1 { trouble.during(&format!("{tries} times")) } else { trouble });
+                Err(Stopped::Trouble(trouble)) if tries > 1 => {
+                    return Err(trouble.during(&format!("{tries} times")).into());
                 }
-                Ok(opened) => return Ok(opened),
+                ended => return ended,
             }
         }
     }
@@ -63,36 +58,39 @@ impl Visit<'_> {
         frame: Option<&Selector>,
         url: &str,
         limit: Duration,
-    ) -> Result<Opened, Trouble> {
-        let status = load(chrome, url, limit).await?;
+    ) -> Result<(), Stopped> {
+        let (status, landed) = load(chrome, url, limit).await?;
         // some ask for a login by a word alone
         if matches!(status, 401 | 403) && self.spec.login.is_some() {
-            return Ok(Opened::Login);
+            let message =
+                format!("{} answers {status} to a fresh login: has this account a right to it?", bare(url));
+            return Err(Stopped::Refused(Trouble::new(FailureClass::Auth, message)));
         }
-        accept(chrome, url, status).await?;
+        accept(url, status)?;
+        if let Some(lost) = lost(url, &landed) {
+            let message = format!("{}: the page did not take `{lost}`, and shows all it has", bare(url));
+            return Err(Trouble::new(FailureClass::Config, message).into());
+        }
         if self.is_signed_out(chrome, None).await? {
-            return Ok(Opened::Login);
+            return Err(Stopped::SignedOut(again_and_again(bare(url))));
         }
         if frame.is_some() {
             let input = json!({ "act": "wait_for", "selector": "body" });
-            let mounted = script(chrome, frame, Script::Step, input, limit.min(MOUNT)).await;
-            let without =
-                |error| Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url)));
-            mounted.map_err(without)?;
+            if let Err(error) = script(chrome, frame, Script::Step, input, limit.min(MOUNT)).await {
+                let trouble =
+                    Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url)));
+                return Err(trouble.into());
+            }
         }
-        Ok(Opened::Page)
+        Ok(())
     }
 }
 
-/// Loads a document, as a whole where it comes to that; gives its status.
-pub(super) async fn load(chrome: &Chrome, url: &str, limit: Duration) -> Result<u32, Trouble> {
+/// Loads a document, as a whole where it comes to that; gives its status and where it led to.
+pub(super) async fn load(chrome: &Chrome, url: &str, limit: Duration) -> Result<(u32, String), Trouble> {
     let address = url.to_owned();
     let landing = chrome.ask(limit, move |seat| seat.goto(&address)).await;
     let landing = landing.map_err(|error| Trouble::from(error).during(bare(url)))?;
-    if let Some(lost) = lost(url, &landing.url) {
-        let message = format!("{}: the page did not take `{lost}`, and shows all it has", bare(url));
-        return Err(Trouble::new(FailureClass::Config, message));
-    }
     let status = landing.status.unwrap_or(200);
     if status < 400 {
         // with its styles: before, hidden things are to be seen; a page that never ends loading is taken as it is
@@ -101,11 +99,11 @@ pub(super) async fn load(chrome: &Chrome, url: &str, limit: Duration) -> Result<
             Err(error) => return Err(Trouble::from(error).during(bare(url))),
         }
     }
-    Ok(status)
+    Ok((status, landing.url))
 }
 
 /// Whether a page's status is one of a page.
-pub(super) async fn accept(chrome: &Chrome, url: &str, status: u32) -> Result<(), Trouble> {
+pub(super) fn accept(url: &str, status: u32) -> Result<(), Trouble> {
     let class = match status {
         ..=399 => return Ok(()),
         401 | 403 => FailureClass::Auth,
@@ -113,12 +111,34 @@ pub(super) async fn accept(chrome: &Chrome, url: &str, status: u32) -> Result<()
         429 => FailureClass::RateLimited,
         _ => FailureClass::Transient,
     };
-    let seen =
-        script(chrome, None, Script::Step, json!({ "act": "glimpse" }), LOOK).await.unwrap_or_default();
-    let title = seen.get("title").and_then(Value::as_str).unwrap_or_default();
-    let message = format!("{} answers {status}, with a page titled `{title}`", bare(url));
     let wait = (class == FailureClass::RateLimited).then_some(PATIENCE);
-    Err(Trouble { wait, ..Trouble::new(class, message) })
+    Err(Trouble { wait, ..Trouble::new(class, format!("{} answers {status}", bare(url))) })
+}
+
+/// A trouble, with what was on the page instead of what was waited for.
+pub(super) async fn with_looks(chrome: &Chrome, frame: Option<&Selector>, trouble: Trouble) -> Trouble {
+    if trouble.browser_gone {
+        return trouble;
+    }
+    let shown = match glimpse(chrome, frame).await {
+        None if frame.is_some() => glimpse(chrome, None).await,
+        shown => shown,
+    };
+    match shown {
+        Some(shown) => trouble.and(&format!("the page has {shown}")),
+        None => trouble,
+    }
+}
+
+/// What is to be seen, in a few words for people; nothing where that cannot be had.
+async fn glimpse(chrome: &Chrome, frame: Option<&Selector>) -> Option<String> {
+    let seen = script(chrome, frame, Script::Step, json!({ "act": "glimpse" }), GLIMPSE).await.ok()?;
+    let said = |name: &str| {
+        let text = seen.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())?;
+        Some(format!("{name} `{text}`"))
+    };
+    let told: Vec<String> = ["title", "heading"].into_iter().filter_map(said).collect();
+    if told.is_empty() { said("text") } else { Some(told.join(", ")) }
 }
 
 /// A parameter that a page dropped on the way to itself: one that it does not know, and then it shows all it has.

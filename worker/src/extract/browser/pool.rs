@@ -87,7 +87,7 @@ impl Pool {
     /// Keeps a browser for the next chunk, unless it has grown old. What broke is dropped instead.
     pub(super) fn give_back(&self, chrome: Chrome, login: &str) {
         let (uses, age, memory) = (chrome.uses, chrome.age(), chrome.memory());
-        if uses >= USES || age >= AGE || memory >= MEMORY {
+        if is_worn(uses, age, memory) {
             info!(uses, seconds = age.as_secs(), mib = memory >> 20, "browser replaced");
             return;
         }
@@ -113,8 +113,28 @@ impl Pool {
     }
 }
 
+/// Whether a browser has grown old: by chunks, by time, by bytes.
+fn is_worn(uses: u32, age: Duration, memory: u64) -> bool {
+    uses >= USES || age >= AGE || memory >= MEMORY
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_by_itself_makes_a_browser_old() {
+        let second = Duration::from_secs(1);
+        assert!(!is_worn(1, Duration::ZERO, 0), "memory that the system does not tell is none");
+        assert!(!is_worn(USES - 1, AGE - second, MEMORY - 1));
+        assert!(is_worn(USES, second, 1));
+        assert!(is_worn(1, AGE, 1));
+        assert!(is_worn(1, second, MEMORY));
     }
 }

@@ -8,15 +8,14 @@ use std::{
 
 use nstore_shared::{
     config::spec::browser::Login,
-    redis::vault::{Fingerprint, Held, Turn, Vault, VaultName},
+    redis::vault::{Fingerprint, Held, Turn, Vault, VaultKey, VaultName},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tracing::warn;
 
-use super::trouble::Trouble;
+use super::{login::Credentials, trouble::Trouble};
 
 /// How long a login is kept; one that ends earlier is noticed by its login page.
 const KEPT: Duration = Duration::from_secs(12 * 3600);
@@ -40,17 +39,13 @@ pub(super) struct Known {
     fingerprint: Option<Fingerprint>,
 }
 
-/// Which credential at which place: two sources that share both share a session. Says nothing of their values.
-pub(super) fn name_of(login: &Login) -> String {
-    let said = format!("{:?}|{}|{}|{}", login.flow, login.url, login.username.0, login.password.0);
-    format!("browser-{}", hex::encode(&Sha256::digest(said)[..12]))
-}
-
 type Slot = Arc<AsyncMutex<Option<Known>>>;
 
 /// The sessions of a worker.
 pub(crate) struct Sessions {
     vault: Option<Vault>,
+    /// Names accounts; the vault's, so that all workers name them alike.
+    key: VaultKey,
     owner: String,
     slots: Mutex<HashMap<String, Slot>>,
     ids: std::sync::atomic::AtomicU64,
@@ -86,18 +81,32 @@ impl Drop for Hold {
 /// Somebody's session, or the turn to make one.
 pub(super) enum Entry {
     Known(Known),
-    Turn(MyTurn),
+    Turn(Box<MyTurn>),
 }
 
 impl Sessions {
     /// Shared through the vault, or within this process alone where there is no key for one.
     pub(crate) fn new(vault: Option<Vault>, owner: &str) -> Self {
-        Self { vault, owner: owner.to_owned(), slots: Mutex::default(), ids: 1.into() }
+        let key = vault.as_ref().map_or_else(VaultKey::random, |vault| vault.key().clone());
+        Self { vault, key, owner: owner.to_owned(), slots: Mutex::default(), ids: 1.into() }
     }
 
-    /// A session for this login; `stale` is one that was found to have ended.
-    pub(super) async fn enter(&self, login: &Login, stale: Option<&Known>) -> Result<Entry, Trouble> {
-        let name = name_of(login);
+    /// Which account at which place: two sources that share both share a session, and another user name or a new
+    /// password makes a new one. Says nothing of them to whoever lacks the vault's key.
+    pub(super) fn name_of(&self, login: &Login, who: &Credentials) -> String {
+        let account = (who.username.expose(), who.password.expose());
+        let said = format!("{:?}", (&login.flow, &login.url, account));
+        format!("browser-{}", hex::encode(&self.key.digest(&said)[..12]))
+    }
+
+    /// A session for this account; `stale` is one that was found to have ended.
+    pub(super) async fn enter(
+        &self,
+        login: &Login,
+        who: &Credentials,
+        stale: Option<&Known>,
+    ) -> Result<Entry, Trouble> {
+        let name = self.name_of(login, who);
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             slots.entry(name.clone()).or_default().clone()
@@ -108,7 +117,7 @@ impl Sessions {
             return Ok(Entry::Known(known.clone()));
         }
         let forgotten = slot.take();
-        let Some(vault) = &self.vault else { return Ok(Entry::Turn(MyTurn { slot, held: None })) };
+        let Some(vault) = &self.vault else { return Ok(Entry::Turn(Box::new(MyTurn { slot, held: None }))) };
         let place: VaultName = name.parse()?;
         if let Some(fingerprint) = forgotten.as_ref().or(stale).and_then(|known| known.fingerprint) {
             vault.forget(&place, fingerprint).await?;
@@ -129,7 +138,7 @@ impl Sessions {
                 },
                 Turn::Mine(held) => {
                     let held = Some(Hold { vault: vault.clone(), place, held });
-                    return Ok(Entry::Turn(MyTurn { slot, held }));
+                    return Ok(Entry::Turn(Box::new(MyTurn { slot, held })));
                 }
                 Turn::Late => {
                     let seconds = (limit * 2).as_secs();
@@ -142,7 +151,7 @@ impl Sessions {
     }
 
     /// Keeps what a login led to, for all.
-    pub(super) async fn keep(&self, mut turn: MyTurn, session: Session) -> Result<Known, Trouble> {
+    pub(super) async fn keep(&self, mut turn: Box<MyTurn>, session: Session) -> Result<Known, Trouble> {
         let mut fingerprint = None;
         if let Some(Hold { vault, place, .. }) = &turn.held {
             let bytes = serde_json::to_vec(&session).map_err(|e| Trouble::passing(e.to_string()))?;

@@ -45,6 +45,11 @@ impl Trouble {
         Self { wait: Some(HOST_WAIT), ..Self::passing(message) }
     }
 
+    /// With what else is known.
+    pub(super) fn and(self, what: &str) -> Self {
+        Self { message: format!("{}; {what}", self.message), ..self }
+    }
+
     /// With what was being done.
     pub(super) fn during(self, what: &str) -> Self {
         Self { message: format!("{what}: {}", self.message), ..self }

@@ -1,9 +1,6 @@
 //! One visit to a dashboard: the steps of the source, one after the other, to the rows.
 
-use std::{
-    iter::once,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use nstore_shared::{
     config::{
@@ -17,16 +14,16 @@ use nstore_shared::{
     storage::marker::Evidence,
 };
 use serde_json::{Value, json};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{
     Span,
     chrome::{Chrome, ChromeError},
+    entrance::Stopped,
     lanes::{Harvest, Reading},
-    login::{self, Credentials, millis},
-    opening::Opened,
+    login::{Credentials, millis},
     scripts::Script,
-    sessions::{Entry, Known, Sessions},
+    sessions::Sessions,
     trouble::{Trouble, origin},
 };
 
@@ -34,12 +31,6 @@ use super::{
 pub(super) const TRIES: u32 = 3;
 /// How long a filter may take to show what was set.
 const APPLY: Duration = Duration::from_secs(5);
-/// A session that has ended is made anew so often in one visit.
-const ENTRANCES: u32 = 2;
-/// How long a page must stay as it is to be told by its looks.
-const STAYS: Duration = Duration::from_millis(200);
-/// How long it takes to tell a login page.
-pub(super) const LOOK: Duration = Duration::from_secs(5);
 
 /// What a visit needs.
 pub(super) struct Visit<'a> {
@@ -69,78 +60,21 @@ struct Trail {
     filtered: Option<Instant>,
 }
 
-/// Why a walk ended early.
-enum Stopped {
-    Trouble(Trouble),
-    /// The session has ended.
-    SignedOut,
-}
-
-impl From<Trouble> for Stopped {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
-    }
-}
-
-impl From<ChromeError> for Stopped {
-    fn from(error: ChromeError) -> Self {
-        Self::Trouble(error.into())
-    }
-}
-
 impl Visit<'_> {
-    /// Walks to the rows; signs in first, and again where the session ends on the way.
-    pub(super) async fn run(&self, chrome: &mut Chrome, place: &mut Place) -> Result<Harvest, Trouble> {
-        let mut stale = None;
-        for _ in 0..=ENTRANCES {
-            *place = Place::default();
-            let known = self.enter(chrome, stale.as_ref()).await?;
-            match self.walk(chrome, place).await {
-                Ok(harvest) => return Ok(harvest),
-                Err(Stopped::Trouble(trouble)) => return Err(trouble),
-                Err(Stopped::SignedOut) => info!("the session has ended, signing in anew"),
-            }
-            stale = known;
-        }
-        let message = "signed in again and again, and the pages ask for a login all the same";
-        Err(Trouble::new(FailureClass::Auth, message))
-    }
-
-    /// Sees to it that the browser holds a session.
-    async fn enter(&self, chrome: &mut Chrome, stale: Option<&Known>) -> Result<Option<Known>, Trouble> {
-        let (Some(login), Some(who)) = (&self.spec.login, &self.who) else { return Ok(None) };
-        let known = match self.sessions.enter(login, stale).await? {
-            Entry::Known(known) => known,
-            Entry::Turn(turn) => {
-                // without what an ended session left
-                chrome.ask(LOOK, |seat| seat.restore(&[], &[])).await?;
-                let session = login::sign_in(chrome, login, who).await?;
-                info!(url = login.url, "signed in");
-                let known = self.sessions.keep(turn, session).await?;
-                chrome.session = Some(known.id);
-                known
-            }
-        };
-        if chrome.session != Some(known.id) {
-            let session = known.session.clone();
-            chrome.ask(login.timeout, move |seat| seat.restore(&session.cookies, &session.kept)).await?;
-            chrome.session = Some(known.id);
-        }
-        Ok(Some(known))
-    }
-
-    async fn walk(&self, chrome: &Chrome, place: &mut Place) -> Result<Harvest, Stopped> {
+    pub(super) async fn walk(&self, chrome: &Chrome, place: &mut Place) -> Result<Harvest, Stopped> {
         let mut trail = Trail::default();
+        let began = chrome.watch.mark();
         for (at, step) in self.spec.steps.iter().enumerate() {
             *place = Place { step: Some((at + 1, step.act.word())), frame: step.frame.clone() };
             let started = Instant::now();
             let taken = match &step.act {
                 Act::Goto(url) => {
                     trail.mark = chrome.watch.mark();
-                    if self.goto(chrome, at, &self.render(url), step.timeout).await? == Opened::Login {
-                        return Err(Stopped::SignedOut);
+                    match self.goto(chrome, at, &self.render(url), step.timeout).await {
+                        Err(Stopped::Trouble(trouble)) => Err(trouble),
+                        Err(stopped) => return Err(stopped),
+                        Ok(()) => Ok(()),
                     }
-                    Ok(())
                 }
                 Act::Read(read) => {
                     let reading = Reading {
@@ -164,34 +98,11 @@ impl Visit<'_> {
             };
             debug!(step = at + 1, act = step.act.word(), ms = millis(started.elapsed()), "step taken");
             if let Err(trouble) = taken {
-                return Err(self.why(chrome, step, trouble).await);
+                return Err(self.why(chrome, step, began, trouble).await);
             }
         }
         // the config's check lets no source without a `read` pass
         Err(Trouble::new(FailureClass::Config, "no step reads the rows").into())
-    }
-
-    /// A step that failed may have failed for a session that ended.
-    async fn why(&self, chrome: &Chrome, step: &Step, trouble: Trouble) -> Stopped {
-        if trouble.browser_gone {
-            return trouble.into();
-        }
-        for frame in once(None).chain(step.frame.as_ref().map(Some)) {
-            if self.is_signed_out(chrome, frame).await.is_ok_and(|out| out) {
-                return Stopped::SignedOut;
-            }
-        }
-        let refused = chrome.watch.failed_since(0, &[]).is_some_and(|(_, status)| status == Some(401));
-        if refused && self.spec.login.is_some() { Stopped::SignedOut } else { trouble.into() }
-    }
-
-    pub(super) async fn is_signed_out(
-        &self,
-        chrome: &Chrome,
-        frame: Option<&Selector>,
-    ) -> Result<bool, ChromeError> {
-        let Some(login) = &self.spec.login else { return Ok(false) };
-        login::look(chrome, login, frame, LOOK, STAYS).await.map(|look| look.is_login())
     }
 
     async fn take(&self, chrome: &Chrome, step: &Step, trail: &mut Trail) -> Result<(), Trouble> {

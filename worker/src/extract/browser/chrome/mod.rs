@@ -2,7 +2,8 @@
 //!
 //! - [`binary`]: which Chromium, and whether it starts; [`launch`]: one process, its profile and its end
 //! - [`leftovers`]: what a killed worker left behind
-//! - [`seat`]: what the thread can do with its page; [`watch`]: what the browser tells by itself
+//! - [`seat`]: what the thread can do with its page; [`held`]: the session that it holds
+//! - [`watch`]: what the browser tells by itself
 //! - [`protocol`]: what the crate does not read of today's Chromium
 //!
 //! A call into the crate blocks, and its own time-outs break the connection. So the page's scripts end by
@@ -16,6 +17,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) mod binary;
+mod held;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
 mod protocol;

@@ -20,12 +20,7 @@ use nstore_shared::config::spec::browser::Selector;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{
-    ChromeError,
-    launch::Process,
-    protocol::{GetCookies, SetCookies, from_base64},
-    watch::Watch,
-};
+use super::{ChromeError, launch::Process, protocol::from_base64, watch::Watch};
 use crate::extract::browser::scripts::{PAGE, Script};
 
 /// The crate ends a connection whose calls are silent for so long; our own limits are shorter.
@@ -49,9 +44,9 @@ pub(crate) struct Seat {
     /// What the page tells by itself.
     pub(crate) watch: Arc<Watch>,
     /// Worlds of our own in the frames of the page, by the selector of the frame; under no selector, in the page.
-    worlds: RefCell<HashMap<String, u32>>,
+    pub(super) worlds: RefCell<HashMap<String, u32>>,
     /// What puts a session's storage back before each document.
-    restorers: RefCell<Vec<String>>,
+    pub(super) restorers: RefCell<Vec<String>>,
     // dropped last: with it the connection ends
     _browser: Browser,
 }
@@ -101,7 +96,7 @@ impl Seat {
         Ok(seat)
     }
 
-    fn call<C>(&self, method: C) -> Result<C::ReturnObject, ChromeError>
+    pub(super) fn call<C>(&self, method: C) -> Result<C::ReturnObject, ChromeError>
     where
         C: Method + Serialize + std::fmt::Debug,
     {
@@ -284,51 +279,6 @@ impl Seat {
             optimize_for_speed: None,
         })?;
         from_base64(&picture.data)
-    }
-
-    /// All cookies of the browser, in the form that [`Self::set_cookies`] takes.
-    pub(crate) fn cookies(&self) -> Result<Vec<Value>, ChromeError> {
-        let mut cookies = self.call(GetCookies {})?.cookies;
-        for cookie in &mut cookies {
-            let Some(fields) = cookie.as_object_mut() else { continue };
-            fields.remove("size");
-            fields.remove("session");
-            if fields.get("expires").and_then(Value::as_f64).is_some_and(|at| at < 0.0) {
-                fields.remove("expires");
-            }
-        }
-        Ok(cookies)
-    }
-
-    /// Makes the browser one that holds these cookies, no others, and what pages keep for their origin.
-    pub(crate) fn restore(
-        &self,
-        cookies: &[Value],
-        kept: &[(String, Vec<(String, String)>)],
-    ) -> Result<(), ChromeError> {
-        for identifier in self.restorers.borrow_mut().drain(..) {
-            self.call(Page::RemoveScriptToEvaluateOnNewDocument { identifier })?;
-        }
-        self.call(Network::ClearBrowserCookies(None))?;
-        if !cookies.is_empty() {
-            self.call(SetCookies { cookies: cookies.to_vec() })?;
-        }
-        for (origin, entries) in kept {
-            let source = format!(
-                "if (location.origin === {} && localStorage.length === 0) \
-                 for (const [key, value] of {}) localStorage.setItem(key, value);",
-                json!(origin),
-                json!(entries)
-            );
-            let added = self.call(Page::AddScriptToEvaluateOnNewDocument {
-                source,
-                world_name: None,
-                include_command_line_api: None,
-                run_immediately: None,
-            })?;
-            self.restorers.borrow_mut().push(added.identifier);
-        }
-        Ok(())
     }
 }
 

@@ -53,6 +53,11 @@ impl Asked {
         self.has_ended() && self.status.is_none_or(|status| status >= 400)
     }
 
+    /// It failed, or is about to.
+    fn says_no(&self) -> bool {
+        self.failed() || self.status.is_some_and(|status| status >= 400)
+    }
+
     /// Scheme, host and path.
     pub(crate) fn place(&self) -> &str {
         bare(&self.url)
@@ -192,12 +197,17 @@ impl Watch {
     pub(crate) fn failed_since(&self, mark: u64, ignored: &[String]) -> Option<(String, Option<u32>)> {
         let seen = self.seen();
         let counts = |one: &&Asked| one.number >= mark && !ignored.iter().any(|part| one.url.contains(part));
-        let recovered = |one: &Asked| {
-            let later = seen.asked.iter().filter(|other| other.number > one.number);
-            later.filter(|other| other.place() == one.place()).any(|other| !other.failed())
-        };
-        let failed = seen.asked.iter().filter(counts).find(|one| one.failed() && !recovered(one))?;
+        let failed = seen.asked.iter().filter(counts).find(|one| one.failed() && !seen.recovered(one))?;
         Some((failed.place().to_owned(), failed.status))
+    }
+
+    /// The address of a request from a mark on that was answered 401, and was not made again with success; whatever
+    /// else failed before it.
+    pub(crate) fn refused_since(&self, mark: u64) -> Option<String> {
+        let seen = self.seen();
+        // its body may never be read, and then it has no end
+        let refused = |one: &&Asked| one.number >= mark && one.status == Some(401) && !seen.recovered(one);
+        seen.asked.iter().find(refused).map(|one| one.place().to_owned())
     }
 
     /// Whether a request to an address, from a mark on, asks for all of these texts: there, or in its body.
@@ -257,6 +267,12 @@ impl Seen {
         if self.asked.len() > REQUESTS {
             self.asked.pop_front();
         }
+    }
+
+    /// The same was asked for later, and that did not fail.
+    fn recovered(&self, one: &Asked) -> bool {
+        let later = self.asked.iter().filter(|other| other.number > one.number);
+        later.filter(|other| other.place() == one.place()).any(|other| !other.says_no())
     }
 
     fn asked(&mut self, id: &str) -> Option<&mut Asked> {

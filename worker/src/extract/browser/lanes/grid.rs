@@ -47,8 +47,10 @@ impl Reading<'_> {
     pub(super) async fn grid(&self, spec: &LaneSpec, how: &How<'_>) -> Result<Brought, Trouble> {
         if let Some((address, status)) = self.chrome.watch.failed_since(self.mark, &self.read.ignore) {
             let answer = status.map_or("no answer".to_owned(), |status| status.to_string());
-            let message =
-                format!("the page's own request to {address} came to {answer}: what it shows may be old");
+            let message = format!(
+                "the page's own request to {address} came to {answer}: what it shows may be old; if it is not \
+                 about the rows, add a part of the address to `ignore`"
+            );
             return Err(Trouble::passing(message));
         }
         let (mut rows, mut pages, mut last): (Vec<Row>, u64, Option<Vec<Row>>) = (Vec::new(), 0, None);
@@ -127,11 +129,11 @@ impl Reading<'_> {
 
 /// Where the columns stand in a row.
 fn places(headers: &[String], spec: &LaneSpec, by_header: bool) -> Result<Vec<usize>, Trouble> {
+    // an empty grid may have no header
+    if headers.is_empty() || !by_header && headers.len() == spec.names.len() {
+        return Ok((0..spec.names.len()).collect());
+    }
     if !by_header {
-        // an empty grid may have no header to count
-        if headers.len() == spec.names.len() || headers.is_empty() {
-            return Ok((0..spec.names.len()).collect());
-        }
         let message = format!(
             "the grid has {} columns (`{}`), and `columns` names {}; tell them by their headers: `names`",
             headers.len(),

@@ -68,6 +68,13 @@ impl Reading<'_> {
         for spec in &self.read.lanes {
             let lane = spec.how.lane();
             match self.by(spec).await {
+                // what kept the other lane from its rows may keep this one from them too
+                Ok(brought) if brought.table.rows.is_empty() && !failed.is_empty() => {
+                    failed.push((
+                        lane,
+                        Trouble::passing("no row came, and no lane that works says that there is none"),
+                    ));
+                }
                 Ok(Brought { table, pages, evidence }) => {
                     return Ok(Harvest { lane, table, pages, evidence });
                 }
@@ -114,10 +121,14 @@ impl Reading<'_> {
             }
         };
         let rows = brought.table.rows.len() as u64;
-        if let Some(cap) = spec.cap.filter(|cap| rows >= *cap) {
-            return Err(Trouble::capped(format!(
-                "{rows} rows came, and {cap} are all that can: more were cut off"
-            )));
+        match spec.cap {
+            Some(cap) if rows >= cap => {
+                return Err(Trouble::capped(format!(
+                    "{rows} rows came, and {cap} are all that can: more were cut off"
+                )));
+            }
+            Some(cap) => brought.evidence.push(Evidence::BelowCap { rows, cap }),
+            None => {}
         }
         match total {
             Some(total) if total != rows => {

@@ -113,9 +113,15 @@ impl Reading<'_> {
             }
             if Instant::now() > end {
                 let seconds = self.limit.as_secs();
-                return Err(Trouble::passing(format!(
+                let trouble = Trouble::passing(format!(
                     "the page got no answer from an address with `{url}` in it within {seconds} s"
-                )));
+                ));
+                // what came before the filter was set may say why nothing is asked any more
+                let before = self.chrome.watch.asked_since(0, url).into_iter().find_map(|one| one.status);
+                return Err(match before {
+                    Some(status) => trouble.and(&format!("the last one before was answered with {status}")),
+                    None => trouble,
+                });
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

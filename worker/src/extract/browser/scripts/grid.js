@@ -52,6 +52,7 @@ class Sheet {
   rows = new Map();
   texts = new Map();
   indexed = false;
+  columned = false;
   scrolled = false;
 
   take(root) {
@@ -62,6 +63,7 @@ class Sheet {
       const own = attribute(row, ROW_INDEX) ?? attribute(cells[0], ROW_INDEX);
       if (isHeader(row, cells)) {
         if (own !== null) this.headerIndex = Number(own);
+        this.columned ||= cells.some((cell) => attribute(cell, COLUMN_INDEX) !== null);
         this.put(this.headers, cells, (cell) => squeeze(cell.textContent), true);
         continue;
       }
@@ -206,7 +208,8 @@ const onePage = async () => {
   if (sideways) await scrollTo(grid(), sideways, 'x', 0);
   await down(grid(), sheet);
   // columns that are drawn only when they are in view; a plain table has them all
-  while (sideways && sheet.indexed
+  const comeAndGo = () => sheet.indexed || (sheet.columned && !sheet.rows.size);
+  while (sideways && comeAndGo()
     && await scrollTo(grid(), sideways, 'x', sideways.scrollLeft + Math.max(40, sideways.clientWidth * 0.8))) {
     await down(grid(), sheet, true);
   }

@@ -1,2 +1,2 @@
-// What the page keeps in its origin's localStorage.
-return { origin: location.origin, entries: Object.entries(localStorage) };
+// What the page keeps in its origin's localStorage, and the values of what it keeps until its tab ends.
+return { origin: location.origin, entries: Object.entries(localStorage), passing: Object.values(sessionStorage) };

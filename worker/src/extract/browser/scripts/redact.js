@@ -2,9 +2,15 @@
 // `clean` names the frame that has been through this script; no other one may be in the picture.
 const { secrets, clean } = input;
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
-const forms = secrets.flatMap((secret) => [secret, encodeURIComponent(secret), btoa(unescape(encodeURIComponent(secret)))]);
-const any = forms.length ? new RegExp(forms.map(escaped).join('|'), 'gi') : null;
+const inHtml = (text) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const forms = secrets.flatMap((secret) =>
+  [secret, inHtml(secret), encodeURIComponent(secret), btoa(unescape(encodeURIComponent(secret)))]);
+// the longest first: a part of a value must not spoil the whole
+const longest = [...new Set(forms)].sort((one, other) => other.length - one.length);
+const any = longest.length ? new RegExp(longest.map(escaped).join('|'), 'gi') : null;
 const hide = (text) => any ? text.replace(any, '***') : text;
+// a change of these makes the page load something
+const LOADING = ['src', 'srcdoc', 'srcset', 'href', 'action', 'formaction', 'data', 'poster'];
 for (const element of document.querySelectorAll('script, noscript, input[type=hidden]')) element.remove();
 for (const frame of document.querySelectorAll('iframe, frame, embed, object')) {
   if (!clean || !all(clean).includes(frame)) frame.style.visibility = 'hidden';
@@ -17,8 +23,11 @@ for (let node = walk.nextNode(); node; node = walk.nextNode()) {
 for (const element of document.querySelectorAll('*')) {
   for (const { name, value } of [...element.attributes]) {
     const text = hide(value);
-    if (text !== value) element.setAttribute(name, text);
+    if (text !== value && !LOADING.includes(name)) element.setAttribute(name, text);
   }
   if (typeof element.value === 'string' && (hide(element.value) !== element.value || element.type === 'password')) element.value = '***';
 }
-return { url: hide(location.origin + location.pathname), html: document.documentElement.outerHTML.slice(0, 4000000) };
+// what follows a `?` or `#` may hold tokens
+const queries = new RegExp(`(\\s(?:[\\w-]+:)?(?:${LOADING.join('|')})="[^"?#]*[?#])[^"]+`, 'g');
+const html = hide(document.documentElement.outerHTML.replace(queries, '$1…'));
+return { url: hide(location.origin + location.pathname), html: html.slice(0, 4000000) };

@@ -2,30 +2,18 @@
 
 use std::borrow::Cow;
 
+pub use nstore_shared::config::spec::browser::Delimiter;
+
 use super::{
     Table, page,
     sheet::{self, SheetError},
 };
 
-/// What stands between two fields.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Delimiter {
-    /// `,`
-    #[default]
-    Comma,
-    /// `;`, as programs write it where `,` is the decimal sign.
-    Semicolon,
-    /// A tab.
-    Tab,
-}
-
-impl Delimiter {
-    fn byte(self) -> u8 {
-        match self {
-            Self::Comma => b',',
-            Self::Semicolon => b';',
-            Self::Tab => b'\t',
-        }
+fn byte(delimiter: Delimiter) -> u8 {
+    match delimiter {
+        Delimiter::Comma => b',',
+        Delimiter::Semicolon => b';',
+        Delimiter::Tab => b'\t',
     }
 }
 
@@ -42,7 +30,7 @@ pub fn decode<S: AsRef<str>>(bytes: &[u8], delimiter: Delimiter, wanted: &[S]) -
         return Err(SheetError::CutOff);
     }
     let mut reader = ::csv::ReaderBuilder::new()
-        .delimiter(delimiter.byte())
+        .delimiter(byte(delimiter))
         .has_headers(false)
         .from_reader(text.as_bytes());
     let mut record = ::csv::StringRecord::new();
