@@ -33,6 +33,7 @@ RUN for room in coordinator shared worker; do mkdir $room/src && touch $room/src
 FROM dependencies AS programs
 ARG PROFILE=release
 COPY coordinator coordinator
+COPY deploy deploy
 COPY shared shared
 COPY tests tests
 COPY worker worker

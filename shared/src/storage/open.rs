@@ -14,7 +14,10 @@ use object_store::{
 };
 
 use super::{Storage, StorageError, answers::Listener, unfinished::Uploads};
-use crate::config::place::{self, Place, Provider};
+use crate::config::{
+    self,
+    place::{self, Place, Provider},
+};
 
 /// A connection that is not made by then is tried again.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -28,6 +31,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// No request is begun again after so long.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Keys that a file may hold, named by the variable with `_FILE` at its end.
+const BY_FILE: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// Variables by name. Those that are set to nothing are left out, as if they were not set.
 type Env = BTreeMap<String, String>;
@@ -55,10 +61,11 @@ impl Storage {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, StorageError> {
         let unusable = |reason| StorageError::Url { url: place::shown(url), reason };
-        let env: Env = env.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let mut env: Env = env.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         match Place::parse(url).map_err(unusable)? {
             Place::Folder(path) => folder(&path).map_err(unusable),
             Place::Bucket { provider, bucket, prefix } => {
+                read_keys(&mut env).map_err(unusable)?;
                 let (url, prefix) = (url.trim_end_matches('/').to_owned(), Path::from(prefix));
                 let mut uploads = None;
                 let store = match provider {
@@ -74,6 +81,16 @@ impl Storage {
             }
         }
     }
+}
+
+/// Puts keys that files hold beside the others.
+fn read_keys(env: &mut Env) -> Result<(), String> {
+    for name in BY_FILE {
+        let given =
+            config::setting(name, &|name| env.get(name).cloned()).map_err(|fault| fault.to_string())?;
+        env.extend(given.map(|value| (name.to_owned(), value)));
+    }
+    Ok(())
 }
 
 fn folder(path: &str) -> Result<Storage, String> {
@@ -228,6 +245,25 @@ mod tests {
     fn refused(url: &str, env: &[&[(&str, &str)]], said: &str) {
         let error = open(url, env).unwrap_err();
         assert!(error.contains(said) && !error.contains("hunter2"), "{url}: {error}");
+    }
+
+    #[test]
+    fn keys_come_from_files_too() {
+        use std::{fs, os::unix::fs::PermissionsExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        fs::write(&file, "hunter2\n").unwrap();
+        let path = file.display().to_string();
+        let region: &[(&str, &str)] = &[("AWS_REGION", "eu-central-1"), KEYS[0]];
+        let by_file: &[(&str, &str)] = &[("AWS_SECRET_ACCESS_KEY_FILE", &path)];
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        refused("s3://b", &[region, by_file], "others can get at it");
+        refused("s3://b", &[region, by_file, KEYS], "AWS_SECRET_ACCESS_KEY is set as well");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+        open("s3://b", &[region, by_file]).unwrap();
+        fs::remove_file(&file).unwrap();
+        refused("s3://b", &[region, by_file], "which is not there");
+        open(&format!("file:{}", dir.path().display()), &[by_file]).unwrap();
     }
 
     #[test]
