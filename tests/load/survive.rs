@@ -75,17 +75,25 @@ async fn a_server_that_is_killed_during_copy_leaves_exact_rows() {
         }
         failures
     };
-    let kill = tokio::task::spawn_blocking(move || {
-        std::thread::sleep(Duration::from_millis(150));
-        postgres.server.kill();
-        std::thread::sleep(Duration::from_millis(300));
-        postgres.server.restart().unwrap();
-        postgres
-    });
+    let kill = async {
+        let watcher = postgres.client().await;
+        let copying = "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE tuples_processed > 0";
+        while !watcher.query_one(copying, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tokio::task::spawn_blocking(move || {
+            postgres.server.kill();
+            std::thread::sleep(Duration::from_millis(300));
+            postgres.server.restart().unwrap();
+            postgres
+        })
+        .await
+        .unwrap()
+    };
     let (failures, postgres) = tokio::join!(load, kill);
     assert!(failures > 0, "the kill came too late to be seen");
-    let sql = postgres.unwrap();
-    let rows: i64 = sql.client().await.query_one("SELECT count(*) FROM orders", &[]).await.unwrap().get(0);
+    let client = postgres.client().await;
+    let rows: i64 = client.query_one("SELECT count(*) FROM orders", &[]).await.unwrap().get(0);
     assert_eq!(rows, 180_000);
 }
 
