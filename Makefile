@@ -8,8 +8,6 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 DEBUG := $(CARGO_TARGET_DIR)/debug
 
-DOCKER := docker info >/dev/null 2>&1
-
 .PHONY: help setup build fmt lint test compose fuzz demo bench clean
 
 help: ## List the targets
@@ -41,10 +39,10 @@ test: setup ## Set up, lint, build, run all tests beside private servers
 	@$(MAKE) --no-print-directory lint build
 	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
-	@if $(DOCKER); then $(MAKE) --no-print-directory compose; \
-		else echo "compose: no Docker engine answers here, so docker-compose.yml is not tried out"; fi
 
 compose: ## Try docker-compose.yml out: two months with faults in containers, compared with the truth
+	@.ci/setup compose
+	cargo build --locked --workspace --bins
 	NSTORE_BIN=$(DEBUG) tests/compose/run
 
 FUZZ_SECONDS ?= 30
