@@ -10,7 +10,7 @@ use nstore_shared::chunk::SourceId;
 /// A loop leaves a source that had work for so long, if another may have some.
 const STAY: Duration = Duration::from_secs(1);
 /// An empty source is asked again after so long, however far off its next chunk is said to be.
-const LONGEST: Duration = Duration::from_secs(1);
+pub(super) const LONGEST: Duration = Duration::from_secs(1);
 /// And never sooner.
 const SHORTEST: Duration = Duration::from_millis(20);
 

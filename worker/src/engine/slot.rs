@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     bench::Bench,
     executor::{Done, execute},
-    rota::{Next, Rota},
+    rota::{LONGEST, Next, Rota},
     stop::Stop,
 };
 
@@ -100,7 +100,7 @@ impl Slot {
                 }
                 self.work(grant, sent + self.bench.lease).await;
             }
-            Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), ask_again),
+            Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), apart(ask_again)),
             None => {
                 // the end, or an answer that makes no sense: the fact may not have arrived, and may be repeated
                 self.fact = done;
@@ -149,6 +149,11 @@ impl Slot {
             self.bench.redis.insist(until, || queue.report(&fact)).await;
         }
     }
+}
+
+/// Where nothing tells when there is work, idle loops ask at different times: the first to find some wakes the others.
+fn apart(wait: Duration) -> Duration {
+    if wait < LONGEST { wait } else { LONGEST.mul_f64(0.5 + fastrand::f64() / 2.0) }
 }
 
 /// Resolves a moment after the given step of the end.
