@@ -100,7 +100,7 @@ async fn a_server_that_is_killed_during_copy_leaves_exact_rows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_acknowledged_cancel_no_row_comes_in() {
     let world = world().await;
-    let run = ask("r1", Append).key(&["id"]).days("2025-08-01", 6).manifest();
+    let run = ask("r1", Append).key(&["id"]).days("2025-08-01", 30).manifest();
     world.loader.register(&run).await.unwrap();
     let markers = world.commit_all(&run, 20_000).await;
     let other = world.another_loader().await;
@@ -114,7 +114,10 @@ async fn after_an_acknowledged_cancel_no_row_comes_in() {
             ends
         }
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // in the middle: some are loaded, many are not
+    while world.loader.ledger(&run.run).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     world.storage.cancel(&run.run, "no more").await.unwrap();
     world.loader.cancel(&run.run).await.unwrap();
     let rows = world.rows().await;
