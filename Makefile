@@ -34,11 +34,13 @@ ifneq ($(shell id -u),0)
 WITHOUT := -E 'not test(/^hosts::/)'
 endif
 
-test: setup ## Set up, lint, build, run all tests beside private servers
+test: setup ## Set up, lint, build, run all tests beside private servers, and the trial of containers
 	@.ci/setup nextest
 	@$(MAKE) --no-print-directory lint build
 	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory compose; \
+	else echo "make test: docker-compose.yml was not tried out: no Docker engine answers here"; fi
 
 compose: ## Try docker-compose.yml out: two months with faults in containers, compared with the truth
 	@.ci/setup compose

@@ -61,6 +61,8 @@ pub async fn own_s3() -> S3 {
     let mut server = Process::new(python.to_str().expect("a path of ours"))
         .arg(sources().join("serve.py"))
         .env("MOTO_S3_DEFAULT_MAX_KEYS", PAGE)
+        // a host's name is no bucket's
+        .env("S3_IGNORE_SUBDOMAIN_BUCKETNAME", "true")
         // a test is no place to look for a user's settings
         .env("AWS_CONFIG_FILE", "/nonexistent")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
@@ -92,7 +94,16 @@ impl S3 {
 
     /// Files whose uploads were begun and not ended, of the whole bucket.
     pub async fn unfinished(&self) -> Vec<String> {
-        let answer = reqwest::get(format!("http://{}/unfinished", self.address)).await.expect("the server");
+        self.list("unfinished").await
+    }
+
+    /// All that is in the bucket.
+    pub async fn keys(&self) -> Vec<String> {
+        self.list("keys").await
+    }
+
+    async fn list(&self, what: &str) -> Vec<String> {
+        let answer = reqwest::get(format!("http://{}/{what}", self.address)).await.expect("the server");
         answer.json().await.expect("a list")
     }
 }

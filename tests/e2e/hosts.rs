@@ -1,4 +1,4 @@
-//! Workers, the coordinator, Redis, PostgreSQL and the source on addresses of their own, and cables that are pulled.
+//! Workers, the coordinator, Redis, PostgreSQL, S3 and the source on addresses of their own, and cables that are pulled.
 //!
 //! It takes root, who may make networks; `make test` says so where it is left out.
 
@@ -11,7 +11,7 @@ use nstore_tests::{
     context::{
         Fault, Process, Proxy, Running, certificates,
         hosts::{Host, Network},
-        own_postgres, own_redis,
+        own_postgres, own_redis, own_s3,
     },
     simulator::{Api, Options},
 };
@@ -43,28 +43,35 @@ fn on(host: &Host, process: Process, env: &[(String, String)]) -> Running {
 async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     let latency = Duration::from_millis(150);
     let mut house = House::with(Options { rows_per_day: 300, latency, ..Options::default() }).await;
-    let (redis, postgres) = (own_redis(true), own_postgres());
+    let (redis, postgres, s3) = (own_redis(true), own_postgres(), own_s3().await);
     house.context.postgres.url = postgres.url();
     // as a server elsewhere must, it proves its name
     let made = certificates();
     postgres.speak_tls(&made.wrong_name).await;
     let mut network = Network::new();
-    let [first, second, database, source] = [11, 12, 13, 14].map(|last| network.service(last));
+    let [first, second, database, source, bucket] = [11, 12, 13, 14, 15].map(|last| network.service(last));
     let redis_proxy = serve(first, &redis.url()).await;
     let _postgres = serve(database, &postgres.url()).await;
     let _source = serve(source, &house.simulator.url).await;
+    let _s3 = serve(bucket, &format!("http://{}", s3.address)).await;
+    let storage = s3.env().into_iter().map(|(name, value)| (name, at(&value, "s3.test")));
     let services = [
         ("NSTORE_REDIS_URL".to_owned(), at(&redis.url(), "redis.test")),
         (
             "NSTORE_POSTGRES_URL".to_owned(),
             format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display()),
         ),
+        ("NSTORE_STORAGE_URL".to_owned(), s3.url("team")),
     ];
     let apis = house.simulator.env().into_iter().map(|(name, value)| (name, at(&value, &source.to_string())));
-    let env: Vec<_> = services.into_iter().chain(apis).collect();
+    let env: Vec<_> = services.into_iter().chain(storage).chain(apis).collect();
 
     let hosts: Vec<Host> = (0..9).map(|_| network.host()).collect();
-    hosts.iter().for_each(|host| host.know(&[("redis.test", first), ("elsewhere.example", database)]));
+    let know = |redis| {
+        let names = [("redis.test", redis), ("elsewhere.example", database), ("s3.test", bucket)];
+        hosts.iter().for_each(|host| host.know(&names));
+    };
+    know(first);
     let (office, halls) = hosts.split_first().unwrap();
     let workers: Vec<Running> =
         halls.iter().map(|hall| on(hall, house.worker_process(1, LEASE), &env)).collect();
@@ -82,7 +89,7 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     redis_proxy.harm("", usize::MAX, Fault::Blackhole);
     let _moved = serve(second, &redis.url()).await;
     network.leave(first);
-    hosts.iter().for_each(|host| host.know(&[("redis.test", second), ("elsewhere.example", database)]));
+    know(second);
 
     let exit = job.wait_exit(LONG).await;
     let log: Vec<String> = workers.iter().map(Running::stderr).collect();
@@ -95,8 +102,11 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
         let exit = worker.wait_exit(LONG).await;
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     }
-    let run = house.runs().pop().unwrap();
+    let kept = s3.keys().await;
     for source in ["buyer_orders", "seller_orders"] {
-        assert_eq!(house.files(source, &run, ".csv").len(), 20, "{source}");
+        let folder = format!("team/chunks/{source}/");
+        let artifacts = kept.iter().filter(|key| key.starts_with(&folder) && key.ends_with(".csv"));
+        assert_eq!(artifacts.count(), 20, "{kept:?}");
     }
+    assert_eq!(s3.unfinished().await, Vec::<String>::new());
 }

@@ -1,4 +1,5 @@
-//! Time and memory per chunk, printed with `--nocapture`; the bounds are far away, so that no loaded machine fails.
+//! Time and memory per chunk, printed with `--nocapture`; the bound of the time is far away, so that no loaded machine
+//! fails.
 
 use std::time::Instant;
 
@@ -44,5 +45,5 @@ async fn ten_thousand_chunks() {
     println!(
         "enqueue of {CHUNKS}: {enqueued:?}, {bytes} bytes each; listing: {listed:?}; complete and claim: {each:?}"
     );
-    assert!(enqueued.as_secs() < 10 && bytes < 1000, "{enqueued:?}, {bytes} bytes");
+    assert!(enqueued.as_secs() < 10 && bytes <= 400, "{enqueued:?}, {bytes} bytes");
 }

@@ -17,7 +17,8 @@
 --   :later:<run>  zset  range of a retryable chunk -> when it may run (ms)
 --   :hints:<run>  list  ranges in the order of their completion
 --   :c:<id>       hash  g (generation), s (state), a (failed tries), l (counted losses), m (all losses), w (worker),
---                       o (nonce), r (last renewal, ms), nb (not before, ms), pg, rw, by (progress), e (error)
+--                       o (nonce), r (last renewal, ms), nb (not before, ms), pg, rw, by (progress), e (error).
+--                       None while a chunk waits in its first generation and nothing has happened to it
 -- States: a available, r running, t retryable, c completed, s split, d discarded, x cancelled.
 -- A function that fails keeps what it has written, so each reads and checks its arguments before it writes.
 
@@ -162,8 +163,8 @@ local function new_chunk(s, run, range)
   }
 end
 
--- Nothing for a chunk that was never in. One that ended so long ago that its hash is gone was counted,
--- and counts as completed at a generation that everything outranks.
+-- Nothing for a chunk that was never in. One without a hash waits untouched, or it ended so long ago that its hash
+-- is gone: that one was counted, and counts as completed at a generation that everything outranks.
 local function read_chunk(s, run, range)
   local c = new_chunk(s, run, range)
   local h = call('HMGET', c.key, 'g', 's', 'a', 'l', 'm', 'w', 'o', 'r', 'nb', 'pg', 'rw', 'by')
@@ -171,10 +172,12 @@ local function read_chunk(s, run, range)
     c.g, c.s, c.failed, c.lost, c.losses = num(h[1]), h[2], num(h[3]), num(h[4]), num(h[5])
     c.worker, c.nonce, c.renewed, c.not_before = h[6], h[7], num(h[8]), num(h[9])
     c.pages, c.rows, c.bytes = num(h[10]), num(h[11]), num(h[12])
-  elseif call('ZSCORE', key(s, 'all', run), range) then
-    c.s = 'c'
-  else
+  elseif not call('ZSCORE', key(s, 'all', run), range) then
     return nil
+  elseif call('ZSCORE', key(s, 'a', run), range) then
+    c.g, c.s, c.untouched = 1, 'a', true
+  else
+    c.s = 'c'
   end
   return c
 end
@@ -206,6 +209,8 @@ end
 -- `fields` are further pairs for the hash.
 local function move(s, c, to, fields)
   if c.s then leave_state(s, c) end
+  if c.untouched then call('HSET', c.key, 'g', c.g) end
+  c.untouched = nil
   call('HSET', c.key, 's', to, unpack(fields))
   call('HINCRBY', key(s, 'run', c.run), to, 1)
   if to == 'a' then
@@ -401,7 +406,7 @@ local function enqueue(keys, args)
       if reopen(s, c, n, state) then reopened = reopened + 1 end
     else
       local k = new_chunk(s, e.run, n.range).key
-      call('HSET', k, 'g', n.g, 's', state)
+      if state == 'x' or n.g ~= 1 then call('HSET', k, 'g', n.g, 's', state) end
       if state == 'x' then call('EXPIRE', k, KEEP_ENDED) end
       added[#added + 1] = n.order
       added[#added + 1] = n.range
@@ -746,9 +751,9 @@ local function known(keys, args)
   local ranges = call('ZRANGE', key(s, 'all', run), offset, offset + limit - 1)
   local found = {}
   for _, range in ipairs(ranges) do
-    local h = call('HMGET', s.base .. ':c:' .. run .. '/' .. range, 'g', 's')
-    if h[1] and h[2] then
-      for _, v in ipairs({ range, h[1], h[2] }) do found[#found + 1] = v end
+    local c = read_chunk(s, run, range)
+    if c.g > 0 then
+      for _, v in ipairs({ range, c.g, c.s }) do found[#found + 1] = v end
     end
   end
   return { #ranges, found }

@@ -60,7 +60,7 @@ impl Refusal {
 }
 
 /// The text of the first element of that name.
-pub(super) fn field<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+fn field<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
 }

@@ -12,8 +12,9 @@ use object_store::{
     path::Path,
     signer::{Method, Signer as _},
 };
+use serde::Deserialize;
 
-use super::{Storage, StorageError, answers::field, paths};
+use super::{Storage, StorageError, paths};
 use crate::chunk::{RunId, SourceId};
 
 /// No address that is signed on the way to the bucket's own lives longer.
@@ -37,6 +38,28 @@ pub(super) struct Uploads {
     pub(super) http: HttpClient,
     pub(super) region: String,
     pub(super) prefix: Path,
+}
+
+/// What S3 answers to `ListMultipartUploads`, a page of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Page {
+    #[serde(default, rename = "Upload")]
+    uploads: Vec<Listed>,
+    #[serde(default)]
+    is_truncated: bool,
+    #[serde(default)]
+    next_key_marker: String,
+    #[serde(default)]
+    next_upload_id_marker: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    key: String,
+    upload_id: String,
+    initiated: DateTime<Utc>,
 }
 
 impl Storage {
@@ -107,29 +130,20 @@ impl Uploads {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = self.page(&format!("{whole}/"), after.take()).await?;
-            let text = String::from_utf8_lossy(&page);
-            for upload in text.split("<Upload>").skip(1) {
-                let value = |name| field(upload, name).map(unescaped);
-                let (Some(key), Some(id), Some(began)) =
-                    (value("Key"), value("UploadId"), value("Initiated"))
-                else {
-                    return Err(generic("its list of uploads is not understood".into()));
-                };
-                let began = began.parse().map_err(|e| generic(Box::new(e)))?;
-                let own = Path::from(key.as_str());
+            for upload in page.uploads {
+                let own = Path::from(upload.key.as_str());
                 let own: Path = own.prefix_match(&self.prefix).into_iter().flatten().collect();
-                found.push(Unfinished { key: own.into(), began, id });
+                found.push(Unfinished { key: own.into(), began: upload.initiated, id: upload.upload_id });
             }
-            let next = |name| field(&text, name).map(unescaped).unwrap_or_default();
-            if field(&text, "IsTruncated") != Some("true") {
+            if !page.is_truncated {
                 return Ok(found);
             }
-            after = Some((next("NextKeyMarker"), next("NextUploadIdMarker")));
+            after = Some((page.next_key_marker, page.next_upload_id_marker));
         }
     }
 
     /// One page of the bucket's list of uploads, which the client of the store itself does not ask for.
-    async fn page(&self, prefix: &str, after: Option<(String, String)>) -> Result<bytes::Bytes, StoreError> {
+    async fn page(&self, prefix: &str, after: Option<(String, String)>) -> Result<Page, StoreError> {
         let mut url = self.store.signed_url(Method::GET, &Path::default(), BRIEF).await?;
         url.query_pairs_mut().clear().append_pair("prefix", prefix).append_pair("uploads", "");
         if let Some((key, id)) = after {
@@ -143,18 +157,13 @@ impl Uploads {
         if !answer.status().is_success() {
             return Err(generic(format!("its list of uploads is not to be had: {}", answer.status()).into()));
         }
-        answer.into_body().bytes().await.map_err(|e| generic(Box::new(e)))
+        let body = answer.into_body().bytes().await.map_err(|e| generic(Box::new(e)))?;
+        quick_xml::de::from_reader(&body[..]).map_err(|e| generic(Box::new(e)))
     }
 }
 
 fn generic(source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Generic { store: "S3", source }
-}
-
-/// A text of an XML document that holds no element.
-fn unescaped(text: &str) -> String {
-    let known = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
-    known.into_iter().fold(text.to_owned(), |text, (name, sign)| text.replace(name, sign))
 }
 
 #[cfg(test)]
@@ -163,6 +172,24 @@ mod tests {
 
     use super::*;
     use crate::{chunk::Chunk, storage::ArtifactKind};
+
+    #[test]
+    fn a_page_of_uploads_is_read() {
+        let page = r#"<?xml version="1.0" encoding="UTF-8"?>
+<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>b</Bucket>
+  <KeyMarker/><UploadIdMarker/><NextKeyMarker>a&amp;b</NextKeyMarker><NextUploadIdMarker>2</NextUploadIdMarker>
+  <MaxUploads>1</MaxUploads><IsTruncated>true</IsTruncated>
+  <Upload><Key>a&amp;b</Key><UploadId>2</UploadId><Owner><ID>o</ID></Owner><StorageClass>STANDARD</StorageClass>
+    <Initiated>2010-11-10T20:48:33.000Z</Initiated></Upload>
+</ListMultipartUploadsResult>"#;
+        let page: Page = quick_xml::de::from_reader(page.as_bytes()).unwrap();
+        assert_eq!((page.next_key_marker.as_str(), page.is_truncated), ("a&b", true));
+        let upload = &page.uploads[0];
+        assert_eq!((upload.key.as_str(), upload.upload_id.as_str()), ("a&b", "2"));
+        assert_eq!(upload.initiated, "2010-11-10T20:48:33Z".parse::<DateTime<Utc>>().unwrap());
+        let none = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+        assert!(quick_xml::de::from_reader::<_, Page>(none.as_bytes()).unwrap().uploads.is_empty());
+    }
 
     #[tokio::test]
     async fn what_a_killed_writer_left_is_found_and_goes() {

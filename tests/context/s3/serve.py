@@ -2,7 +2,8 @@
 several creates of one key just one wins.
 
 Prints one line of JSON once it listens: its port, a bucket, and the keys of a user with the rights that nstore is
-documented to need and of one who may only read. /unfinished lists the uploads that were begun and not ended.
+documented to need and of one who may only read. /unfinished lists the uploads that were begun and not ended, /keys
+what is there.
 """
 
 import io
@@ -37,8 +38,8 @@ class OneAtATime:
         self.turn = threading.Lock()
 
     def __call__(self, environ, start_response):
-        if environ["PATH_INFO"] == "/unfinished":
-            return unfinished(start_response)
+        if environ["PATH_INFO"] in LISTS:
+            return listed(LISTS[environ["PATH_INFO"]], start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         if len(body) < length:
@@ -53,11 +54,16 @@ def refuse(start_response, code):
     return [f"<Error><Code>{code}</Code></Error>".encode()]
 
 
-def unfinished(start_response):
+def listed(keys, start_response):
     bucket = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET]
-    keys = sorted(upload.key_name for upload in bucket.multiparts.values())
     start_response("200 OK", [("Content-Type", "application/json")])
-    return [json.dumps(keys).encode()]
+    return [json.dumps(sorted(keys(bucket))).encode()]
+
+
+LISTS = {
+    "/unfinished": lambda bucket: [upload.key_name for upload in bucket.multiparts.values()],
+    "/keys": lambda bucket: list(bucket.keys.keys()),
+}
 
 
 def user(iam, name, actions):
