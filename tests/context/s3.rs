@@ -102,6 +102,15 @@ impl S3 {
         self.list("keys").await
     }
 
+    /// What stands under one of them.
+    ///
+    /// # Errors
+    /// When there is no such thing.
+    pub async fn text(&self, key: &str) -> anyhow::Result<String> {
+        let answer = reqwest::get(format!("http://{}/text?{key}", self.address)).await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
     async fn list(&self, what: &str) -> Vec<String> {
         let answer = reqwest::get(format!("http://{}/{what}", self.address)).await.expect("the server");
         answer.json().await.expect("a list")

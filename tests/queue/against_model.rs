@@ -297,6 +297,7 @@ impl Play {
             by: GrantRef { ..past.held.by.clone() },
             attempts: 3,
             discard: None,
+            alone: false,
         };
         self.report(past.key, &fact(&as_grant, state), Some(past.by), with_claim_of).await
     }

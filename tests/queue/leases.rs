@@ -55,12 +55,12 @@ async fn the_third_loss_asks_for_a_discard() {
     stage.enqueue(&run, 0..1).await;
     let lease = Duration::from_millis(200);
     let mut worker = Worker::with_lease("w", lease);
-    for _ in 0..3 {
+    for losses in 0..3 {
         let grant = poll_until_granted(&stage, &mut worker).await;
-        assert_eq!(grant.discard, None);
+        assert_eq!((&grant.discard, grant.alone), (&None, losses == 2), "its last chance it has alone");
     }
     let grant = poll_until_granted(&stage, &mut worker).await;
-    assert_eq!(grant.discard.as_deref(), Some("lost its worker 3 times"));
+    assert_eq!((grant.discard.as_deref(), grant.alone), (Some("lost its worker 3 times"), false));
     assert_eq!(stage.repeat(&worker).await.unwrap().discard, grant.discard);
     // a user's retry begins anew
     stage.reopen(&run, 0, 2).await;

@@ -3,14 +3,15 @@
 --
 -- KEYS[1] of every function is `<prefix>:{<source>}`; all other keys of a source begin with it, so one
 -- transition stays in one slot. `id` is `<run>/<range>`, `slot` is `<worker>|<nonce>|<id>`.
---   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms),
---                       lease (of that call, ms), turn (counter), seq (slots of sequential runs)
+--   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms, give or
+--                       take a little), lease (of that call, ms), turn (counter), seq (slots of sequential runs),
+--                       stretched (members of :extended)
 --   :slots        zset  slot -> end of its lease (ms). Width and order count these, not running chunks: a chunk
 --                       that ended by another's word leaves its holder's slot until the holder lets go
 --   :extended     set   slots whose lease was prolonged after a stall
 --   :turns        zset  open parallel run, or `*` for all open sequential ones -> turn it was last served
 --   :seqs         set   open sequential runs
---   :n:<worker>   hash  n (last nonce), id (what it was granted, or nothing)
+--   :n:<worker>   text  last nonce, a blank, and the id that it was granted, or nothing
 --   :run:<run>    hash  mode (p|s), workers, width, stop, attempts, total, open, cancelled, slots,
 --                       one count per state, pages, rows, bytes, error
 --   :all:<run>    zset  range -> order; the same for what is available in :a:<run>
@@ -21,6 +22,8 @@
 --                       None while a chunk waits in its first generation and nothing has happened to it
 -- States: a available, r running, t retryable, c completed, s split, d discarded, x cancelled.
 -- A function that fails keeps what it has written, so each reads and checks its arguments before it writes.
+-- A call of Redis from here costs more than all that is done between two of them. So the fields of a run and of the
+-- source are read once, changed in `s.runs` and `s.meta`, and written once, by `leave`.
 
 local LOST_LIMIT = 3
 local LOSSES_LIMIT = 10
@@ -85,52 +88,110 @@ end
 
 -- ---- a source -----------------------------------------------------------------------------------
 
-local function enter(keys)
+local META = { 'booted', 'hold', 'called', 'lease', 'turn', 'seq', 'stretched' }
+local RUN = {
+  'workers', 'width', 'stop', 'attempts', 'total', 'cancelled', 'slots', 'open', 'pages', 'rows', 'bytes',
+  'a', 'r', 't', 'c', 's', 'd', 'x',
+}
+
+-- The fields of a hash, numbers but for those of `texts`, with a note of those that change.
+local function read_fields(at, texts, numbers)
+  local names = { unpack(texts) }
+  for _, name in ipairs(numbers) do names[#names + 1] = name end
+  local h = call('HMGET', at, unpack(names))
+  local fields = { at = at, changed = {} }
+  for i, name in ipairs(names) do
+    if i <= #texts then fields[name] = h[i] or nil else fields[name] = num(h[i]) end
+  end
+  return fields
+end
+
+local function set(fields, name, value)
+  if fields[name] ~= value then fields[name], fields.changed[name] = value, true end
+end
+
+local function add(fields, name, n)
+  set(fields, name, fields[name] + n)
+end
+
+-- As Redis writes whole numbers itself, at a fraction of what a number costs that goes there as it is.
+local function text(value)
+  return type(value) == 'number' and string.format('%d', value) or value
+end
+
+local function write_fields(fields)
+  local pairs_of = {}
+  for name in pairs(fields.changed) do
+    pairs_of[#pairs_of + 1] = name
+    pairs_of[#pairs_of + 1] = text(fields[name])
+  end
+  if #pairs_of > 0 then call('HSET', fields.at, unpack(pairs_of)) end
+  fields.changed = {}
+end
+
+local function look_in(keys)
   if #keys ~= 1 then refuse('one key', #keys) end
   local time = call('TIME')
   local base = keys[1]
-  local s = {
+  return {
     base = base,
+    time = time,
     now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000),
-    meta = base .. ':meta',
     slots = base .. ':slots',
     extended = base .. ':extended',
     turns = base .. ':turns',
     seqs = base .. ':seqs',
+    meta = read_fields(base .. ':meta', { 'boot' }, META),
+    runs = {},
   }
-  local m = call('HMGET', s.meta, 'boot', 'booted', 'hold', 'called', 'lease')
-  s.booted, s.hold, s.called, s.lease = num(m[2]), num(m[3]), num(m[4]), num(m[5])
-  local boot = m[1]
-  if not boot then
-    boot = time[1] .. '.' .. time[2]
-    s.booted = s.now
-    call('HSET', s.meta, 'boot', boot, 'booted', s.now)
-  elseif not boots[base] then
-    s.booted = s.now
-    call('HSET', s.meta, 'booted', s.now)
+end
+
+local function enter(keys)
+  local s = look_in(keys)
+  local m = s.meta
+  if not m.boot then
+    set(m, 'boot', s.time[1] .. '.' .. s.time[2])
+    set(m, 'booted', s.now)
+  elseif not boots[s.base] then
+    set(m, 'booted', s.now)
   end
-  boots[base] = boot
+  boots[s.base] = m.boot
   return s
+end
+
+-- The end of every function that writes.
+local function leave(s, answer)
+  write_fields(s.meta)
+  for _, r in pairs(s.runs) do write_fields(r) end
+  return answer
 end
 
 -- Living workers have one lease after a boot to say what they hold.
 local function is_quiet(s, lease)
-  return s.booted > 0 and s.now < s.booted + lease
+  return s.meta.booted > 0 and s.now < s.meta.booted + lease
 end
 
 -- Notes that a worker called. When nobody's call came through for long, leases that ended meanwhile say
 -- nothing about their holders: each gets more time, once until its holder is heard again.
 local function worker_called(s, lease)
-  lease = lease or s.lease
-  local gap = s.now - s.called
-  if s.called > 0 and lease > 0 and gap > lease / 2 then
-    for _, slot in ipairs(call('ZRANGEBYSCORE', s.slots, '(' .. s.called, s.now)) do
+  local m = s.meta
+  lease = lease or m.lease
+  local gap = s.now - m.called
+  if m.called > 0 and lease > 0 and gap > lease / 2 then
+    for _, slot in ipairs(call('ZRANGEBYSCORE', s.slots, '(' .. text(m.called), text(s.now))) do
       if call('SADD', s.extended, slot) == 1 then
-        call('ZADD', s.slots, 'XX', s.now + math.min(gap, lease), slot)
+        add(m, 'stretched', 1)
+        call('ZADD', s.slots, 'XX', text(s.now + math.min(gap, lease)), slot)
       end
     end
   end
-  call('HSET', s.meta, 'called', s.now, 'lease', lease)
+  -- what reaps asks for the call before this one
+  s.called = m.called
+  -- to the millisecond it need not be known
+  if gap > lease / 64 or lease ~= m.lease then
+    set(m, 'called', s.now)
+    set(m, 'lease', lease)
+  end
 end
 
 -- ---- runs and chunks ----------------------------------------------------------------------------
@@ -140,19 +201,12 @@ local function key(s, kind, run)
 end
 
 local function read_run(s, run)
-  local r = call('HMGET', key(s, 'run', run), 'mode', 'workers', 'width', 'stop', 'attempts', 'total', 'cancelled',
-    'slots', 'd')
-  return {
-    mode = r[1],
-    workers = num(r[2]),
-    width = num(r[3]),
-    stop = r[4] == '1',
-    attempts = num(r[5]),
-    total = num(r[6]),
-    cancelled = r[7] == '1',
-    slots = num(r[8]),
-    discarded = num(r[9]),
-  }
+  local r = s.runs[run]
+  if not r then
+    r = read_fields(key(s, 'run', run), { 'mode', 'error' }, RUN)
+    s.runs[run] = r
+  end
+  return r
 end
 
 local function new_chunk(s, run, range)
@@ -164,8 +218,9 @@ local function new_chunk(s, run, range)
 end
 
 -- Nothing for a chunk that was never in. One without a hash waits untouched, or it ended so long ago that its hash
--- is gone: that one was counted, and counts as completed at a generation that everything outranks.
-local function read_chunk(s, run, range)
+-- is gone: that one was counted, and counts as completed at a generation that everything outranks. `waits` is known
+-- where it was found among those that are available.
+local function read_chunk(s, run, range, waits)
   local c = new_chunk(s, run, range)
   local h = call('HMGET', c.key, 'g', 's', 'a', 'l', 'm', 'w', 'o', 'r', 'nb', 'pg', 'rw', 'by')
   if h[1] and h[2] then
@@ -174,7 +229,7 @@ local function read_chunk(s, run, range)
     c.pages, c.rows, c.bytes = num(h[10]), num(h[11]), num(h[12])
   elseif not call('ZSCORE', key(s, 'all', run), range) then
     return nil
-  elseif call('ZSCORE', key(s, 'a', run), range) then
+  elseif waits or call('ZSCORE', key(s, 'a', run), range) then
     c.g, c.s, c.untouched = 1, 'a', true
   else
     c.s = 'c'
@@ -183,10 +238,8 @@ local function read_chunk(s, run, range)
 end
 
 local function add_tally(s, run, sign, t)
-  local run_key = key(s, 'run', run)
-  if t.pages ~= 0 then call('HINCRBY', run_key, 'pages', sign * t.pages) end
-  if t.rows ~= 0 then call('HINCRBY', run_key, 'rows', sign * t.rows) end
-  if t.bytes ~= 0 then call('HINCRBY', run_key, 'bytes', sign * t.bytes) end
+  local r = read_run(s, run)
+  for _, name in ipairs({ 'pages', 'rows', 'bytes' }) do add(r, name, sign * t[name]) end
 end
 
 local function leave_state(s, c)
@@ -202,20 +255,23 @@ local function leave_state(s, c)
     call('HDEL', c.key, 'pg', 'rw', 'by', 'e')
     call('PERSIST', c.key)
   end
-  call('HINCRBY', key(s, 'run', c.run), c.s, -1)
+  add(read_run(s, c.run), c.s, -1)
 end
 
 -- The one place where a chunk changes its state: its hash, its run's counts and indexes together.
 -- `fields` are further pairs for the hash.
 local function move(s, c, to, fields)
   if c.s then leave_state(s, c) end
-  if c.untouched then call('HSET', c.key, 'g', c.g) end
-  c.untouched = nil
+  if c.untouched then
+    fields = { 'g', c.g, unpack(fields) }
+    c.untouched = nil
+  end
+  for i = 2, #fields, 2 do fields[i] = text(fields[i]) end
   call('HSET', c.key, 's', to, unpack(fields))
-  call('HINCRBY', key(s, 'run', c.run), to, 1)
+  add(read_run(s, c.run), to, 1)
   if to == 'a' then
     local order = c.order or num(call('ZSCORE', key(s, 'all', c.run), c.range))
-    call('ZADD', key(s, 'a', c.run), order, c.range)
+    call('ZADD', key(s, 'a', c.run), text(order), c.range)
   elseif ENDED[to] then
     call('EXPIRE', c.key, KEEP_ENDED)
   end
@@ -224,18 +280,19 @@ end
 
 -- Lists a run among the open ones while any of its chunks is; what is closed goes by itself in the end.
 local function settle(s, run)
-  local run_key = key(s, 'run', run)
-  local n = call('HMGET', run_key, 'a', 'r', 't', 'mode', 'open')
-  if num(n[1]) + num(n[2]) + num(n[3]) == 0 then
+  local r = read_run(s, run)
+  if r.a + r.r + r.t == 0 then
     call('ZREM', s.turns, run)
     if call('SREM', s.seqs, run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
-    call('HDEL', run_key, 'open')
+    set(r, 'open', 0)
+    -- before it is to go, it must be there
+    write_fields(r)
     for _, kind in ipairs({ 'run', 'all', 'hints' }) do call('EXPIRE', key(s, kind, run), KEEP_ENDED) end
-  elseif n[4] and not n[5] then
-    call('HSET', run_key, 'open', 1)
+  elseif r.mode and r.open == 0 then
+    set(r, 'open', 1)
     for _, kind in ipairs({ 'run', 'all', 'hints' }) do call('PERSIST', key(s, kind, run)) end
-    if n[4] == 's' then call('SADD', s.seqs, run) end
-    call('ZADD', s.turns, 'NX', 0, n[4] == 's' and '*' or run)
+    if r.mode == 's' then call('SADD', s.seqs, run) end
+    call('ZADD', s.turns, 'NX', 0, r.mode == 's' and '*' or run)
   end
 end
 
@@ -250,17 +307,23 @@ local function parse_slot(slot)
 end
 
 local function count_slot(s, run, change)
-  call('HINCRBY', key(s, 'run', run), 'slots', change)
-  if call('HGET', key(s, 'run', run), 'mode') == 's' then call('HINCRBY', s.meta, 'seq', change) end
+  local r = read_run(s, run)
+  add(r, 'slots', change)
+  if r.mode == 's' then add(s.meta, 'seq', change) end
 end
 
 local function take_slot(s, slot, run, lease)
-  if call('ZADD', s.slots, s.now + lease, slot) == 1 then count_slot(s, run, 1) end
+  if call('ZADD', s.slots, text(s.now + lease), slot) == 1 then count_slot(s, run, 1) end
+end
+
+-- Its holder was heard.
+local function relax(s, slot)
+  if s.meta.stretched > 0 and call('SREM', s.extended, slot) == 1 then add(s.meta, 'stretched', -1) end
 end
 
 local function free_slot(s, slot, run)
   if call('ZREM', s.slots, slot) == 1 then
-    call('SREM', s.extended, slot)
+    relax(s, slot)
     count_slot(s, run, -1)
   end
 end
@@ -271,7 +334,7 @@ end
 
 -- A worker's part in a chunk ends without an outcome.
 local function put_back(s, c, to, fields)
-  if read_run(s, c.run).cancelled then
+  if read_run(s, c.run).cancelled == 1 then
     move(s, c, 'x', {})
     settle(s, c.run)
   else
@@ -282,14 +345,14 @@ end
 -- Ends the leases that ran out. A loss counts against its chunk when it was renewed since the last boot
 -- and a worker's call came through later than half way to its end: so neither Redis nor all workers were away.
 local function reap(s)
-  local due = call('ZRANGEBYSCORE', s.slots, '-inf', s.now, 'WITHSCORES', 'LIMIT', 0, REAP_AT_ONCE)
+  local due = call('ZRANGEBYSCORE', s.slots, '-inf', text(s.now), 'WITHSCORES', 'LIMIT', 0, REAP_AT_ONCE)
   for i = 1, #due, 2 do
     local worker, nonce, run, range = parse_slot(due[i])
     if worker then
       free_slot(s, due[i], run)
       local c = read_chunk(s, run, range)
       if holds(c, worker, nonce) then
-        local counts = c.renewed >= s.booted and s.called > (c.renewed + tonumber(due[i + 1])) / 2
+        local counts = c.renewed >= s.meta.booted and s.called > (c.renewed + tonumber(due[i + 1])) / 2
         put_back(s, c, 'a', { 'm', c.losses + 1, 'l', c.lost + (counts and 1 or 0) })
       end
     else
@@ -318,11 +381,11 @@ local function apply_fact(s, f)
   local c = read_chunk(s, f.run, f.range) or new_chunk(s, f.run, f.range)
   if f.worker then free_slot(s, slot_of(f.worker, f.nonce, c), f.run) end
   if f.g < c.g or (f.g == c.g and f.s == c.s) then return 0 end
-  if not c.s then call('ZADD', key(s, 'all', f.run), f.order, f.range) end
+  if not c.s then call('ZADD', key(s, 'all', f.run), text(f.order), f.range) end
   local fields = { 'g', f.g, 'pg', f.pages, 'rw', f.rows, 'by', f.bytes }
   if f.s == 'd' then
     fields[9], fields[10] = 'e', f.error
-    call('HSET', key(s, 'run', f.run), 'error', f.error)
+    set(read_run(s, f.run), 'error', f.error)
   end
   move(s, c, f.s, fields)
   add_tally(s, f.run, 1, f)
@@ -336,7 +399,7 @@ local function report(keys, args)
   local f = read_fact(args, 1)
   local s = enter(keys)
   if f.worker then worker_called(s) end
-  return apply_fact(s, f)
+  return leave(s, apply_fact(s, f))
 end
 
 -- ---- enqueue ------------------------------------------------------------------------------------
@@ -344,7 +407,7 @@ end
 local function read_entries(args)
   local e = {
     run = name(args[1]), mode = one_of('ps', args[2]), workers = count(args[3]), width = count(args[4]),
-    stop = one_of('01', args[5]), attempts = count(args[6]), total = count(args[7]), chunks = {},
+    stop = count(one_of('01', args[5])), attempts = count(args[6]), total = count(args[7]), chunks = {},
   }
   for i = 8, #args, 4 do
     e.chunks[#e.chunks + 1] = {
@@ -357,26 +420,25 @@ end
 
 -- The run's settings are those of its last enqueue. Its slots may be known before its mode is.
 local function set_run(s, e)
-  local run_key = key(s, 'run', e.run)
-  local before = read_run(s, e.run)
-  if before.mode ~= e.mode then
-    if e.mode == 's' then call('HINCRBY', s.meta, 'seq', before.slots) end
-    if before.mode == 's' then call('HINCRBY', s.meta, 'seq', -before.slots) end
+  local r = read_run(s, e.run)
+  if r.mode ~= e.mode then
+    if e.mode == 's' then add(s.meta, 'seq', r.slots) end
+    if r.mode == 's' then add(s.meta, 'seq', -r.slots) end
     call('ZREM', s.turns, e.run)
     if call('SREM', s.seqs, e.run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
-    call('HDEL', run_key, 'open')
+    set(r, 'open', 0)
   end
-  call('HSET', run_key, 'mode', e.mode, 'workers', e.workers, 'width', e.width, 'stop', e.stop,
-    'attempts', e.attempts, 'total', e.total)
-  return before.cancelled
+  for _, name in ipairs({ 'mode', 'workers', 'width', 'stop', 'attempts', 'total' }) do set(r, name, e[name]) end
+  return r.cancelled == 1
 end
 
 -- Many new chunks enter the indexes together.
 local function put_new(s, run, state, added)
+  if #added == 0 then return end
   for _, index in ipairs(state == 'a' and { 'all', 'a' } or { 'all' }) do
     call('ZADD', key(s, index, run), unpack(added))
   end
-  call('HINCRBY', key(s, 'run', run), state, #added / 2)
+  add(read_run(s, run), state, #added / 2)
 end
 
 -- True when an ended chunk became available.
@@ -399,8 +461,13 @@ local function enqueue(keys, args)
   local e = read_entries(args)
   local s = enter(keys)
   local state = set_run(s, e) and 'x' or 'a'
-  local added, reopened = {}, 0
+  local added, fresh, all_added, reopened = {}, {}, 0, 0
   for _, n in ipairs(e.chunks) do
+    if fresh[n.range] then
+      -- twice in one batch
+      put_new(s, e.run, state, added)
+      added, fresh = {}, {}
+    end
     local c = read_chunk(s, e.run, n.range)
     if c then
       if reopen(s, c, n, state) then reopened = reopened + 1 end
@@ -408,13 +475,14 @@ local function enqueue(keys, args)
       local k = new_chunk(s, e.run, n.range).key
       if state == 'x' or n.g ~= 1 then call('HSET', k, 'g', n.g, 's', state) end
       if state == 'x' then call('EXPIRE', k, KEEP_ENDED) end
-      added[#added + 1] = n.order
+      added[#added + 1] = text(n.order)
       added[#added + 1] = n.range
+      fresh[n.range], all_added = true, all_added + 1
     end
   end
-  if #added > 0 then put_new(s, e.run, state, added) end
+  put_new(s, e.run, state, added)
   settle(s, e.run)
-  return { #added / 2, reopened }
+  return leave(s, { all_added, reopened })
 end
 
 -- ---- claim --------------------------------------------------------------------------------------
@@ -429,21 +497,23 @@ local function drop_stray(s, c)
   call('ZREM', key(s, 'later', c.run), c.range)
 end
 
-local function next_parallel(s, run, used)
+local function next_parallel(s, run)
   local r = read_run(s, run)
-  if r.cancelled or r.slots >= r.workers or (r.width > 0 and used >= r.width) then return nil end
+  if r.cancelled == 1 or r.slots >= r.workers or (r.width > 0 and call('ZCARD', s.slots) >= r.width) then return nil end
   local later = key(s, 'later', run)
-  for _, range in ipairs(call('ZRANGEBYSCORE', later, '-inf', s.now, 'LIMIT', 0, REAP_AT_ONCE)) do
-    local c = read_chunk(s, run, range)
-    if c and c.s == 't' then move(s, c, 'a', {}) else call('ZREM', later, range) end
+  if r.t > 0 then
+    for _, range in ipairs(call('ZRANGEBYSCORE', later, '-inf', text(s.now), 'LIMIT', 0, REAP_AT_ONCE)) do
+      local c = read_chunk(s, run, range)
+      if c and c.s == 't' then move(s, c, 'a', {}) else call('ZREM', later, range) end
+    end
   end
   local first = call('ZRANGE', key(s, 'a', run), 0, 0)[1]
   if first then
-    local c = read_chunk(s, run, first) or new_chunk(s, run, first)
+    local c = read_chunk(s, run, first, true) or new_chunk(s, run, first)
     if c.s == 'a' then return c end
     drop_stray(s, c)
   end
-  local soonest = call('ZRANGE', later, 0, 0, 'WITHSCORES')[2]
+  local soonest = r.t > 0 and call('ZRANGE', later, 0, 0, 'WITHSCORES')[2]
   if soonest then wake(s, tonumber(soonest)) end
   return nil
 end
@@ -468,8 +538,8 @@ local function next_sequential(s)
   local best
   for _, run in ipairs(call('SMEMBERS', s.seqs)) do
     local r = read_run(s, run)
-    local stopped = r.stop and r.discarded > 0
-    if not r.cancelled and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
+    local stopped = r.stop == 1 and r.d > 0
+    if r.cancelled ~= 1 and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
       best = lowest_of_run(s, run, best)
     end
   end
@@ -483,26 +553,24 @@ end
 -- The chunk to grant, and whose turn that was.
 local function pick(s, lease)
   if is_quiet(s, lease) then
-    wake(s, s.booted + lease)
+    wake(s, s.meta.booted + lease)
     return nil
   end
-  if s.hold > s.now then
-    wake(s, s.hold)
+  if s.meta.hold > s.now then
+    wake(s, s.meta.hold)
     return nil
   end
-  local used = call('ZCARD', s.slots)
-  local sequential_in_flight = num(call('HGET', s.meta, 'seq')) > 0
   local c
   for _, turn in ipairs(call('ZRANGE', s.turns, 0, -1)) do
     if turn == '*' then
       c = next_sequential(s)
       -- its turn has come and others are in flight: nobody overtakes it any more
-      if c and used > 0 then
+      if c and call('ZCARD', s.slots) > 0 then
         c = nil
         break
       end
-    elseif not sequential_in_flight then
-      c = next_parallel(s, turn, used)
+    elseif s.meta.seq == 0 then
+      c = next_parallel(s, turn)
     end
     if c then return c, turn end
   end
@@ -517,7 +585,9 @@ local function grant(s, c)
   if c.lost >= LOST_LIMIT or c.losses >= LOSSES_LIMIT then
     discard = 'lost its worker ' .. c.losses .. ' times'
   end
-  return { 'grant', c.run, c.range, c.g, c.failed + 1, r.attempts, discard }
+  -- once more, and it may be what ends its workers: nobody else shall be there then
+  local alone = c.lost == LOST_LIMIT - 1 and 1 or 0
+  return { 'grant', c.run, c.range, c.g, c.failed + 1, r.attempts, discard, alone }
 end
 
 local function empty(s, lease)
@@ -527,16 +597,27 @@ end
 
 -- The answer to a nonce that was seen before: its grant, if that is held still.
 local function same_again(s, worker, nonce, id, lease)
-  local run, range = string.match(id or '', '^([^/]+)/(.+)$')
+  local run, range = string.match(id, '^([^/]+)/(.+)$')
   local c = run and read_chunk(s, run, range)
   if not holds(c, worker, nonce) then return nil end
-  call('HSET', c.key, 'r', s.now)
+  call('HSET', c.key, 'r', text(s.now))
   take_slot(s, slot_of(worker, nonce, c), run, lease)
   return grant(s, c)
 end
 
+-- What a worker called itself last, and what it was granted then.
+local function last_of(s, worker)
+  local nonce, id = string.match(call('GET', key(s, 'n', worker)) or '', '^(%d+) (.*)$')
+  return num(nonce), id or ''
+end
+
+local function note_last(s, worker, nonce, id)
+  call('SET', key(s, 'n', worker), nonce .. ' ' .. id, 'EX', KEEP_CLAIMANT)
+end
+
 -- ARGV: worker, nonce, lease (ms), 0 or 1 and a fact that is reported first.
--- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing)} or {empty, ms until to ask again}.
+-- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing), alone (0|1)} or {empty, ms until to
+-- ask again}.
 local function claim(keys, args)
   local worker, nonce, lease = name(args[1]), nonce_of(args[2]), count(args[3])
   local number = tonumber(nonce)
@@ -545,22 +626,21 @@ local function claim(keys, args)
   s.wake = s.now + ASK_LATEST
   worker_called(s, lease)
   if fact then apply_fact(s, fact) end
-  local claimant = key(s, 'n', worker)
-  local last = call('HMGET', claimant, 'n', 'id')
-  if number == num(last[1]) then
-    local again = same_again(s, worker, nonce, last[2], lease)
-    if again then return again end
+  local last, id = last_of(s, worker)
+  if number == last then
+    local again = same_again(s, worker, nonce, id, lease)
+    if again then return leave(s, again) end
   end
   if not is_quiet(s, lease) then reap(s) end
-  if number <= num(last[1]) then return empty(s, lease) end
+  if number <= last then return leave(s, empty(s, lease)) end
   local c, turn = pick(s, lease)
-  call('HSET', claimant, 'n', nonce, 'id', c and c.id or '')
-  call('EXPIRE', claimant, KEEP_CLAIMANT)
-  if not c then return empty(s, lease) end
+  note_last(s, worker, nonce, c and c.id or '')
+  if not c then return leave(s, empty(s, lease)) end
   move(s, c, 'r', { 'w', worker, 'o', nonce, 'r', s.now })
   take_slot(s, slot_of(worker, nonce, c), c.run, lease)
-  call('ZADD', s.turns, call('HINCRBY', s.meta, 'turn', 1), turn)
-  return grant(s, c)
+  add(s.meta, 'turn', 1)
+  call('ZADD', s.turns, text(s.meta.turn), turn)
+  return leave(s, grant(s, c))
 end
 
 -- ---- while a chunk is held ------------------------------------------------------------------------
@@ -582,17 +662,13 @@ local function reassert(s, c, b, lease)
   local fields = { 'g', b.g, 'w', b.worker, 'o', b.nonce, 'r', s.now, 'pg', b.pages, 'rw', b.rows, 'by', b.bytes }
   if not c then
     c = new_chunk(s, b.run, b.range)
-    call('ZADD', key(s, 'all', b.run), b.order, b.range)
+    call('ZADD', key(s, 'all', b.run), text(b.order), b.range)
     fields[#fields + 1] = 'a'
     fields[#fields + 1] = math.max(b.attempt - 1, 0)
   end
   move(s, c, 'r', fields)
   take_slot(s, slot_of(b.worker, b.nonce, c), b.run, lease)
-  local claimant = key(s, 'n', b.worker)
-  if num(call('HGET', claimant, 'n')) <= tonumber(b.nonce) then
-    call('HSET', claimant, 'n', b.nonce, 'id', c.id)
-    call('EXPIRE', claimant, KEEP_CLAIMANT)
-  end
+  if last_of(s, b.worker) <= tonumber(b.nonce) then note_last(s, b.worker, b.nonce, c.id) end
   settle(s, b.run)
 end
 
@@ -601,15 +677,15 @@ local function beat(s, b, lease)
   local mine = holds(c, b.worker, b.nonce) and c.g == b.g
   local adrift = is_quiet(s, lease) and (not c or (c.g == b.g and (c.s == 'a' or c.s == 't')))
   if not mine and not adrift then return 'lost' end
-  if call('HGET', key(s, 'run', b.run), 'cancelled') == '1' then return 'cancel' end
+  if read_run(s, b.run).cancelled == 1 then return 'cancel' end
   if not mine then
     reassert(s, c, b, lease)
     return 'ok'
   end
   local slot = slot_of(b.worker, b.nonce, c)
-  call('HSET', c.key, 'r', s.now, 'pg', b.pages, 'rw', b.rows, 'by', b.bytes)
+  call('HSET', c.key, 'r', text(s.now), 'pg', text(b.pages), 'rw', text(b.rows), 'by', text(b.bytes))
   take_slot(s, slot, b.run, lease)
-  call('SREM', s.extended, slot)
+  relax(s, slot)
   return 'ok'
 end
 
@@ -622,11 +698,11 @@ local function heartbeat(keys, args)
   worker_called(s, lease)
   local answers = {}
   for i, b in ipairs(beats) do answers[i] = beat(s, b, lease) end
-  return answers
+  return leave(s, answers)
 end
 
 local function hold_until(s, at)
-  if at > s.hold then call('HSET', s.meta, 'hold', at) end
+  if at > s.meta.hold then set(s.meta, 'hold', at) end
 end
 
 -- ARGV: worker, nonce, run, range, generation, retry|release|defer, wait (ms), error (or nothing).
@@ -641,16 +717,16 @@ local function give_back(keys, args)
   if how == 'defer' then hold_until(s, s.now + wait) end
   local c = read_chunk(s, run, range)
   free_slot(s, slot_of(worker, nonce, c or new_chunk(s, run, range)), run)
-  if not holds(c, worker, nonce) or c.g ~= g then return 0 end
-  if why ~= '' then call('HSET', key(s, 'run', run), 'error', why) end
+  if not holds(c, worker, nonce) or c.g ~= g then return leave(s, 0) end
+  if why ~= '' then set(read_run(s, run), 'error', why) end
   if how ~= 'retry' then
     put_back(s, c, 'a', {})
-    return 1
+    return leave(s, 1)
   end
   local at = s.now + wait
   put_back(s, c, 't', { 'a', c.failed + 1, 'nb', at, 'e', why })
-  if c.s == 't' then call('ZADD', key(s, 'later', run), at, range) end
-  return 1
+  if c.s == 't' then call('ZADD', key(s, 'later', run), text(at), range) end
+  return leave(s, 1)
 end
 
 -- ARGV: wait (ms). Nothing of the source is granted for so long.
@@ -659,7 +735,7 @@ local function hold(keys, args)
   local s = enter(keys)
   worker_called(s)
   hold_until(s, s.now + wait)
-  return 1
+  return leave(s, 1)
 end
 
 -- ---- runs as a whole -----------------------------------------------------------------------------
@@ -669,7 +745,7 @@ end
 local function cancel(keys, args)
   local run, limit = name(args[1]), count(args[2])
   local s = enter(keys)
-  call('HSET', key(s, 'run', run), 'cancelled', 1)
+  set(read_run(s, run), 'cancelled', 1)
   local moved = 0
   for _, index in ipairs({ 'a', 'later' }) do
     for _, range in ipairs(call('ZRANGE', key(s, index, run), 0, limit - 1)) do
@@ -679,7 +755,7 @@ local function cancel(keys, args)
     end
   end
   settle(s, run)
-  return moved
+  return leave(s, moved)
 end
 
 -- No ARGV. Ends every lease of the source without counting a loss, and the quiet time after a boot.
@@ -695,8 +771,8 @@ local function adopt(keys)
       call('ZREM', s.slots, slot)
     end
   end
-  call('HSET', s.meta, 'booted', 0)
-  return 1
+  set(s.meta, 'booted', 0)
+  return leave(s, 1)
 end
 
 -- ARGV: run, how many chunks at once. Returns how many chunks are left; call again until none.
@@ -715,7 +791,8 @@ local function forget(keys, args)
     call('ZREM', all, range)
   end
   for _, kind in ipairs({ 'run', 'a', 'later', 'hints' }) do call('UNLINK', key(s, kind, run)) end
-  return call('ZCARD', all)
+  s.runs[run] = nil
+  return leave(s, call('ZCARD', all))
 end
 
 -- ---- reading -------------------------------------------------------------------------------------
@@ -724,14 +801,13 @@ end
 -- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}}.
 local function progress(keys, args)
   local run = name(args[1])
-  local s = { base = keys[1], slots = keys[1] .. ':slots' }
-  local run_key = key(s, 'run', run)
-  local r = call('HMGET', run_key, 'mode', 'stop', 'pages', 'rows', 'bytes', 'error')
-  if not r[1] and call('EXISTS', key(s, 'all', run)) == 0 then return false end
+  local s = look_in(keys)
+  local r = read_run(s, run)
+  if not r.mode and call('EXISTS', key(s, 'all', run)) == 0 then return false end
   local counts, running = {}, {}
-  for i, n in ipairs(call('HMGET', run_key, unpack(STATES))) do
-    counts[#counts + 1] = STATES[i]
-    counts[#counts + 1] = num(n)
+  for _, state in ipairs(STATES) do
+    counts[#counts + 1] = state
+    counts[#counts + 1] = r[state]
   end
   for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
     local worker, nonce, of, range = parse_slot(slot)
@@ -740,14 +816,14 @@ local function progress(keys, args)
       for _, v in ipairs({ range, worker, c.failed + 1, c.pages, c.rows, c.bytes }) do running[#running + 1] = v end
     end
   end
-  local stopped = r[1] == 's' and r[2] == '1' and num(call('HGET', run_key, 'd')) > 0
-  return { counts, num(r[3]), num(r[4]), num(r[5]), stopped and 1 or 0, r[6] or '', running }
+  local stopped = r.mode == 's' and r.stop == 1 and r.d > 0
+  return { counts, r.pages, r.rows, r.bytes, stopped and 1 or 0, r.error or '', running }
 end
 
 -- ARGV: run, offset, how many. Returns {how many were looked at, {range, generation, state, ...}}.
 local function known(keys, args)
   local run, offset, limit = name(args[1]), count(args[2]), count(args[3])
-  local s = { base = keys[1] }
+  local s = look_in(keys)
   local ranges = call('ZRANGE', key(s, 'all', run), offset, offset + limit - 1)
   local found = {}
   for _, range in ipairs(ranges) do

@@ -91,6 +91,8 @@ pub struct Grant {
     pub attempts: u32,
     /// Its losses are used up: the whole work is to write a `discarded` marker and report it.
     pub discard: Option<String>,
+    /// It may be what ended its last workers: nothing else may be at work beside it.
+    pub alone: bool,
 }
 
 /// A lease that someone holds, or held.

@@ -190,7 +190,8 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
             Ok(Claim::Empty { ask_again: Duration::from_millis(wire::number(&millis)?) })
         }
         "grant" => {
-            let [run, range, generation, attempt, attempts, discard] = wire::items(Value::Array(rest))?;
+            let [run, range, generation, attempt, attempts, discard, alone] =
+                wire::items(Value::Array(rest))?;
             let discard = wire::text(discard)?;
             Ok(Claim::Granted(Grant {
                 chunk: Chunk { source: source.clone(), run: wire::parse(run)?, range: wire::parse(range)? },
@@ -202,6 +203,7 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
                 },
                 attempts: wire::number(&attempts)?,
                 discard: (!discard.is_empty()).then_some(discard),
+                alone: wire::number::<u8>(&alone)? == 1,
             }))
         }
         other => Err(RedisError::Protocol(format!("a grant or nothing expected, not `{other}`"))),

@@ -187,7 +187,8 @@ mod tests {
         let upload = &page.uploads[0];
         assert_eq!((upload.key.as_str(), upload.upload_id.as_str()), ("a&b", "2"));
         assert_eq!(upload.initiated, "2010-11-10T20:48:33Z".parse::<DateTime<Utc>>().unwrap());
-        let none = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+        let none =
+            "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
         assert!(quick_xml::de::from_reader::<_, Page>(none.as_bytes()).unwrap().uploads.is_empty());
     }
 

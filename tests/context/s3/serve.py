@@ -3,7 +3,7 @@ several creates of one key just one wins.
 
 Prints one line of JSON once it listens: its port, a bucket, and the keys of a user with the rights that nstore is
 documented to need and of one who may only read. /unfinished lists the uploads that were begun and not ended, /keys
-what is there.
+what is there, /text?KEY what a key holds.
 """
 
 import io
@@ -40,6 +40,8 @@ class OneAtATime:
     def __call__(self, environ, start_response):
         if environ["PATH_INFO"] in LISTS:
             return listed(LISTS[environ["PATH_INFO"]], start_response)
+        if environ["PATH_INFO"] == "/text":
+            return text(environ["QUERY_STRING"], start_response)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         if len(body) < length:
@@ -58,6 +60,12 @@ def listed(keys, start_response):
     bucket = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET]
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps(sorted(keys(bucket))).encode()]
+
+
+def text(key, start_response):
+    bucket = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET]
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [bucket.keys[key].value]
 
 
 LISTS = {

@@ -15,6 +15,7 @@ use nstore_shared::{
     redis::{fleet::Fleet, queue::Queue},
     storage::{Storage, StorageError, manifest::Manifest},
 };
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tracing::warn;
 
 use super::{lease::Leases, outage::Outage, stir::Stir};
@@ -39,9 +40,17 @@ pub(super) struct Bench {
     pub(super) redis: Outage,
     pub(super) stored: Outage,
     pub(super) stir: Stir,
+    /// Chunks at work hold it together; one that may end this process holds it alone.
+    alone: RwLock<()>,
     space: Outage,
     manifests: Mutex<VecDeque<Arc<Manifest>>>,
     lacks: Mutex<BTreeMap<SourceId, String>>,
+}
+
+/// Held for as long as a chunk is at work.
+pub(super) enum Room<'a> {
+    Shared { _held: RwLockReadGuard<'a, ()> },
+    Alone { _held: RwLockWriteGuard<'a, ()> },
 }
 
 impl Bench {
@@ -70,12 +79,23 @@ impl Bench {
                 "storage works again",
             ),
             stir: Stir::default(),
+            alone: RwLock::default(),
             space: Outage::new(
                 "no room for another chunk: free some disk space; nothing is claimed until then",
                 "there is room for chunks again",
             ),
             manifests: Mutex::default(),
             lacks: Mutex::default(),
+        }
+    }
+
+    /// Room to work beside others; or all of it, once nobody else is at work: what ends this process then ends nothing
+    /// else with it.
+    pub(super) async fn room(&self, alone: bool) -> Room<'_> {
+        if alone {
+            Room::Alone { _held: self.alone.write().await }
+        } else {
+            Room::Shared { _held: self.alone.read().await }
         }
     }
 

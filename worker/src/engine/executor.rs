@@ -56,6 +56,10 @@ pub(super) enum Fault {
 
 /// Works a grant off.
 pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) -> Result<Done, Fault> {
+    let _room = match lease.gate().through(bench.room(grant.alone)).await {
+        Ok(room) => room,
+        Err(how) => return Ok(ended(grant, how)),
+    };
     let started_at = Utc::now();
     let (storage, chunk) = (&bench.storage, &grant.chunk);
     let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };

@@ -1,0 +1,39 @@
+//! Sources that fail.
+
+use nstore_tests::simulator::{
+    Api,
+    faults::{Fault as SourceFault, FaultKind},
+};
+
+use super::office::Side;
+use crate::{
+    schedule::Fault,
+    world::{LEASE, World},
+};
+
+pub(super) async fn strike(
+    world: &World,
+    side: &Side,
+    fault: Fault,
+    rng: &mut fastrand::Rng,
+) -> anyhow::Result<()> {
+    let api = Api::HTTP[rng.usize(..Api::HTTP.len())];
+    let (kind, times) = match fault {
+        Fault::SourceRateLimits => (FaultKind::RateLimit, 3),
+        Fault::SourceFails => (FaultKind::ErrorBurst, 4),
+        Fault::SourceHangs => (FaultKind::Hang, 2),
+        Fault::SourceHalfBody => (FaultKind::HalfBody, 3),
+        Fault::SourceBadJson => (FaultKind::BadJson, 2),
+        Fault::SourceDrifts => (FaultKind::Drift, 1),
+        _ => (FaultKind::Oom, 1),
+    };
+    let source = if kind == FaultKind::Oom { "network_observability" } else { api.name() };
+    if kind == FaultKind::Drift {
+        // wrong data is refused for good, and rightly so
+        side.drifted.lock().await.insert(source.to_owned());
+    }
+    world.simulator.fault(SourceFault::new(source, kind).times(times));
+    tokio::time::sleep(LEASE).await;
+    world.simulator.clear_faults();
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! One round's world: servers of its own with proxies before them, a marketplace, and the processes that work on them.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use nstore_shared::storage::Storage;
+use nstore_tests::{
+    context::{
+        self, OwnPostgres, OwnRedis, Process, Proxy, S3, Scratch, own_postgres, own_redis, own_s3, s3,
+    },
+    simulator::{self, Api, Options, Simulator},
+};
+use tokio::sync::Mutex;
+
+use crate::{fleet::Fleet, schedule::Store};
+
+/// How long a claim of an API worker lasts.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// Where Debian's package puts what gives a process a clock of its own.
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+/// Room of a folder that can become full: workers start no chunk with less than 256 MB.
+const ROOM: &str = "size=512m";
+
+/// What the processes find.
+pub(crate) struct World {
+    pub(crate) redis: Mutex<OwnRedis>,
+    /// Between workers and Redis.
+    pub(crate) workers_line: Proxy,
+    /// Between coordinators and Redis.
+    pub(crate) office_line: Proxy,
+    pub(crate) postgres: Mutex<OwnPostgres>,
+    /// Between coordinators and PostgreSQL.
+    pub(crate) postgres_line: Proxy,
+    pub(crate) s3: Option<S3>,
+    /// Between all and S3.
+    pub(crate) s3_line: Option<Proxy>,
+    pub(crate) simulator: Simulator,
+    pub(crate) fleet: Mutex<Fleet>,
+    /// What stands in storage, seen past all faults.
+    pub(crate) storage: Storage,
+    /// The folder that is the storage of a round on a folder.
+    pub(crate) folder: context::Storage,
+    pub(crate) redis_url: String,
+    pub(crate) postgres_url: String,
+    env: Vec<(String, String)>,
+    config: PathBuf,
+    clock: PathBuf,
+    browsers: tempfile::TempDir,
+    scratch: Scratch,
+    _room: Option<Room>,
+}
+
+impl World {
+    pub(crate) async fn new(store: Store, seed: u64) -> anyhow::Result<Self> {
+        let latency = Duration::from_millis(120);
+        let simulator =
+            simulator::start(Options { rows_per_day: 60, latency, seed, ..Options::default() }).await?;
+        let (redis, postgres, folder) = (own_redis(true), own_postgres(), context::storage());
+        let room = if store == Store::Folder { Room::of(&folder.dir)? } else { None };
+        let s3 = if store == Store::S3 { Some(own_s3().await) } else { None };
+        let scratch = Scratch::new("chaos");
+        let (redis_url, postgres_url) = (redis.url(), postgres.url());
+        let workers_line = Proxy::start(address(&redis_url)?).await;
+        let office_line = Proxy::start(address(&redis_url)?).await;
+        let postgres_line = Proxy::start(address(&postgres_url)?).await;
+        let s3_line = match &s3 {
+            Some(s3) => Some(Proxy::start(s3.address).await),
+            None => None,
+        };
+        let (url, behind) = match &s3 {
+            Some(s3) => (s3.url("team"), s3.env()),
+            None => (folder.url.clone(), vec![]),
+        };
+        let mut env: Vec<(String, String)> = simulator.env();
+        if let (Some(s3), Some(line)) = (&s3, &s3_line) {
+            env.extend(s3::env(line.address, &s3.writer));
+            env.push(("AWS_READ_TIMEOUT".into(), "3s".into()));
+        }
+        env.push(("NSTORE_STORAGE_URL".into(), url.clone()));
+        env.push(("NSTORE_POSTGRES_URL".into(), through(&postgres_url, &postgres_line)?));
+        let config = scratch.path().join("config");
+        write_config(&config)?;
+        let clock = scratch.path().join("clock");
+        std::fs::write(&clock, "+0")?;
+        Ok(Self {
+            storage: Storage::open_with(&url, behind)?,
+            redis: Mutex::new(redis),
+            workers_line,
+            office_line,
+            postgres: Mutex::new(postgres),
+            postgres_line,
+            s3,
+            s3_line,
+            simulator,
+            fleet: Mutex::default(),
+            folder,
+            redis_url,
+            postgres_url,
+            env,
+            config,
+            clock,
+            browsers: tempfile::tempdir()?,
+            scratch,
+            _room: room,
+        })
+    }
+
+    fn process(&self, binary: &str, redis: &Proxy) -> Process {
+        let at = format!("redis://{}", redis.address);
+        let process = Process::new(binary)
+            .dir(self.scratch.path())
+            .env("NSTORE_CONFIG", &self.config)
+            .env("NSTORE_REDIS_URL", at);
+        // what it would read for a backtrace is large
+        let process = process.env("RUST_BACKTRACE", "0");
+        self.env.iter().fold(process, |process, (name, value)| process.env(name, value))
+    }
+
+    /// `nstore` with these arguments, words separated by blanks.
+    pub(crate) fn nstore(&self, args: &str) -> Process {
+        self.process("nstore", &self.office_line).args(args.split_whitespace())
+    }
+
+    /// `nstore`, to an end with exit code 0; answers what it printed.
+    pub(crate) async fn good(&self, args: &str) -> anyhow::Result<String> {
+        let exit = self.nstore(args).run(Duration::from_secs(120)).await;
+        ensure!(exit.code == Some(0), "nstore {args}: {:?}\n{}\n{}", exit.code, exit.stdout, exit.stderr);
+        Ok(exit.stdout)
+    }
+
+    /// An API worker; with a clock of its own where that can be had.
+    pub(crate) fn api_worker(&self, clock: bool) -> Process {
+        let lease = format!("{}ms", LEASE.as_millis());
+        let args = ["--kind", "api", "--concurrency", "2", "--grace", "10s", "--lease", &lease];
+        let worker = self.process("nstore-worker", &self.workers_line).args(args);
+        if !clock || !Path::new(FAKETIME).exists() {
+            return worker;
+        }
+        worker
+            .env("LD_PRELOAD", FAKETIME)
+            .env("FAKETIME_TIMESTAMP_FILE", &self.clock)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+
+    /// Sets the clock of the worker that has one of its own.
+    pub(crate) fn set_clock(&self, seconds: i64) -> anyhow::Result<()> {
+        // as a whole: it is read all the time
+        let fresh = self.clock.with_extension("fresh");
+        std::fs::write(&fresh, format!("{seconds:+}"))?;
+        Ok(std::fs::rename(fresh, &self.clock)?)
+    }
+
+    pub(crate) fn browser_worker(&self) -> Process {
+        let args = ["--kind", "browser", "--concurrency", "1", "--grace", "10s", "--lease", "5s"];
+        let worker = self.process("nstore-worker", &self.workers_line).args(args);
+        let worker = worker.env("TMPDIR", self.browsers.path());
+        // Chromium gives root no sandbox
+        if rustix::process::getuid().is_root() { worker.env("NSTORE_BROWSER_SANDBOX", "off") } else { worker }
+    }
+
+    /// The processes of the browsers, and the profiles that lie there.
+    pub(crate) fn browsers(&self) -> anyhow::Result<(Vec<u32>, Vec<PathBuf>)> {
+        let folder = self.browsers.path();
+        let name = folder.to_str().context("a path of ours")?;
+        let own = |pid: &u32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(name)
+        };
+        let pids = std::fs::read_dir("/proc")?.flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(own).collect();
+        let roots = std::fs::read_dir(folder)?.flatten();
+        let profiles = roots.flat_map(|root| std::fs::read_dir(root.path()).into_iter().flatten().flatten());
+        Ok((pids, profiles.map(|entry| entry.path()).collect()))
+    }
+
+    /// All that is in storage, as keys below its root.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        if let Some(s3) = &self.s3 {
+            let keys = s3.keys().await;
+            return keys.iter().filter_map(|key| key.strip_prefix("team/")).map(str::to_owned).collect();
+        }
+        let mut found = vec![];
+        below(&self.folder.dir, &self.folder.dir, &mut found);
+        found
+    }
+
+    /// What stands under a key.
+    pub(crate) async fn text(&self, key: &str) -> anyhow::Result<String> {
+        match &self.s3 {
+            Some(s3) => s3.text(&format!("team/{key}")).await,
+            None => Ok(std::fs::read_to_string(self.folder.dir.join(key))?),
+        }
+    }
+
+    /// One number from the database, past all faults; none while it is away or the table is not there.
+    pub(crate) async fn number(&self, sql: &str) -> Option<i64> {
+        let (client, connection) =
+            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok()?;
+        let running = tokio::spawn(connection);
+        let number = client.query_one(sql, &[]).await.ok().and_then(|row| row.try_get(0).ok());
+        drop(client);
+        drop(running.await);
+        number
+    }
+
+    /// What grows as long as anything goes on: answered requests, outcomes, ledger rows.
+    pub(crate) async fn progress(&self) -> u64 {
+        let answered = self.simulator.requests().iter().filter(|request| request.status == 200).count();
+        let outcomes = self.keys().await.iter().filter(|key| key.ends_with(".json")).count();
+        let loaded = self.number("SELECT count(*) FROM nstore.ledger").await.unwrap_or(0);
+        (answered + outcomes) as u64 + loaded.unsigned_abs()
+    }
+
+    /// The SQL text with which a table's days are compared.
+    pub(crate) fn sql(&self, api: Api) -> String {
+        self.simulator.sql(api, "public")
+    }
+}
+
+/// A file system in a folder, that can become full.
+struct Room(Child);
+
+impl Room {
+    /// None for those who may not mount.
+    fn of(dir: &Path) -> anyhow::Result<Option<Self>> {
+        if !rustix::process::getuid().is_root() {
+            println!("chaos: a full disk is left out: it takes root, who may mount one");
+            return Ok(None);
+        }
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", ROOM, "chaos"]).arg(dir).status()?;
+        ensure!(status.success(), "mount ended with {status}");
+        // it goes with us, even when we are killed
+        let keeper = Command::new("sh")
+            .args(["-c", "read -r _; umount -l \"$1\"", "keeper"])
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .spawn()?;
+        Ok(Some(Self(keeper)))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
+    // folders and files come and go
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            below(root, &path, found);
+        } else if let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+            found.push(key.to_owned());
+        }
+    }
+}
+
+/// Where the server of a URL listens.
+fn address(url: &str) -> anyhow::Result<SocketAddr> {
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).context("a URL")?;
+    Ok(authority.rsplit('@').next().context("a host")?.parse()?)
+}
+
+fn through(url: &str, line: &Proxy) -> anyhow::Result<String> {
+    Ok(url.replace(&address(url)?.to_string(), &line.address.to_string()))
+}
+
+/// The shipped config, in a hurry; one source is sequential, and one has a table without a key.
+fn write_config(to: &Path) -> anyhow::Result<()> {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    for folder in ["", "sources", "mappings"] {
+        std::fs::create_dir_all(to.join(folder))?;
+        for entry in std::fs::read_dir(shipped.join(folder))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name()))?;
+            }
+        }
+    }
+    for api in Api::HTTP {
+        let file = format!("sources/{}.yaml", api.name());
+        edit(&to.join(&file), "base: 1s", "base: 50ms")?;
+        let mut source = std::fs::OpenOptions::new().append(true).open(to.join(&file))?;
+        writeln!(source, "timeouts: {{ connect: 2s, read: 2s, total: 10s }}")?;
+        writeln!(source, "chunk_retry: {{ base: 100ms, ceiling: 1s }}")?;
+    }
+    edit(&to.join("sources/seller_orders.yaml"), "execution: auto", "execution: sequential")?;
+    edit(&to.join("mappings/seller_tickets.yaml"), "key: [ticket_id]\n", "")?;
+    let dashboard = to.join("sources/network_observability.yaml");
+    let mut dashboard = std::fs::OpenOptions::new().append(true).open(dashboard)?;
+    writeln!(dashboard, "timeouts: {{ step: 15s, login: 20s, chunk: 60s }}")?;
+    writeln!(dashboard, "chunk_retry: {{ base: 100ms, ceiling: 1s }}")?;
+    Ok(())
+}
+
+fn edit(path: &Path, from: &str, to: &str) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    ensure!(text.contains(from), "{} does not hold `{from}`", path.display());
+    Ok(std::fs::write(path, text.replace(from, to))?)
+}
