@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 DEBUG := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build fmt lint test compose fuzz demo bench clean
+.PHONY: help setup build fmt lint test chaos compose fuzz demo bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test: setup ## Set up, lint, build, run all tests beside private servers, and th
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory compose; \
 	else echo "make test: docker-compose.yml was not tried out: no Docker engine answers here"; fi
+
+FAULTS ?= 100
+SEED ?=
+chaos: setup ## Faults of all kinds in an order by lot, FAULTS=100 SEED=...; all tables must hold the truth
+	cargo build --locked --workspace --bins
+	env -u RUST_BACKTRACE $(DEBUG)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 compose: ## Try docker-compose.yml out: two months with faults in containers, compared with the truth
 	@.ci/setup compose

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use clap::Parser;
 use fleet::Fleet;
 use oracle::{Findings, Slips};
@@ -51,8 +52,19 @@ struct Sum {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match all(&Args::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers whether all holds.
+async fn all(args: &Args) -> anyhow::Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("chaos: seed {seed}, lease {LEASE:?}");
     let mut sum = Sum::default();
@@ -73,8 +85,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         "{} faults, {} lost, {} doubled, {} stuck, {} wrongly discarded",
         sum.faults, sum.lost, sum.doubled, sum.stuck, sum.wrongly_discarded
     );
-    let good = sum.broken == 0 && sum.faults > 0;
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(sum.broken == 0 && sum.faults > 0)
 }
 
 /// The middle, the 99th of a hundred, the largest.
@@ -107,7 +118,7 @@ async fn one(seed: u64, round: usize, faults: usize, sum: &mut Sum) -> anyhow::R
         let from = began.elapsed();
         let strikes = group.iter().map(|fault| strike::strike(&world, &side, *fault, rng.fork()));
         for struck in futures::future::join_all(strikes).await {
-            struck?;
+            struck.with_context(|| format!("{group:?}"))?;
         }
         sum.faults += group.len();
         if group.iter().any(|fault| fault.loses_redis()) {
@@ -139,7 +150,7 @@ async fn recover(world: &World, side: &Side, group: &[Fault], sum: &mut Sum) -> 
             // all was done meanwhile
             return Ok(());
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     sum.recoveries.push(healed.elapsed());
     Ok(())

@@ -28,6 +28,9 @@ use crate::{
 /// Within which every run ends by itself, once nothing is harmed any more.
 const SETTLED: Duration = Duration::from_secs(150);
 
+/// Of a log, what is shown.
+const LINES: usize = 40;
+
 /// What a round found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -76,6 +79,7 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
             found.stuck += 1;
             let status = world.nstore(&format!("status {run}")).run(SETTLED).await;
             found.broken("I4", format!("run {run} is open still\n{}", status.stdout));
+            told(world).await;
         }
         ledger(world, &run, &mut found).await?;
     }
@@ -89,6 +93,17 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
     leases(world, &mut found);
     rest(world, &mut found).await?;
     Ok(found)
+}
+
+/// What the coordinators and the workers said last.
+async fn told(world: &World) {
+    let fleet = world.fleet.lock().await;
+    let workers = fleet.workers.iter().map(|worker| &worker.running);
+    for process in fleet.daemons.iter().chain(workers).chain(&fleet.browser) {
+        let log = process.stderr();
+        let lines: Vec<&str> = log.lines().collect();
+        println!("process {}:\n{}", process.pid(), lines[lines.len().saturating_sub(LINES)..].join("\n"));
+    }
 }
 
 /// I5: a sequential source has one chunk in flight, and they come in order.

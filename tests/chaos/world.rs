@@ -22,8 +22,6 @@ use crate::{fleet::Fleet, schedule::Store};
 
 /// How long a claim of an API worker lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
-/// Where Debian's package puts what gives a process a clock of its own.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 /// Room of a folder that can become full: workers start no chunk with less than 256 MB.
 const ROOM: &str = "size=512m";
 
@@ -51,6 +49,7 @@ pub(crate) struct World {
     env: Vec<(String, String)>,
     config: PathBuf,
     clock: PathBuf,
+    faketime: PathBuf,
     browsers: tempfile::TempDir,
     scratch: Scratch,
     _room: Option<Room>,
@@ -105,6 +104,7 @@ impl World {
             env,
             config,
             clock,
+            faketime: faketime()?,
             browsers: tempfile::tempdir()?,
             scratch,
             _room: room,
@@ -134,16 +134,16 @@ impl World {
         Ok(exit.stdout)
     }
 
-    /// An API worker; with a clock of its own where that can be had.
+    /// An API worker, perhaps with a clock of its own.
     pub(crate) fn api_worker(&self, clock: bool) -> Process {
         let lease = format!("{}ms", LEASE.as_millis());
         let args = ["--kind", "api", "--concurrency", "2", "--grace", "10s", "--lease", &lease];
         let worker = self.process("nstore-worker", &self.workers_line).args(args);
-        if !clock || !Path::new(FAKETIME).exists() {
+        if !clock {
             return worker;
         }
         worker
-            .env("LD_PRELOAD", FAKETIME)
+            .env("LD_PRELOAD", &self.faketime)
             .env("FAKETIME_TIMESTAMP_FILE", &self.clock)
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
@@ -201,21 +201,23 @@ impl World {
 
     /// One number from the database, past all faults; none while it is away or the table is not there.
     pub(crate) async fn number(&self, sql: &str) -> Option<i64> {
-        let (client, connection) =
-            tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok()?;
-        let running = tokio::spawn(connection);
-        let number = client.query_one(sql, &[]).await.ok().and_then(|row| row.try_get(0).ok());
-        drop(client);
-        drop(running.await);
-        number
+        let ask = async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.postgres_url, tokio_postgres::NoTls).await.ok()?;
+            let running = tokio::spawn(connection);
+            let number = client.query_one(sql, &[]).await.ok().and_then(|row| row.try_get(0).ok());
+            drop(client);
+            drop(running.await);
+            number
+        };
+        tokio::time::timeout(LEASE, ask).await.ok().flatten()
     }
 
-    /// What grows as long as anything goes on: answered requests, outcomes, ledger rows.
+    /// What grows as long as anything goes on: answered requests, and chunks in the ledger.
     pub(crate) async fn progress(&self) -> u64 {
         let answered = self.simulator.requests().iter().filter(|request| request.status == 200).count();
-        let outcomes = self.keys().await.iter().filter(|key| key.ends_with(".json")).count();
         let loaded = self.number("SELECT count(*) FROM nstore.ledger").await.unwrap_or(0);
-        (answered + outcomes) as u64 + loaded.unsigned_abs()
+        answered as u64 + loaded.unsigned_abs()
     }
 
     /// The SQL text with which a table's days are compared.
@@ -263,6 +265,14 @@ fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
             found.push(key.to_owned());
         }
     }
+}
+
+/// What gives a process a clock of its own, of Debian's package `faketime`.
+fn faketime() -> anyhow::Result<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib")?.flatten();
+    let found =
+        folders.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
+    found.context("no libfaketimeMT.so.1 below /usr/lib: run .ci/setup")
 }
 
 /// Where the server of a URL listens.

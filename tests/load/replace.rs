@@ -111,6 +111,24 @@ async fn a_replace_that_lacks_days_needs_leave() {
 }
 
 #[tokio::test]
+async fn an_older_replace_of_fewer_days_is_superseded_by_a_newer_one_and_not_refused() {
+    let world = world().await;
+    let older = ask("old", Replace).days("2025-08-01", 1).created_at(1).manifest();
+    let newer = ask("new", Replace).created_at(2).manifest();
+    for run in [&older, &newer] {
+        world.loader.preflight(run).await.unwrap();
+        world.loader.register(run).await.unwrap();
+    }
+    let markers = world.commit_all(&newer, 9).await;
+    assert_eq!(world.replace(&newer, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 27 });
+    // whoever follows the older one anew begins like this
+    world.loader.preflight(&older).await.unwrap();
+    let markers = world.commit_all(&older, 10).await;
+    assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Superseded);
+    assert_eq!(world.rows().await, 27);
+}
+
+#[tokio::test]
 async fn an_older_replace_never_overwrites_a_newer_one() {
     let world = world().await;
     let older = ask("old", Replace).created_at(1).manifest();

@@ -13,10 +13,11 @@ use super::{LoadError, spans};
 use crate::db::{
     days::{self, Held},
     ident::Target,
+    ledger,
 };
 
-/// The days that a replace would erase without bringing them, as an error; `None` when there are none, or the
-/// run may lose them.
+/// The days that a replace would erase without bringing them, as an error; `None` when there are none, the run may
+/// lose them, or a later replace has been loaded: then this one erases nothing.
 pub(super) async fn shrink(
     client: &impl GenericClient,
     manifest: &Manifest,
@@ -29,11 +30,11 @@ pub(super) async fn shrink(
     let brought = spans::days_of(plan);
     let mut held = days::loaded(client, target, &manifest.run).await?;
     held.retain(|day, _| !brought.as_ref().is_some_and(|brought| brought.contains(day)));
-    Ok((!held.is_empty()).then(|| LoadError::Shrink {
-        table: target.name(),
-        count: held.len(),
-        missing: spans::text_of(held.into_keys()),
-    }))
+    if held.is_empty() || ledger::newer_replace(client, target, manifest).await?.is_some() {
+        return Ok(None);
+    }
+    let (table, count, missing) = (target.name(), held.len(), spans::text_of(held.into_keys()));
+    Ok(Some(LoadError::Shrink { table, count, missing }))
 }
 
 /// The days of a plan that other runs hold, claimed or loaded.

@@ -19,7 +19,7 @@ use crate::{
 
 /// Days of a block of work.
 const BLOCK: u64 = 4;
-/// Blocks that are under way at least.
+/// Runs that are under way at least.
 const OPEN: usize = 2;
 /// How long a command is tried again that a fault keeps from its end.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const TOGETHER: usize = 8;
 /// A source with very many chunks, for which nobody waits.
 const FLOOD: &str = "extract --start-date 1990-01-01 --end-date 2017-05-18 --sources seller_tickets \
-                     --chunk-sizes seller_tickets:1 --detach --json";
+                     --chunk-sizes seller_tickets:1 --detach --json --idempotency-key flood";
 
 /// What is known beside the servers.
 #[derive(Default)]
@@ -42,6 +42,8 @@ pub(crate) struct Side {
     pub(crate) drifted: Mutex<BTreeSet<String>>,
     /// How long a small run waited beside a very large one.
     pub(crate) waits: Mutex<Vec<Duration>>,
+    /// Those of the runs that have come to an end.
+    over: Mutex<BTreeSet<String>>,
     blocks: Mutex<u64>,
 }
 
@@ -53,7 +55,7 @@ impl Side {
 
     /// Sees to it that there is work.
     pub(crate) async fn ensure_work(&self, world: &World) -> anyhow::Result<()> {
-        while self.open_runs(world).await?.len() < OPEN {
+        for _ in self.open_runs(world).await?.len()..OPEN {
             self.submit(world).await?;
         }
         Ok(())
@@ -61,10 +63,14 @@ impl Side {
 
     /// The runs that are not over.
     pub(crate) async fn open_runs(&self, world: &World) -> anyhow::Result<Vec<String>> {
-        let mut open = vec![];
+        let (mut open, mut over) = (vec![], self.over.lock().await);
         for run in self.runs.lock().await.iter() {
-            if verdict(world, run).await? == "open" {
-                open.push(run.clone());
+            if over.contains(run) {
+                continue;
+            }
+            match verdict(world, run).await?.as_str() {
+                "open" => open.push(run.clone()),
+                _ => drop(over.insert(run.clone())),
             }
         }
         Ok(open)
@@ -210,7 +216,8 @@ async fn cancel(world: &World, side: &Side, rng: &mut fastrand::Rng) -> anyhow::
     let first = last - Days::new(BLOCK - 1);
     let extract = format!(
         "extract --start-date {first} --end-date {last} --sources buyer_orders --chunk-sizes buyer_orders:1 \
-         --upload --detach --json"
+         --upload --detach --json --idempotency-key cancelled-{}",
+        side.cancelled.lock().await.len()
     );
     let run = run_of(&insist(world, &extract).await?)?;
     tokio::time::sleep(some(rng, LEASE)).await;
@@ -235,7 +242,8 @@ pub(crate) async fn loaded(world: &World, run: &str) -> anyhow::Result<i64> {
 
 /// Ten thousand chunks, and a small run beside them.
 async fn flood(world: &World, side: &Side) -> anyhow::Result<()> {
-    let large = run_of(&insist(world, FLOOD).await?)?;
+    let key = side.cancelled.lock().await.len();
+    let large = run_of(&insist(world, &format!("{FLOOD}-{key}")).await?)?;
     let small = side.submit(world).await?;
     let (submitted, claimed) = (Instant::now(), format!("run={small} "));
     while submitted.elapsed() < PATIENCE {

@@ -15,7 +15,7 @@ use crate::{
 /// How long a step is waited for.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Between two looks.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
 /// Three losses of a chunk take no longer.
 const LAST: u32 = 2;
 const POISONED: Duration = Duration::from_secs(40);
