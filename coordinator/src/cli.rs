@@ -3,13 +3,19 @@
 use std::{path::PathBuf, time::Duration};
 
 use chrono_tz::Tz;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use nstore_shared::{
     chunk::{ExecutionMode, RunId, UploadMode},
     config::DEFAULT_DIR,
 };
 
 use crate::plan::typed::{Pairs, TypedDate, span};
+
+mod config;
+mod repair;
+
+pub use config::*;
+pub use repair::*;
 
 /// Pulls operational data of any date range into one PostgreSQL: on time, complete, once.
 #[derive(Debug, Parser)]
@@ -81,12 +87,18 @@ pub enum Verb {
     Export(RunArgs),
     /// Forget what was loaded into a table that was dropped or made anew by other hands
     Forget(ForgetArgs),
+    /// Bring Redis up to storage and the ledger; it happens by itself while a run is followed
+    Rebuild(RebuildArgs),
+    /// Chunks that failed for good (dead letters): look at them, run them again, or let them be
+    Discarded(DiscardedArgs),
+    /// Rows that did not fit their mapping
+    Rejects(RejectsArgs),
     /// Look at the configuration
     Config(ConfigArgs),
     /// Remove stored runs that have ended; shows what would go unless --yes is given
     Clean(CleanArgs),
     /// Stay, and load the runs that were started with --detach
-    Serve,
+    Serve(ServeArgs),
     /// Say whether `nstore serve` gets answers from Redis, by the file in NSTORE_HEALTH_FILE
     Health,
     /// The private servers of --local
@@ -262,53 +274,6 @@ pub struct ForgetArgs {
     pub table: String,
 }
 
-/// `nstore config`.
-#[derive(Debug, Args)]
-pub struct ConfigArgs {
-    /// What to do with it.
-    #[command(subcommand)]
-    pub verb: ConfigVerb,
-}
-
-/// What to do with the configuration.
-#[derive(Debug, Subcommand)]
-pub enum ConfigVerb {
-    /// Name everything that is wrong, each with file and line
-    Validate,
-    /// Show every setting as it applies, without secrets, and where it came from
-    Show {
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the JSON Schema of a kind of file
-    Schema {
-        /// Which kind; all of them when left out
-        #[arg(value_name = "FILE")]
-        file: Option<SchemaFile>,
-    },
-    /// Try Redis, PostgreSQL, storage, and each source's login and first page
-    TestConnections {
-        /// These sources only, separated by commas
-        #[arg(long, value_name = "A,B", value_delimiter = ',')]
-        sources: Vec<String>,
-        /// Print one JSON document
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// A kind of configuration file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaFile {
-    /// pipeline.yaml
-    Pipeline,
-    /// sources/*.yaml
-    Source,
-    /// mappings/*.yaml
-    Mapping,
-}
-
 /// `nstore clean`.
 #[derive(Debug, Args)]
 #[command(after_help = CLEAN_NOTES)]
@@ -371,6 +336,9 @@ impl Verb {
             Self::Workers(args) => args.json,
             Self::Resume(args) | Self::Retry(args) | Self::Export(args) => args.json,
             Self::Load(args) => args.json,
+            Self::Rebuild(args) => args.json,
+            Self::Discarded(args) => args.verb.json(),
+            Self::Rejects(args) => args.verb.json(),
             Self::Config(args) => match &args.verb {
                 ConfigVerb::Show { json } | ConfigVerb::TestConnections { json, .. } => *json,
                 ConfigVerb::Validate | ConfigVerb::Schema { .. } => false,
@@ -379,7 +347,7 @@ impl Verb {
             | Self::Forget(_)
             | Self::Clean(_)
             | Self::Drain(_)
-            | Self::Serve
+            | Self::Serve(_)
             | Self::Health
             | Self::Local(_) => false,
         }

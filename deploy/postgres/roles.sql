@@ -3,7 +3,7 @@
 -- as a superuser, or on a managed server as its administrator. It may be run again at any time.
 --
 -- nstore_loader   for nstore: owns the schema nstore, makes and fills tables in the schema public
--- nstore_analyst  for people: reads these tables and the ledger, writes nothing
+-- nstore_analyst  for people: reads these tables, the ledger and the rejected rows, writes nothing
 --
 -- Both may log in once they have a password, as by psql's \password nstore_loader. Write another schema in the place
 -- of public where `postgres.schema` in config/pipeline.yaml is another one.

@@ -18,6 +18,9 @@ pub enum IdError {
     /// A chunk id that is no half-open range.
     #[error("`{0}` is not a chunk range such as 2025-08-01_2025-08-04")]
     Range(String),
+    /// A text that names no source, run and range.
+    #[error("`{0}` is not a chunk such as buyer_orders/20251123-040312-k3f9/2025-08-01_2025-08-04")]
+    Chunk(String),
 }
 
 /// True for what may be a part of an object key: 1 to 100 characters of `[a-z0-9_-]`.
@@ -230,6 +233,17 @@ pub struct Chunk {
 impl fmt::Display for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.source, self.run, self.range)
+    }
+}
+
+impl FromStr for Chunk {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let mut parts = text.splitn(3, '/');
+        let (Some(source), Some(run), Some(range)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(IdError::Chunk(text.to_owned()));
+        };
+        Ok(Self { source: source.parse()?, run: run.parse()?, range: range.parse()? })
     }
 }
 

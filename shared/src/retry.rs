@@ -1,6 +1,6 @@
 //! Failure classes and the back-off decision. Pure: the random number is an argument.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,16 @@ pub enum FailureClass {
     Poison,
 }
 
+/// A text that names no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no class of failures: config, auth, transient, rate_limited, data or poison")]
+pub struct UnknownClass(String);
+
 impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Config, Self::Auth, Self::Transient, Self::RateLimited, Self::Data, Self::Poison];
+
     /// Whether another attempt at the chunk can end otherwise.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::Transient | Self::RateLimited)
@@ -39,6 +48,14 @@ impl fmt::Display for FailureClass {
             Self::Data => "data",
             Self::Poison => "poison",
         })
+    }
+}
+
+impl FromStr for FailureClass {
+    type Err = UnknownClass;
+    fn from_str(text: &str) -> Result<Self, UnknownClass> {
+        let named = Self::ALL.into_iter().find(|class| class.to_string() == text);
+        named.ok_or_else(|| UnknownClass(text.to_owned()))
     }
 }
 
@@ -87,6 +104,14 @@ pub mod millis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_is_read_as_it_is_written() {
+        for class in FailureClass::ALL {
+            assert_eq!(class.to_string().parse(), Ok(class));
+        }
+        assert!("Data".parse::<FailureClass>().unwrap_err().to_string().contains("rate_limited"));
+    }
 
     #[test]
     fn waits_double_up_to_the_ceiling() {

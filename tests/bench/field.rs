@@ -39,6 +39,11 @@ impl Field {
         })
     }
 
+    /// Where its Redis is.
+    pub(crate) fn redis_url(&self) -> String {
+        self.redis.url()
+    }
+
     pub(crate) fn process(&self, binary: &str) -> Process {
         let mut process = Process::new(binary)
             .env("NSTORE_CONFIG", &self.config)

@@ -7,6 +7,7 @@
 //! - `lanes`: rows/s of each lane of a dashboard against the replaced design, which reads cell by cell
 //! - `slot`: seconds from a browser's start to the first row, and memory of a slot
 //! - `dispatch`: chunks dispatched and completed a second with 1, 8 and 64 claim loops, against Celery and RQ
+//! - `rebuild`: seconds until a Redis that lost 100,000 chunks knows them again
 //! - `scale`: 64 one-day chunks at 50 ms latency with 1, 2, 4 and 8 workers
 //! - `endurance`: 100 chunks of a dashboard in a row, memory at 10, 50 and 100
 
@@ -15,6 +16,7 @@ mod dispatch;
 mod field;
 mod load;
 mod memory;
+mod rebuild;
 mod s3;
 mod scale;
 mod speedup;
@@ -46,6 +48,7 @@ enum What {
     Lanes,
     Slot,
     Endurance,
+    Rebuild,
 }
 
 #[tokio::main]
@@ -63,6 +66,7 @@ async fn main() -> anyhow::Result<()> {
             What::Lanes => browser::lanes(cli.runs.into()).await?,
             What::Slot => browser::slot(cli.runs.into()).await?,
             What::Endurance => browser::endurance().await?,
+            What::Rebuild => rebuild::measure(cli.runs.into()).await?,
         }
     }
     Ok(())

@@ -115,6 +115,19 @@ impl S3 {
         let answer = reqwest::get(format!("http://{}/{what}", self.address)).await.expect("the server");
         answer.json().await.expect("a list")
     }
+
+    /// Puts an object into the bucket that nstore knows nothing of.
+    pub async fn plant(&self, text: &str) {
+        let url = format!("http://{}/objects", self.address);
+        let answer = reqwest::Client::new().post(url).body(text.to_owned()).send().await.expect("the server");
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// All keys of the bucket and what stands under them, one after the other.
+    pub async fn objects(&self) -> Vec<u8> {
+        let answer = reqwest::get(format!("http://{}/objects", self.address)).await.expect("the server");
+        answer.bytes().await.expect("all of it").into()
+    }
 }
 
 /// The variables under which nstore finds an S3 server, or what stands in front of it.

@@ -2,15 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod canary;
 mod dashboards;
 mod fleet;
 mod hosts;
 mod house;
+mod letters;
 mod local;
 mod main_job;
 mod mistakes;
 mod modes;
 mod object_store;
+mod rebuild;
 mod redis_kinds;
 mod survive;
+mod upkeep;
 mod verbs;

@@ -5,6 +5,7 @@
 mod append;
 mod keyless;
 mod pgbouncer;
+mod rejects;
 mod replace;
 mod replace_range;
 mod roles;

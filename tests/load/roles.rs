@@ -31,9 +31,14 @@ async fn an_analyst_reads_tables_and_ledger_and_writes_nothing() {
     let markers = world.commit_all(&run, 10).await;
     world.load_all(&run, &markers).await;
     let analyst = postgres.analyst().await;
-    for (table, rows) in
-        [("earlier", 0), ("orders", 30), ("nstore.runs", 1), ("nstore.ledger", 3), ("nstore.targets", 1)]
-    {
+    for (table, rows) in [
+        ("earlier", 0),
+        ("orders", 30),
+        ("nstore.runs", 1),
+        ("nstore.ledger", 3),
+        ("nstore.targets", 1),
+        ("nstore.rejects", 0),
+    ] {
         let found = analyst.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await.unwrap();
         assert_eq!(found.get::<_, i64>(0), rows, "{table}");
     }

@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     pub(crate) loader: Loader,
     pub(crate) folder: context::Storage,
+    /// Records that each chunk committed from now on has rejected.
+    pub(crate) rejected: Vec<String>,
 }
 
 /// A database of its own on the shared server.
@@ -46,7 +48,7 @@ impl World {
         let (sql, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
         let loader = Loader::new(db, storage.clone());
-        Self { url: url.to_owned(), sql, storage, loader, folder }
+        Self { url: url.to_owned(), sql, storage, loader, folder, rejected: vec![] }
     }
 
     /// A loader in another process would look like this: connections of its own.
@@ -74,6 +76,7 @@ impl World {
         let worker = "w1".parse().unwrap();
         let columns = plan.contract.column_names();
         let mut writer = self.storage.artifact_writer(&chunk, generation, &worker, 1, ArtifactKind::Rows);
+        let quality = self.quality(&chunk, generation).await;
         let text = format!(
             "{}\n{}",
             columns.join(","),
@@ -85,7 +88,7 @@ impl World {
             rows: rows.len() as u64,
             columns,
             contract: plan.contract.version(),
-            quality: Quality::default(),
+            quality,
             evidence: vec![],
             pages: 1,
             lane: None,
@@ -101,6 +104,21 @@ impl World {
         };
         self.storage.create_marker(&marker).await.unwrap();
         marker
+    }
+
+    /// Stores what a chunk rejected, as a worker does.
+    async fn quality(&self, chunk: &Chunk, generation: u32) -> Quality {
+        let mut quality = Quality { rejected: self.rejected.len() as u64, ..Quality::default() };
+        if !self.rejected.is_empty() {
+            let (worker, kind) = ("w1".parse().unwrap(), ArtifactKind::Rejects);
+            let mut writer = self.storage.artifact_writer(chunk, generation, &worker, 1, kind);
+            for record in &self.rejected {
+                let line = format!("{{\"reason\":\"unfit\",\"record\":{record}}}\n");
+                writer.write(line.into()).await.unwrap();
+            }
+            quality.rejects = Some(writer.finish().await.unwrap());
+        }
+        quality
     }
 
     /// Commits every chunk of a plan with `per_day` rows a day.

@@ -152,3 +152,27 @@ async fn a_fact_of_another_source_travels_with_a_claim() {
     assert!(there.next(&mut worker, &fact(&grant, ChunkState::Split)).await.is_some());
     assert_eq!(here.state(&first, 0).await, Some(ChunkState::Split));
 }
+
+#[tokio::test]
+async fn many_facts_go_at_once_and_each_says_whether_it_changed_anything() {
+    let stage = Stage::new().await;
+    let run = stage.parallel("run", 4, 300);
+    stage.enqueue(&run, 0..300).await;
+    let fact = |n| Fact {
+        chunk: stage.chunk(&run.run, n),
+        generation: 1,
+        state: if n % 2 == 0 { ChunkState::Completed } else { ChunkState::Discarded },
+        by: None,
+        tally: Tally { pages: 1, rows: 2, bytes: 3 },
+        error: None,
+    };
+    let changed = stage.queue.report_all((0..200).map(fact).collect()).await.unwrap();
+    assert_eq!(changed, [true; 200]);
+    let changed = stage.queue.report_all((150..250).map(fact).collect()).await.unwrap();
+    assert_eq!(changed, [[false; 50], [true; 50]].concat(), "in the order that they were given in");
+    assert_eq!(stage.count(&run, ChunkState::Completed).await, 125);
+    assert_eq!(stage.count(&run, ChunkState::Available).await, 50);
+    let progress = stage.queue.progress(&stage.source, &run.run).await.unwrap().unwrap();
+    assert_eq!(progress.done.rows, 500);
+    assert_eq!(stage.queue.report_all(vec![]).await.unwrap(), [] as [bool; 0]);
+}

@@ -29,7 +29,7 @@ const FLOORS: [Row; 29] = [
     ("coordinator::run", &["coordinator::db", "coordinator::load", "coordinator::plan", "shared"]),
     ("coordinator::local", &["shared::chromium"]),
     ("coordinator::serve", &["coordinator::db", "coordinator::load", "coordinator::plan", "coordinator::run", "shared"]),
-    ("coordinator::cli", &["coordinator::plan", "shared::chunk", "shared::config", "shared::telemetry"]),
+    ("coordinator::cli", &["coordinator::plan", "shared::chunk", "shared::config", "shared::retry", "shared::telemetry"]),
     ("coordinator::commands", &["coordinator", "shared"]),
     ("coordinator::main", &["coordinator", "shared"]),
     ("coordinator::lib", &["coordinator"]),

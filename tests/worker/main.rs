@@ -4,4 +4,5 @@ mod endings;
 mod health;
 mod house;
 mod outcomes;
+mod poison;
 mod probe;

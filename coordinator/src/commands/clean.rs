@@ -4,17 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use nstore_shared::{
-    chunk::{Chunk, Generation, RunId},
+    chunk::{Chunk, RunId, SourceId},
     retry::FailureClass,
-    storage::{
-        Storage,
-        failures::StoredBundle,
-        manifest::Manifest,
-        marker::{Marker, Outcome},
-        outcomes::{Generations, leaves},
-        unfinished::Unfinished,
-        upkeep::StoredArtifact,
-    },
+    storage::{Storage, manifest::Manifest, marker::Marker, outcomes::leaves, upkeep::Usage},
 };
 
 use super::{
@@ -26,7 +18,10 @@ use super::{
 };
 use crate::{
     cli::{CleanArgs, Global},
-    run::House,
+    run::{
+        House,
+        garbage::{self, Garbage, Memory},
+    },
 };
 
 /// What is to be done with one run.
@@ -45,9 +40,7 @@ enum Fate {
 struct Sweep {
     runs: Vec<(Manifest, Stored, u64)>,
     kept: Vec<(RunId, String)>,
-    orphans: Vec<(Chunk, StoredArtifact)>,
-    bundles: Vec<StoredBundle>,
-    uploads: Vec<Unfinished>,
+    garbage: Garbage,
 }
 
 pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
@@ -59,6 +52,13 @@ pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<E
     access.close(None).await;
     view::print(&swept?);
     Ok(Exit::Good)
+}
+
+impl CleanArgs {
+    /// A source is named, or none is.
+    fn means(&self, source: &SourceId) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|name| name == source.as_str())
+    }
 }
 
 async fn manifests(storage: &Storage) -> anyhow::Result<Vec<Manifest>> {
@@ -109,7 +109,10 @@ async fn look(
             Fate::Stays(reason) => found.kept.push((manifest.run.clone(), reason)),
             Fate::NotMeant => {}
         }
-        orphans(&house.storage, &manifest, args, now, &mut found).await?;
+        for plan in manifest.sources.iter().filter(|plan| args.means(&plan.source)) {
+            let (place, into) = ((&plan.source, &manifest.run), &mut found.garbage);
+            garbage::look(&house.storage, place, now - args.grace, &mut Memory::default(), into).await?;
+        }
     }
     Ok(found)
 }
@@ -145,65 +148,6 @@ fn fate(stored: &Stored, sources: &[String], older: DateTime<Utc>, loaded: Optio
     }
 }
 
-/// Files and failure bundles that no standing marker names, and uploads that nobody finishes any more, older than the
-/// grace time.
-async fn orphans(
-    storage: &Storage,
-    manifest: &Manifest,
-    args: &CleanArgs,
-    now: DateTime<Utc>,
-    found: &mut Sweep,
-) -> anyhow::Result<()> {
-    for plan in &manifest.sources {
-        if !args.sources.is_empty() && !args.sources.iter().any(|name| name == plan.source.as_str()) {
-            continue;
-        }
-        let generations = storage.generations(&plan.source, &manifest.run).await?;
-        let standing = storage.standing(&plan.source, &manifest.run).await?;
-        for artifact in storage.artifacts(&plan.source, &manifest.run).await? {
-            let range = artifact.range;
-            let goes = |known| unneeded(artifact.generation, &artifact.name, known, standing.get(&range));
-            if artifact.modified < now - args.grace && generations.get(&range).is_some_and(goes) {
-                let (source, run) = (plan.source.clone(), manifest.run.clone());
-                found.orphans.push((Chunk { source, run, range }, artifact));
-            }
-        }
-        for bundle in storage.bundles(&plan.source, &manifest.run).await? {
-            let range = bundle.range;
-            let goes = |known| unneeded(bundle.generation, &bundle.key, known, standing.get(&range));
-            if bundle.modified < now - args.grace && generations.get(&range).is_some_and(goes) {
-                found.bundles.push(bundle);
-            }
-        }
-        let uploads = storage.unfinished(&plan.source, &manifest.run).await?;
-        found.uploads.extend(uploads.into_iter().filter(|upload| upload.began < now - args.grace));
-    }
-    Ok(())
-}
-
-/// Whether nothing can ever refer to an artifact or bundle of that name: its generation has another outcome, or is
-/// voided and a later one stands.
-fn unneeded(generation: Generation, name: &str, known: &Generations, standing: Option<&Marker>) -> bool {
-    let Some(standing) = standing else { return false };
-    if standing.generation > generation {
-        return known.voided.contains(&generation);
-    }
-    standing.generation == generation && !names(standing, name)
-}
-
-fn names(marker: &Marker, name: &str) -> bool {
-    match &marker.outcome {
-        Outcome::Committed(chunk) => {
-            chunk.artifact.name == name
-                || chunk.quality.rejects.as_ref().is_some_and(|rejects| rejects.name == name)
-        }
-        Outcome::Discarded { rejects, bundle, .. } => {
-            rejects.as_deref() == Some(name) || bundle.as_deref() == Some(name)
-        }
-        Outcome::Split { .. } => false,
-    }
-}
-
 async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
     for (manifest, stored, _) in &found.runs {
         // should this be interrupted, no one extracts again what is gone already, and the next clean goes on
@@ -219,16 +163,7 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
         }
         house.storage.remove_run(&manifest.run).await?;
     }
-    for (chunk, artifact) in &found.orphans {
-        house.storage.delete_artifact(chunk, &artifact.name).await?;
-    }
-    for bundle in &found.bundles {
-        house.storage.delete_bundle(bundle).await?;
-    }
-    for upload in &found.uploads {
-        house.storage.abort(upload).await?;
-    }
-    Ok(())
+    Ok(garbage::remove(&house.storage, &found.garbage).await?)
 }
 
 /// A worker that is cut off may still end a chunk of a cancelled run: an outcome that stands already refuses it.
@@ -261,12 +196,9 @@ impl Sweep {
         for (run, reason) in &self.kept {
             lines.push(format!("{run}  stays: {reason}"));
         }
-        let bytes: u64 = self.runs.iter().map(|(_, _, bytes)| bytes).sum::<u64>()
-            + self.orphans.iter().map(|(_, artifact)| artifact.bytes).sum::<u64>()
-            + self.bundles.iter().map(|bundle| bundle.usage.bytes).sum::<u64>();
-        let files =
-            self.orphans.len() as u64 + self.bundles.iter().map(|bundle| bundle.usage.files).sum::<u64>();
-        let uploads = match self.uploads.len() as u64 {
+        let Usage { files, bytes } = self.garbage.usage();
+        let bytes = bytes + self.runs.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
+        let uploads = match self.garbage.uploads.len() as u64 {
             0 => String::new(),
             count => {
                 format!("; {} that killed workers left", view::quantity::count(count, "unfinished upload"))
@@ -278,7 +210,7 @@ impl Sweep {
             view::quantity::count(files, "file"),
             view::quantity::bytes(bytes)
         );
-        let nothing = self.runs.is_empty() && files == 0 && self.uploads.is_empty();
+        let nothing = self.runs.is_empty() && self.garbage.is_empty();
         lines.push(match (done, nothing) {
             (_, true) => "nothing to remove".into(),
             (true, false) => format!("removed {what}"),
@@ -290,11 +222,6 @@ impl Sweep {
 
 #[cfg(test)]
 mod tests {
-    use nstore_shared::{
-        chunk::ChunkRange,
-        storage::marker::{GrantRef, MARKER_VERSION},
-    };
-
     use super::*;
 
     fn stored() -> Stored {
@@ -328,40 +255,5 @@ mod tests {
         let reason = "1 of its chunks have not ended: resume or cancel it";
         assert_eq!(fate(&open, &[], older, None), Fate::Stays(reason.into()));
         assert_eq!(fate(&Stored { cancelled: true, ..open }, &[], older, Some(0)), Fate::Goes);
-    }
-
-    #[test]
-    fn a_file_is_unneeded_only_when_a_standing_outcome_names_another() {
-        const RANGE: &str = "2025-08-01_2025-08-02";
-        let range: ChunkRange = RANGE.parse().unwrap();
-        let marker = |generation| Marker {
-            version: MARKER_VERSION,
-            chunk: Chunk { source: "s".parse().unwrap(), run: "r".parse().unwrap(), range },
-            generation,
-            grant: GrantRef { worker: "w".parse().unwrap(), nonce: 1, attempt: 1 },
-            started_at: Utc::now(),
-            finished_at: Utc::now(),
-            outcome: Outcome::Discarded {
-                class: FailureClass::Data,
-                error: "e".into(),
-                attempts: 1,
-                rejects: Some("2025-08-01_2025-08-02.g1.w-1.csv".into()),
-                bundle: Some("failures/s/r/2025-08-01_2025-08-02.g1.w-1".into()),
-            },
-        };
-        let first = Generations { marked: [1].into(), voided: [].into() };
-        let voided = Generations { marked: [1, 2].into(), voided: [1].into() };
-        for name in [
-            |g, nonce| format!("{RANGE}.g{g}.w-{nonce}.csv"),
-            |g, nonce| format!("failures/s/r/{RANGE}.g{g}.w-{nonce}"),
-        ] {
-            let goes =
-                |g, nonce, known, standing: Option<&Marker>| unneeded(g, &name(g, nonce), known, standing);
-            assert!(!goes(1, 1, &first, Some(&marker(1))), "the outcome names it");
-            assert!(goes(1, 2, &first, Some(&marker(1))), "the outcome names another");
-            assert!(!goes(2, 1, &first, Some(&marker(1))), "someone works on the next");
-            assert!(!goes(1, 2, &first, None), "nothing stands");
-            assert!(goes(1, 1, &voided, Some(&marker(2))), "voided, and a later one stands");
-        }
     }
 }

@@ -18,6 +18,7 @@ mod cancel;
 mod clean;
 mod config;
 mod credentials;
+mod discarded;
 mod drain;
 pub mod exit;
 mod explain;
@@ -29,6 +30,8 @@ mod idle;
 mod interrupt;
 mod load;
 mod local;
+mod rebuild;
+mod rejects;
 mod resume;
 mod retry;
 mod room;
@@ -71,7 +74,10 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Export(args) => export::export(global, args).await,
         Verb::Forget(args) => forget::forget(global, args).await,
         Verb::Clean(args) => clean::clean(global, args).await,
-        Verb::Serve => serve::serve(global).await,
+        Verb::Rebuild(args) => rebuild::rebuild(global, args).await,
+        Verb::Discarded(args) => discarded::discarded(global, args).await,
+        Verb::Rejects(args) => rejects::rejects(global, args).await,
+        Verb::Serve(args) => serve::serve(global, args).await,
         Verb::Health => Ok(serve::health()),
         Verb::Config(args) => match &args.verb {
             ConfigVerb::Validate => config::validate::validate(global),
@@ -90,7 +96,7 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
 }
 
 fn start_logging(cli: &Cli) {
-    let serves = matches!(cli.verb, Verb::Serve);
+    let serves = matches!(cli.verb, Verb::Serve(_));
     let default = match cli.global.verbose {
         // a pool's own word on a lost connection adds nothing to ours, nor does that on a request that is repeated
         0 if serves => "info,deadpool.postgres=error,object_store=warn",

@@ -9,12 +9,12 @@ use super::{
     runs, settings, view,
 };
 use crate::{
-    cli::Global,
+    cli::{Global, ServeArgs},
     local::{Slots, site::MAX_SLOTS},
-    serve,
+    serve::{self, Upkeep},
 };
 
-pub(super) async fn serve(global: &Global) -> anyhow::Result<Exit> {
+pub(super) async fn serve(global: &Global, args: &ServeArgs) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let unusable = |text| Refusal { exit: Exit::Usage, text, hint: None };
     let sign = Sign::from_env(&settings::env, serve::SIGN_GOOD_FOR).map_err(unusable)?;
@@ -24,7 +24,8 @@ pub(super) async fn serve(global: &Global) -> anyhow::Result<Exit> {
         access.close(Some(&interrupt)).await;
         return Err(unfit.into());
     }
-    let served = serve::serve(access.house.clone(), sign, interrupt.wait(1)).await;
+    let upkeep = Upkeep { every: args.clean_every, grace: args.grace };
+    let served = serve::serve(access.house.clone(), sign, upkeep, interrupt.wait(1)).await;
     access.close(Some(&interrupt)).await;
     served?;
     Ok(Exit::Good)

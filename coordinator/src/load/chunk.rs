@@ -19,6 +19,7 @@ use super::{
     ChunkLoad, LoadError, Loader, copy,
     enter::committed_of,
     fit::{keyless_append, skips},
+    rejects,
     spans::{self, Cover},
     stop::{COMMITS, Stop, Verdict},
 };
@@ -122,6 +123,7 @@ impl Loader {
         if skipped > 0 {
             entry.settle(&tx, "loaded", rows, skipped).await?;
         }
+        rejects::keep(&self.storage, &tx, entry.target, entry.marker, committed).await?;
         failures::clear(&tx, chunk).await?;
         tx.commit().await.map_err(Stop::at_commit)?;
         Ok(ChunkLoad::Loaded { rows, skipped })

@@ -7,6 +7,7 @@
 //! - `preflight`, `fit`: will it fit, before anything is extracted
 //! - `register`: tables made, days claimed; `claims`: whose days are whose
 //! - `chunk`, `replace`: the transactions; `enter`: what both begin with; `stop`: how they end early
+//! - `rejects`: rows that did not fit, beside the ledger
 //! - `copy`, `csv`: bytes from storage to the server, counted
 //! - `upkeep`: cancel, forget, what the ledger says
 
@@ -27,6 +28,7 @@ pub mod error;
 mod fit;
 mod preflight;
 mod register;
+mod rejects;
 mod replace;
 mod spans;
 mod stop;

@@ -16,7 +16,7 @@ use super::{
     chunk::undeletable,
     claims, copy,
     enter::committed_of,
-    spans,
+    rejects, spans,
     stop::{COMMITS, Stop, Verdict},
 };
 use crate::db::{
@@ -131,6 +131,7 @@ impl Loader {
         for (place, (marker, committed)) in job.chunks.iter().enumerate() {
             *at = place;
             rows += copy::straight(&self.storage, &tx, target, marker, committed).await?;
+            rejects::keep(&self.storage, &tx, target, marker, committed).await?;
             failures::clear(&tx, &marker.chunk).await?;
         }
         days::release_loaded(&tx, target, run).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use nstore_shared::{
@@ -17,6 +17,7 @@ use nstore_shared::{
     },
 };
 
+use super::watch::RECONCILE_AGAIN;
 use crate::load::LoadFailure;
 
 /// How far one source's part of a run is: what people see.
@@ -96,8 +97,12 @@ pub(super) struct Board {
     pub(super) cancelled: bool,
     /// Hints read so far.
     pub(super) hints: u64,
+    /// Chunks of which a hint is to come that says nothing new: the board has their markers.
+    pub(super) echoes: BTreeSet<ChunkRange>,
     /// When it was last compared with storage.
     pub(super) reconciled: Option<Instant>,
+    /// How long it is then left alone, however odd Redis looks.
+    pub(super) patience: Duration,
 }
 
 /// What the ledger says of a chunk.
@@ -123,7 +128,9 @@ impl Board {
             blocked: None,
             cancelled: false,
             hints: 0,
+            echoes: BTreeSet::new(),
             reconciled: None,
+            patience: RECONCILE_AGAIN,
         }
     }
 
@@ -175,6 +182,24 @@ impl Board {
             !self.loaded.contains_key(range) && !self.refused.contains_key(range)
         };
         self.committed().filter(open).cloned().collect()
+    }
+
+    /// Redis knows less than storage shows: it was emptied or set back, or a fact is still on its way.
+    pub(super) fn redis_is_behind(&self) -> bool {
+        let Some(progress) = &self.progress else { return true };
+        let count = |state: &ChunkState| progress.chunks.get(state).copied().unwrap_or(0);
+        let ended = [ChunkState::Completed, ChunkState::Split, ChunkState::Discarded];
+        let ended: u64 = ended.iter().map(count).sum();
+        let splits = self.markers.values().filter(|marker| matches!(marker.outcome, Outcome::Split { .. }));
+        // a split chunk and its halves are all known
+        let worked = self.plan.chunks.len() + 2 * splits.count();
+        ended < self.markers.len() as u64 || progress.chunks.values().sum::<u64>() < worked as u64
+    }
+
+    /// Redis may have lost hints: all that it has are read again, and those of known markers passed over.
+    pub(super) fn hear_again(&mut self) {
+        self.hints = 0;
+        self.echoes = self.committed().map(|marker| marker.chunk.range).collect();
     }
 
     /// Nothing is left to load, or nothing can be.

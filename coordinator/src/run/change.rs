@@ -4,11 +4,11 @@ use nstore_shared::{
     chunk::RunId,
     storage::{
         manifest::Manifest,
-        marker::{Outcome, VoidReason},
+        marker::{Marker, Outcome, VoidReason},
     },
 };
 
-use super::{House, RunError, submit};
+use super::{House, RunError, letters, submit};
 
 /// Cancels a run: first in storage, then its loads, then its chunks. No row of it is loaded after this returns.
 ///
@@ -39,7 +39,7 @@ pub struct Retried {
     pub loads: u64,
 }
 
-/// Voids the discarded outcomes of a run, so that a watch enqueues their next generation, and forgets refused loads.
+/// Voids the discarded outcomes of a run but for dropped ones, so that a watch enqueues their next generation, and forgets refused loads.
 ///
 /// # Errors
 /// When the run is cancelled, or a service is away.
@@ -47,9 +47,10 @@ pub async fn retry(house: &House, manifest: &Manifest) -> Result<Retried, RunErr
     submit::refuse_cancelled(house, &manifest.run).await?;
     let mut retried = Retried::default();
     for plan in &manifest.sources {
-        for marker in house.storage.standing(&plan.source, &manifest.run).await?.values() {
-            if let Outcome::Discarded { error, .. } = &marker.outcome {
-                house.storage.void(&marker.chunk, marker.generation, VoidReason::Retried, error).await?;
+        for letter in letters::of_source(&house.storage, &plan.source, &manifest.run).await? {
+            let Marker { chunk, generation, outcome, .. } = &letter.marker;
+            if let (false, Outcome::Discarded { error, .. }) = (letter.dropped, outcome) {
+                house.storage.void(chunk, *generation, VoidReason::Retried, error).await?;
                 retried.chunks += 1;
             }
         }

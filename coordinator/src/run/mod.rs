@@ -7,6 +7,9 @@
 //! - `loading`: which loads are on their way
 //! - [`report`]: what came of it
 //! - [`change`]: cancel and retry
+//! - [`garbage`]: files that nothing refers to
+//! - [`letters`]: dead letters, of all runs
+//! - [`rebuild`]: all runs at once, by command
 
 use nstore_shared::{
     chunk::RunId,
@@ -18,13 +21,17 @@ use crate::load::{LoadError, Loader};
 
 mod board;
 pub mod change;
+pub mod garbage;
+pub mod letters;
 mod loading;
+pub mod rebuild;
 mod reconcile;
 pub mod report;
 pub mod submit;
 pub mod watch;
 
 pub use board::{FailedChunk, SourceStatus};
+pub use reconcile::Repaired;
 pub use report::{RunReport, SourceReport, Verdict};
 pub use watch::{View, WatchOptions};
 

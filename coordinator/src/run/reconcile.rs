@@ -14,6 +14,7 @@ use nstore_shared::{
         outcomes::Generations,
     },
 };
+use serde::Serialize;
 
 use super::{House, RunError, board::Board};
 
@@ -75,36 +76,59 @@ fn repair(range: ChunkRange, known: Option<Known>, stored: &Generations) -> Repa
     }
 }
 
+/// What a comparison changed in Redis.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// Outcomes that stood in storage and that Redis did not know.
+    pub reported: u64,
+    /// Chunks without an outcome that Redis did not know, or called ended.
+    pub enqueued: u64,
+}
+
+impl Repaired {
+    /// Redis and storage did not agree.
+    pub fn is_some(self) -> bool {
+        self != Self::default()
+    }
+}
+
 impl House {
     /// Brings a source's board up to storage, and Redis up to both.
-    pub(super) async fn reconcile(&self, board: &mut Board) -> Result<(), RunError> {
+    pub(super) async fn reconcile(&self, board: &mut Board) -> Result<Repaired, RunError> {
         let (source, run) = (board.plan.source.clone(), board.run().clone());
-        let known = self.redis.queue().known(&source, &run).await?;
+        let queue = self.redis.queue();
+        let known = queue.known(&source, &run).await?;
         board.cancelled = self.storage.cancelled(&run).await?.is_some();
         let stored = self.refresh_markers(board).await?;
         if board.cancelled {
-            return Ok(self.redis.queue().cancel(&source, &run).await?);
+            queue.cancel(&source, &run).await?;
+            return Ok(Repaired::default());
         }
-        let mut missing = Vec::new();
+        let (mut missing, mut facts) = (Vec::new(), Vec::new());
         for range in board.worked_ranges() {
             let none = Generations::default();
             match repair(range, known.get(&range).copied(), stored.get(&range).unwrap_or(&none)) {
                 Repair::Nothing => {}
                 Repair::Enqueue(entry) => missing.push(entry),
-                Repair::Report => {
-                    if let Some(marker) = board.markers.get(&range) {
-                        self.redis.queue().report(&fact(marker)).await?;
-                    }
-                }
+                Repair::Report => facts.extend(board.markers.get(&range).map(fact)),
             }
         }
-        if !missing.is_empty() {
-            self.redis.queue().enqueue(&run_entry(&run, &board.plan), &missing).await?;
+        let mut repaired = Repaired::default();
+        // always, while there is work: one of its workers may have told Redis of a chunk, and nobody of its run
+        if !missing.is_empty() || !board.extraction_ended() {
+            let enqueued = queue.enqueue(&run_entry(&run, &board.plan), &missing).await?;
+            repaired.enqueued = enqueued.added + enqueued.reopened;
         }
-        Ok(())
+        let completed = |fact: &Fact| (fact.state == ChunkState::Completed).then_some(fact.chunk.range);
+        let ranges: Vec<Option<ChunkRange>> = facts.iter().map(completed).collect();
+        for (range, changed) in ranges.into_iter().zip(queue.report_all(facts).await?) {
+            repaired.reported += u64::from(changed);
+            board.echoes.extend(range.filter(|_| changed));
+        }
+        Ok(repaired)
     }
 
-    /// Lists a source's outcomes; reads the markers that the board has not seen.
+    /// Lists a source's outcomes; reads the markers that the board has not seen, many at once.
     pub(super) async fn refresh_markers(
         &self,
         board: &mut Board,
@@ -113,12 +137,12 @@ impl House {
         board.markers.retain(|range, marker| {
             stored.get(range).and_then(Generations::standing) == Some(marker.generation)
         });
-        for (range, generations) in &stored {
-            if let Some(generation) = generations.standing().filter(|_| !board.markers.contains_key(range)) {
-                let marker = self.storage.marker(&board.chunk(*range), generation).await?;
-                board.markers.extend(marker.map(|marker| (*range, marker)));
-            }
-        }
+        let unseen = stored.iter().filter(|(range, _)| !board.markers.contains_key(range));
+        let unseen: Vec<_> = unseen
+            .filter_map(|(range, generations)| Some((board.chunk(*range), generations.standing()?)))
+            .collect();
+        let markers = self.storage.markers(unseen).await?;
+        board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
         Ok(stored)
     }
 }
@@ -138,7 +162,11 @@ mod tests {
     use super::*;
 
     fn stored(marked: &[u32], voided: &[u32]) -> Generations {
-        Generations { marked: marked.iter().copied().collect(), voided: voided.iter().copied().collect() }
+        Generations {
+            marked: marked.iter().copied().collect(),
+            voided: voided.iter().copied().collect(),
+            ..Generations::default()
+        }
     }
 
     #[test]

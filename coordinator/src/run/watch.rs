@@ -18,7 +18,9 @@ use nstore_shared::{
 use super::{
     House, RunError, RunReport, SourceStatus,
     board::{Board, LoadedChunk},
-    change, loading, report,
+    change, loading,
+    reconcile::Repaired,
+    report,
     submit::{self, refuse_cancelled},
 };
 use crate::load::ChunkLoad;
@@ -27,8 +29,8 @@ use crate::load::ChunkLoad;
 const TICK: Duration = Duration::from_millis(100);
 /// How often storage is compared with Redis, whatever Redis says.
 const RECONCILE: Duration = Duration::from_secs(60);
-/// The shortest time between two comparisons.
-const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
+/// The shortest time between two comparisons; it doubles while what is doubted is found to agree.
+pub(super) const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
 /// Damaged artifacts of one chunk before it is discarded.
 const DAMAGES: usize = 3;
 
@@ -175,26 +177,38 @@ impl<'a> Watch<'a> {
     }
 
     async fn ask_redis(&mut self) -> Result<(), RunError> {
-        for board in &mut self.boards {
-            let rested = |time| board.reconciled.is_none_or(|at: Instant| at.elapsed() >= time);
-            let (due, may) = (rested(RECONCILE), rested(RECONCILE_AGAIN));
+        for index in 0..self.boards.len() {
+            let board = &mut self.boards[index];
+            let split = hear(self.house, board).await?;
             let queue = self.house.redis.queue();
-            let (source, run) = (board.plan.source.clone(), self.manifest.run.clone());
-            let mut split = false;
-            for range in queue.hints(&source, &run, board.hints).await? {
-                if let Some(marker) = self.house.storage.standing_of(&board.chunk(range)).await? {
-                    split |= matches!(marker.outcome, Outcome::Split { .. });
-                    board.markers.insert(range, marker);
-                }
-                board.hints += 1;
-            }
-            board.progress = queue.progress(&source, &run).await?;
+            board.progress = queue.progress(&board.plan.source, &self.manifest.run).await?;
+            let due = rested(board, RECONCILE);
+            let behind = !board.cancelled && board.redis_is_behind();
             let over = redis_says_over(board) && !board.extraction_ended();
+            let doubted = (behind || over) && rested(board, board.patience);
             // the halves of a split chunk are in no queue yet
-            if due || split || (may && over) {
-                self.house.reconcile(board).await?;
-                board.reconciled = Some(Instant::now());
+            if due || split || doubted {
+                self.compare(index, behind).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Compares storage with Redis. What agrees although it seemed not to is not doubted again so soon.
+    async fn compare(&mut self, index: usize, behind: bool) -> Result<(), RunError> {
+        let board = &mut self.boards[index];
+        let first = board.reconciled.is_none();
+        let repaired = self.house.reconcile(board).await?;
+        board.reconciled = Some(Instant::now());
+        board.patience = if repaired.is_some() { RECONCILE_AGAIN } else { RECONCILE.min(board.patience * 2) };
+        if behind && repaired.is_some() {
+            board.hear_again();
+        }
+        if behind && !first && repaired.enqueued > 0 {
+            let (source, Repaired { reported, enqueued }) = (&board.plan.source, repaired);
+            self.view.note(&format!(
+                "redis knew less of {source} than storage: {reported} outcomes reported, {enqueued} chunks enqueued anew"
+            ));
         }
         Ok(())
     }
@@ -268,7 +282,7 @@ impl<'a> Watch<'a> {
             }
         }
         let reconciled = match self.options.extract {
-            true => self.house.reconcile(board).await,
+            true => self.house.reconcile(board).await.map(drop),
             false => self.house.refresh_markers(board).await.map(drop),
         };
         self.bear(reconciled)
@@ -285,6 +299,26 @@ impl<'a> Watch<'a> {
             self.desk.as_ref().is_none_or(|desk| desk.idle() && self.boards.iter().all(Board::load_ended));
         extracted && loaded
     }
+}
+
+/// It was compared with storage so long ago, or never.
+fn rested(board: &Board, time: Duration) -> bool {
+    board.reconciled.is_none_or(|at| at.elapsed() >= time)
+}
+
+/// Takes in what hints point at; true when a chunk was split.
+async fn hear(house: &House, board: &mut Board) -> Result<bool, RunError> {
+    let hinted = house.redis.queue().hints(&board.plan.source, board.run(), board.hints).await?;
+    let news = hinted.iter().filter(|range| !board.echoes.contains(range));
+    let news: Vec<_> = news.map(|range| board.chunk(*range)).collect();
+    let markers = house.storage.standing_of_each(news).await?;
+    let split = markers.iter().any(|marker| matches!(marker.outcome, Outcome::Split { .. }));
+    board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
+    board.hints += hinted.len() as u64;
+    for range in hinted {
+        board.echoes.remove(&range);
+    }
+    Ok(split)
 }
 
 /// Redis knows the run, and knows of no chunk that may still run.

@@ -1,4 +1,6 @@
 //! The daemon: follows every open run, loads what is stored, compares storage with Redis every minute.
+//!
+//! - `upkeep`: every hour, files that nothing refers to go
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,6 +13,10 @@ use tokio::{
     time::Instant,
 };
 use tracing::{info, warn};
+
+mod upkeep;
+
+pub use upkeep::Upkeep;
 
 use crate::run::{self, House, RunError, RunReport, SourceStatus, Verdict, View, WatchOptions};
 
@@ -31,11 +37,12 @@ pub const SIGN_GOOD_FOR: Duration = Duration::from_secs(15);
 pub async fn serve(
     house: House,
     sign: Option<Sign>,
+    upkeep: Upkeep,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), RunError> {
     house.storage.runs().await?;
     info!(storage = house.storage.url(), "serving");
-    let redis = house.redis.clone();
+    let (redis, storage) = (house.redis.clone(), house.storage.clone());
     let mut daemon = Daemon {
         house,
         followed: BTreeSet::new(),
@@ -48,6 +55,7 @@ pub async fn serve(
         () = &mut shutdown => {}
         () = daemon.work() => {}
         () = live(&redis, sign.as_ref()) => {}
+        () = upkeep.keep(&storage) => {}
     }
     if let Some(sign) = sign {
         sign.end();

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use redis::{Cmd, Value};
 
 use super::{
@@ -20,6 +21,8 @@ use crate::{
 /// One call blocks the server for all: so many chunks take about five milliseconds.
 const ENQUEUE_BATCH: usize = 500;
 const BEAT_BATCH: usize = 100;
+/// Outcomes that are on their way at once: one line carries them, none waits for the answer to the one before.
+const REPORTS_AT_ONCE: usize = 32;
 
 impl Queue {
     /// A call of one of the library's functions, without its arguments.
@@ -97,6 +100,18 @@ impl Queue {
         let mut cmd = self.function("report", &fact.chunk.source);
         push_fact(&mut cmd, fact);
         Ok(wire::number::<u64>(&self.redis.connection.transition(&cmd).await?)? == 1)
+    }
+
+    /// Reports many outcomes, several at once; says of each, in order, whether it changed the chunk's state.
+    ///
+    /// # Errors
+    /// When Redis is away; some may have been reported by then, and repeating all of them is safe.
+    pub async fn report_all(&self, facts: Vec<Fact>) -> Result<Vec<bool>, RedisError> {
+        stream::iter(facts)
+            .map(|fact| async move { self.report(&fact).await })
+            .buffered(REPORTS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Gives a grant back; false when the giver does not hold it any more.

@@ -96,6 +96,11 @@ impl Storage {
     pub fn url_of(&self, key: &str) -> String {
         format!("{}/{key}", self.url)
     }
+
+    /// Where people find a file beside a chunk's marker, by its name.
+    pub fn url_beside(&self, chunk: &Chunk, name: &str) -> String {
+        self.url_of(paths::beside(chunk, name).as_ref())
+    }
 }
 
 /// A leading dot would name the folder itself, its parent, or a file that no listing shows.

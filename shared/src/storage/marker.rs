@@ -229,6 +229,17 @@ pub struct Void {
     pub detail: String,
 }
 
+/// That a discarded outcome is let be: known, and not to be retried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Format version of this document.
+    pub version: u32,
+    /// When it was dropped.
+    pub at: DateTime<Utc>,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// Why an outcome counts no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

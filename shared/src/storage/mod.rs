@@ -6,6 +6,7 @@
 //! - [`outcomes`]: which outcome of a chunk counts
 //! - [`artifact`]: writing and reading a chunk's files
 //! - [`failures`]: what failed tries looked like
+//! - [`rejects`]: rows that did not fit
 //! - [`unfinished`]: uploads that a killed writer left
 //! - [`upkeep`]: how much there is, how much fits, what goes
 
@@ -28,6 +29,7 @@ pub mod marker;
 mod open;
 pub mod outcomes;
 mod paths;
+pub mod rejects;
 pub mod unfinished;
 pub mod upkeep;
 

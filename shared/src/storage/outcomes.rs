@@ -7,13 +7,13 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
     Created, Storage, StorageError,
-    marker::{MARKER_VERSION, Marker, Outcome, Void, VoidReason},
+    marker::{Dropped, MARKER_VERSION, Marker, Outcome, Void, VoidReason},
     paths::{self, Entry},
 };
 use crate::chunk::{Chunk, ChunkRange, Generation, RunId, SourceId};
 
 /// Documents read at once when a whole run is looked at.
-const READS_AT_ONCE: usize = 16;
+const READS_AT_ONCE: usize = 32;
 
 /// Which generations of a chunk have an outcome, and which are voided: known from file names alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Generations {
     pub marked: BTreeSet<Generation>,
     /// Generations that are voided.
     pub voided: BTreeSet<Generation>,
+    /// Generations whose discard is let be; no more than a note beside it. [`Storage::generations`] alone tells.
+    pub dropped: BTreeSet<Generation>,
 }
 
 impl Generations {
@@ -73,6 +75,9 @@ impl Storage {
                 Some(Entry::Void(range, generation)) => {
                     found.entry(range).or_default().voided.insert(generation);
                 }
+                Some(Entry::Dropped(range, generation)) => {
+                    found.entry(range).or_default().dropped.insert(generation);
+                }
                 Some(Entry::Artifact(..)) | None => {}
             }
         }
@@ -115,12 +120,32 @@ impl Storage {
             let chunk = Chunk { source: source.clone(), run: run.clone(), range };
             generations.standing().map(|generation| (chunk, generation))
         });
-        stream::iter(standing)
-            .map(|(chunk, generation)| async move {
-                self.marker(&chunk, generation).await.map(|m| (chunk.range, m))
-            })
+        let markers = self.markers(standing.collect()).await?;
+        Ok(markers.into_iter().map(|marker| (marker.chunk.range, marker)).collect())
+    }
+
+    /// The markers of these generations, in no order, many read at once; those that are gone meanwhile are left out.
+    ///
+    /// # Errors
+    /// When the store fails, or a marker is of a version that this build does not know.
+    pub async fn markers(&self, of: Vec<(Chunk, Generation)>) -> Result<Vec<Marker>, StorageError> {
+        stream::iter(of)
+            .map(|(chunk, generation)| async move { self.marker(&chunk, generation).await })
             .buffer_unordered(READS_AT_ONCE)
-            .try_filter_map(|(range, marker)| async move { Ok(marker.map(|marker| (range, marker))) })
+            .try_filter_map(|marker| async move { Ok(marker) })
+            .try_collect()
+            .await
+    }
+
+    /// The standing markers of these chunks, in no order, many read at once; a chunk without one is left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn standing_of_each(&self, chunks: Vec<Chunk>) -> Result<Vec<Marker>, StorageError> {
+        stream::iter(chunks)
+            .map(|chunk| async move { self.standing_of(&chunk).await })
+            .buffer_unordered(READS_AT_ONCE)
+            .try_filter_map(|marker| async move { Ok(marker) })
             .try_collect()
             .await
     }
@@ -175,6 +200,34 @@ impl Storage {
     ) -> Result<(), StorageError> {
         let void = Void { version: MARKER_VERSION, at: Utc::now(), reason, detail: detail.to_owned() };
         self.create(&paths::void(chunk, generation), &void).await.map(drop)
+    }
+
+    /// Notes that a discarded outcome is let be; the first reason stands.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn drop_outcome(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+        reason: &str,
+    ) -> Result<(), StorageError> {
+        let dropped = Dropped { version: MARKER_VERSION, at: Utc::now(), reason: reason.to_owned() };
+        self.create(&paths::dropped(chunk, generation), &dropped).await.map(drop)
+    }
+
+    /// Whether and why a discarded outcome is let be.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn dropped(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+    ) -> Result<Option<Dropped>, StorageError> {
+        let key = paths::dropped(chunk, generation);
+        let Some(bytes) = self.get(&key).await? else { return Ok(None) };
+        self.versioned(&key, &bytes, MARKER_VERSION).map(Some)
     }
 
     /// Why the outcomes of a chunk were voided, oldest first.

@@ -83,6 +83,11 @@ pub(super) fn void(chunk: &Chunk, generation: Generation) -> Path {
     beside(chunk, &format!("{}.g{generation}.void.json", chunk.range))
 }
 
+/// What says that a discarded outcome is let be.
+pub(super) fn dropped(chunk: &Chunk, generation: Generation) -> Path {
+    beside(chunk, &format!("{}.g{generation}.dropped.json", chunk.range))
+}
+
 /// `failures/<source>/<run>/`.
 pub(super) fn failures(source: &SourceId, run: &RunId) -> Path {
     Path::from("failures").join(source.as_str()).join(run.as_str())
@@ -110,6 +115,7 @@ pub(super) fn processed(source: &SourceId, run: &RunId) -> Path {
 pub(super) enum Entry {
     Marker(ChunkRange, Generation),
     Void(ChunkRange, Generation),
+    Dropped(ChunkRange, Generation),
     Artifact(ChunkRange, Generation),
 }
 
@@ -121,6 +127,7 @@ pub(super) fn entry(name: &str) -> Option<Entry> {
     Some(match rest {
         "json" => Entry::Marker(range, generation),
         "void.json" => Entry::Void(range, generation),
+        "dropped.json" => Entry::Dropped(range, generation),
         other if other.ends_with(".csv") || other.ends_with(".rejects.jsonl") => {
             Entry::Artifact(range, generation)
         }
@@ -142,6 +149,7 @@ mod tests {
         let name = |path: Path| entry(path.filename().unwrap()).unwrap();
         assert_eq!(name(marker(&chunk, 2)), Entry::Marker(chunk.range, 2));
         assert_eq!(name(void(&chunk, 2)), Entry::Void(chunk.range, 2));
+        assert_eq!(name(dropped(&chunk, 2)), Entry::Dropped(chunk.range, 2));
         let artifact =
             artifact_name(&chunk.range, 3, &"host-1-s0".parse().unwrap(), 7, ArtifactKind::Rejects);
         assert_eq!(artifact, "2025-08-01_2025-08-04.g3.host-1-s0-7.rejects.jsonl");

@@ -63,19 +63,41 @@ struct Listed {
 }
 
 impl Storage {
-    /// The unfinished uploads of a source's part of a run. Those of Google and Azure are not seen: their own rules end
-    /// them.
+    /// The unfinished uploads of a source's part of a run: its files, failure bundles, aggregated file, and in a folder
+    /// those of the run's own documents. Those of Google and Azure are not seen: their own rules end them.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn unfinished(&self, source: &SourceId, run: &RunId) -> Result<Vec<Unfinished>, StorageError> {
-        let folder = paths::chunks(source, run);
+        let processed = paths::processed(source, run);
+        let beside = processed.parts().take(2).collect();
+        let mut folders = vec![paths::chunks(source, run), beside];
+        if self.root.is_some() {
+            // small files, which an object store takes in one request
+            folders.extend([paths::failures(source, run), paths::run(run)]);
+        }
+        let mut found = Vec::new();
+        for folder in folders {
+            found.extend(self.unfinished_below(&folder).await?);
+        }
+        // the folder of aggregated files is that of other runs too
+        let others = |upload: &Unfinished| {
+            upload.key.starts_with("processed/") && upload.key.as_str() != processed.as_ref()
+        };
+        found.retain(|upload| !others(upload));
+        found.sort_by(|a, b| (&a.key, &a.id).cmp(&(&b.key, &b.id)));
+        Ok(found)
+    }
+
+    async fn unfinished_below(&self, folder: &Path) -> Result<Vec<Unfinished>, StorageError> {
         if let Some(root) = &self.root {
-            let folder = root.join(folder.as_ref());
-            return staged(root, &folder).map_err(|e| StorageError::Io { url: self.url.clone(), source: e });
+            let mut found = Vec::new();
+            staged(root, &root.join(folder.as_ref()), &mut found)
+                .map_err(|e| StorageError::Io { url: self.url.clone(), source: e })?;
+            return Ok(found);
         }
         let Some(uploads) = &self.uploads else { return Ok(vec![]) };
-        uploads.below(&folder).await.map_err(|e| self.failed(folder.as_ref(), e))
+        uploads.below(folder).await.map_err(|e| self.failed(folder.as_ref(), e))
     }
 
     /// Gives an unfinished upload up for its writer, which fails should it still live.
@@ -101,14 +123,22 @@ impl Storage {
 }
 
 /// Files that a killed writer left beside the ones that it would have made: the same name, `#` and a number.
-fn staged(root: &std::path::Path, folder: &std::path::Path) -> std::io::Result<Vec<Unfinished>> {
+fn staged(
+    root: &std::path::Path,
+    folder: &std::path::Path,
+    found: &mut Vec<Unfinished>,
+) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
-    let mut found = Vec::new();
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            staged(root, &path, found)?;
+            continue;
+        }
         let Some(id) = path.strip_prefix(root).ok().and_then(|path| path.to_str()) else { continue };
         let Some((key, number)) = id.rsplit_once('#') else { continue };
         if number.bytes().all(|b| b.is_ascii_digit()) {
@@ -120,8 +150,7 @@ fn staged(root: &std::path::Path, folder: &std::path::Path) -> std::io::Result<V
             found.push(Unfinished { key: key.to_owned(), began, id: id.to_owned() });
         }
     }
-    found.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(found)
+    Ok(())
 }
 
 impl Uploads {
@@ -210,6 +239,24 @@ mod tests {
         assert_eq!(storage.usage().await.unwrap().len(), 0, "no listing shows it");
         storage.abort(&found[0]).await.unwrap();
         storage.abort(&found[0]).await.unwrap();
+        let left = [
+            "processed/s/r.csv#1",
+            "processed/s/other.csv#1",
+            "failures/s/r/b/page.html#2",
+            "runs/r/x.json#3",
+        ];
+        for file in left {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        let found = storage.unfinished(&chunk.source, &chunk.run).await.unwrap();
+        let keys: Vec<&str> = found.iter().map(|upload| upload.key.as_str()).collect();
+        assert_eq!(keys, ["failures/s/r/b/page.html", "processed/s/r.csv", "runs/r/x.json"]);
+        for upload in &found {
+            storage.abort(upload).await.unwrap();
+        }
+        assert!(folder.path().join(left[1]).exists(), "that is another run's");
         assert_eq!(storage.unfinished(&chunk.source, &chunk.run).await.unwrap(), []);
         drop(writer);
     }

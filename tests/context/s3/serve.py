@@ -3,7 +3,8 @@ several creates of one key just one wins.
 
 Prints one line of JSON once it listens: its port, a bucket, and the keys of a user with the rights that nstore is
 documented to need and of one who may only read. /unfinished lists the uploads that were begun and not ended, /keys
-what is there, /text?KEY what a key holds.
+what is there, /text?KEY is what a key holds; /objects answers all keys and what stands under them, one after the other,
+after it put in what it was sent.
 """
 
 import io
@@ -48,6 +49,8 @@ class OneAtATime:
             return refuse(start_response, "IncompleteBody")
         environ["wsgi.input"] = io.BytesIO(body)
         with self.turn:
+            if environ["PATH_INFO"] == "/objects":
+                return objects(environ["REQUEST_METHOD"], body, start_response)
             return list(self.app(environ, start_response))
 
 
@@ -72,6 +75,15 @@ LISTS = {
     "/unfinished": lambda bucket: [upload.key_name for upload in bucket.multiparts.values()],
     "/keys": lambda bucket: list(bucket.keys.keys()),
 }
+
+
+def objects(method, body, start_response):
+    backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"]
+    if method == "POST":
+        backend.put_object(BUCKET, "planted", body)
+    keys = backend.buckets[BUCKET].keys.values()
+    start_response("200 OK", [("Content-Type", "application/octet-stream")])
+    return [b"\n".join(part for key in keys for part in (key.name.encode(), key.value))]
 
 
 def user(iam, name, actions):

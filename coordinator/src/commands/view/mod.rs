@@ -4,7 +4,7 @@
 //! - `pace`: rows per second and the time left; pure
 //! - `report`: how a run ended, or stands
 //! - [`plan`]: what a run would do
-//! - `runs`, `workers`, `connections`: lists
+//! - `runs`, `workers`, `connections`, `letters`: lists
 //! - `outline`, [`quantity`], `redact`: documents, numbers and addresses as text
 
 use std::io::{IsTerminal as _, Write as _};
@@ -15,6 +15,7 @@ use crate::run::View;
 
 mod bars;
 pub(super) mod connections;
+pub(super) mod letters;
 mod lines;
 pub(super) mod outline;
 mod pace;
