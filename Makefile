@@ -34,13 +34,11 @@ ifneq ($(shell id -u),0)
 WITHOUT := -E 'not test(/^hosts::/)'
 endif
 
-test: setup ## Set up, lint, build, run all tests beside private servers, and the trial of containers
+test: setup ## Set up, lint, build, run all tests beside private servers
 	@.ci/setup nextest
 	@$(MAKE) --no-print-directory lint build
 	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
-	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory compose; \
-	else echo "make test: docker-compose.yml was not tried out: no Docker engine answers here"; fi
 
 FAULTS ?= 100
 SEED ?=

@@ -87,7 +87,7 @@ async fn power_cut(house: &House, worker: Running, own: &mut OwnRedis) -> Runnin
     worker.kill9();
     drop(worker);
     own.server.kill();
-    own.server.restart().unwrap();
+    own.server.restart().expect("the same server again");
     write_through(own);
     house.process().start()
 }

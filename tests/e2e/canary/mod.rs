@@ -188,6 +188,14 @@ async fn house(canaries: &mut Canaries) -> (House, Places) {
     let file = "sources/network_observability.yaml";
     house.edit(file, "steps:", "chunk_retry: { base: 20ms }\ntimeouts: { step: 8s, login: 20s }\nsteps:");
     // what fails is not waited for
+    for name in Api::HTTP.map(Api::name) {
+        let mapping = format!("mapping: {name}");
+        house.edit(
+            &format!("sources/{name}.yaml"),
+            &mapping,
+            &format!("chunk_retry: {{ base: 20ms }}\n{mapping}"),
+        );
+    }
     house.edit(file, "    timeout: 30s\n", "");
     (house, places)
 }
@@ -241,7 +249,7 @@ async fn complaints(house: &House, canaries: &Canaries) -> Vec<u8> {
     all
 }
 
-/// A login that asks for what nobody has, one that gets in and finds no report, and sources that refuse or break off.
+/// A login that asks for what nobody has, then one that gets in; sources that refuse, and one whose rows do not fit.
 async fn work(house: &House) -> Vec<u8> {
     let mut all = Vec::new();
     let range = |day: u32| format!("--start-date 2025-08-{day:02} --end-date 2025-08-{:02}", day + 1);
@@ -252,12 +260,10 @@ async fn work(house: &House) -> Vec<u8> {
     all.extend(said(&house.good(&format!("extract {} --sources {ALL} --upload", range(3))).await));
     house.assert_equal(&Api::ALL, "2025-08-03", "2025-08-04").await;
 
-    house.simulator.fault(Fault::new(dashboard, FaultKind::NoFrame).times(1000));
     for (source, kind) in [
         ("buyer_orders", FaultKind::Auth),
         ("buyer_razorpay", FaultKind::Auth),
-        ("seller_orders", FaultKind::BadJson),
-        ("seller_tickets", FaultKind::Html),
+        ("seller_orders", FaultKind::Drift),
     ] {
         house.simulator.fault(Fault::new(source, kind).times(1000));
     }
@@ -309,7 +315,7 @@ async fn no_secret_is_found_in_what_nstore_leaves_says_or_is_started_with() {
         assert!(text.contains(expected), "{place}: not looked at, {} bytes", there.len());
     }
     let bundles = String::from_utf8_lossy(&contents["storage"]).matches("/page.html").count();
-    assert!(bundles >= 2, "{bundles} failure bundles");
+    assert!(bundles >= 1, "{bundles} failure bundles");
     assert!(String::from_utf8_lossy(&contents["logs"]).contains("TRACE"), "logged as finely as it goes");
     let found: BTreeMap<_, _> = contents
         .iter()
