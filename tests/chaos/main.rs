@@ -102,7 +102,7 @@ fn told(times: &mut [Duration]) -> String {
 
 /// A fresh world, its faults, and what is left of it.
 async fn one(seed: u64, round: usize, faults: usize, sum: &mut Sum) -> anyhow::Result<()> {
-    let store = if round % 2 == 0 { Store::Folder } else { Store::S3 };
+    let store = if round.is_multiple_of(2) { Store::Folder } else { Store::S3 };
     let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(round as u64 * 0x9E37_79B9));
     let groups = schedule::of(&mut rng, store, faults);
     println!("chaos: round {round} on {store:?}: {faults} faults");

@@ -38,7 +38,7 @@ pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
             world.postgres_line.heal();
         }
         Fault::TableLocked => {
-            hold(world, "LOCK TABLE public.buyer_orders IN ACCESS EXCLUSIVE MODE", LEASE * 2).await
+            hold(world, "LOCK TABLE public.buyer_orders IN ACCESS EXCLUSIVE MODE", LEASE * 2).await;
         }
         _ => hold(world, "SELECT count(*) FROM public.buyer_tickets", LEASE * 2).await,
     }

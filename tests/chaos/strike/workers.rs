@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{office::Side, some};
 use crate::{
-    fleet::{ended_well, writer},
+    fleet::{Worker, ended_well, writer},
     schedule::{Fault, Step},
     world::{LEASE, World},
 };
@@ -149,7 +149,7 @@ pub(super) async fn freeze_all(world: &World) -> anyhow::Result<()> {
 pub(super) async fn poison(world: &World, side: &Side) -> anyhow::Result<()> {
     let Ok(pid) = tokio::time::timeout(PATIENCE, claims(world)).await else { return Ok(()) };
     let mut fleet = world.fleet.lock().await;
-    let held = fleet.workers.iter().find(|worker| worker.running.pid() == pid).map(|worker| worker.holds());
+    let held = fleet.workers.iter().find(|worker| worker.running.pid() == pid).map(Worker::holds);
     let fresh = |chunk: &String| !fleet.losses.contains_key(chunk);
     let Some(chunk) = held.into_iter().flatten().find(fresh) else { return Ok(()) };
     // nobody else harms it
@@ -168,7 +168,7 @@ pub(super) async fn poison(world: &World, side: &Side) -> anyhow::Result<()> {
             kills += 1;
         }
         drop(fleet);
-        if world.keys().await.iter().any(|key| *key == marker) {
+        if world.keys().await.contains(&marker) {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;
