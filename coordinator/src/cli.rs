@@ -16,6 +16,9 @@ mod repair;
 
 pub use config::*;
 pub use repair::*;
+mod pause;
+
+pub use pause::{PauseArgs, PauseTarget, UnpauseArgs};
 
 /// Pulls operational data of any date range into one PostgreSQL: on time, complete, once.
 #[derive(Debug, Parser)]
@@ -79,6 +82,10 @@ pub enum Verb {
     Resume(RunArgs),
     /// End a run: no further chunk is extracted or loaded
     Cancel(CancelArgs),
+    /// Extract nothing more of a run or a source until it is unpaused
+    Pause(PauseArgs),
+    /// Let a paused run or source go on
+    Unpause(UnpauseArgs),
     /// Extract the chunks of a run that failed for good once more, and load refused ones again
     Retry(RunArgs),
     /// Load what a run has stored
@@ -339,6 +346,8 @@ impl Verb {
             Self::Rebuild(args) => args.json,
             Self::Discarded(args) => args.verb.json(),
             Self::Rejects(args) => args.verb.json(),
+            Self::Pause(args) => args.json,
+            Self::Unpause(args) => args.json,
             Self::Config(args) => match &args.verb {
                 ConfigVerb::Show { json } | ConfigVerb::TestConnections { json, .. } => *json,
                 ConfigVerb::Validate | ConfigVerb::Schema { .. } => false,

@@ -116,6 +116,8 @@ pub enum ChunkRange {
 
 const DAY_FORMAT: &str = "%Y-%m-%d";
 const INSTANT_FORMAT: &str = "%Y%m%dt%H%M%Sz";
+/// When a day starts for the order of ranges: 10:30 UTC, in seconds.
+const DAY_FROM: i64 = 37_800;
 
 impl ChunkRange {
     /// The whole days from `start` to the one before `end`; `None` when that is no day at all.
@@ -142,7 +144,7 @@ impl ChunkRange {
         }
     }
 
-    /// Two ranges of whole days that touch and cover it; `None` for what has no two days.
+    /// Two ranges of whole days that touch and cover it; `None` for what has no two days, see [`Self::cut`].
     pub fn halves(&self) -> Option<[Self; 2]> {
         let Self::Days { start, end } = *self else { return None };
         let days = u64::try_from((end - start).num_days()).ok().filter(|days| *days > 1)?;
@@ -150,10 +152,25 @@ impl ChunkRange {
         Some([Self::Days { start, end: middle }, Self::Days { start: middle, end }])
     }
 
-    /// Where the range stands among others of its source: seconds since 1970, by its start.
+    /// Two ranges of instants that touch and cover a day, or a part of one. They meet a whole number of `step`s (of
+    /// whole seconds) after its start, as near to its middle as an instant `fits`; `None` when none does.
+    pub fn cut(&self, zone: Tz, step: Duration, fits: impl Fn(DateTime<Utc>) -> bool) -> Option<[Self; 2]> {
+        let (start, end) = self.instants(zone);
+        let step = step.num_seconds().max(1);
+        // a cut behind the last step leaves a second half that is shorter than one
+        let cuts = ((end - start).num_seconds() - 1).div_euclid(step);
+        let at = |steps: i64| start + Duration::seconds(steps * step);
+        let middle = (cuts + 1) / 2;
+        let outwards = (0..cuts).flat_map(|away| [middle - away, middle + 1 + away]);
+        let cut = outwards.filter(|steps| (1..=cuts).contains(steps)).map(at).find(|at| fits(*at))?;
+        Some([Self::Instants { start, end: cut }, Self::Instants { start: cut, end }])
+    }
+
+    /// Where the range stands among others of its source, by its start. Days are counted from an hour at which their
+    /// parts stand between the days beside them in all zones from UTC-10:30 to UTC+13:30.
     pub fn order(&self) -> i64 {
         match *self {
-            Self::Days { start, .. } => start.and_time(NaiveTime::MIN).and_utc().timestamp(),
+            Self::Days { start, .. } => start.and_time(NaiveTime::MIN).and_utc().timestamp() + DAY_FROM,
             Self::Instants { start, .. } => start.timestamp(),
         }
     }
@@ -362,6 +379,82 @@ mod tests {
         );
         assert_eq!(halves("2025-08-01_2025-08-02"), None);
         assert_eq!(halves("20250801t063000z_20250801t123000z"), None);
+    }
+
+    #[test]
+    fn parts_of_a_day_touch_and_cover_it_and_meet_on_whole_steps() {
+        let cut = |text: &str, zone, minutes| {
+            let step = Duration::minutes(minutes);
+            text.parse::<ChunkRange>()
+                .unwrap()
+                .cut(zone, step, |_| true)
+                .map(|cut| cut.map(|half| half.to_string()))
+        };
+        let (kolkata, berlin) = (chrono_tz::Asia::Kolkata, chrono_tz::Europe::Berlin);
+        assert_eq!(
+            cut("2025-08-01_2025-08-02", kolkata, 1).unwrap(),
+            ["20250731t183000z_20250801t063000z", "20250801t063000z_20250801t183000z"]
+        );
+        // 23 hours have no middle on a whole hour
+        assert_eq!(
+            cut("2025-03-30_2025-03-31", berlin, 60).unwrap(),
+            ["20250329t230000z_20250330t100000z", "20250330t100000z_20250330t220000z"]
+        );
+        assert_eq!(cut("20250801t063000z_20250801t073000z", kolkata, 60), None);
+        assert_eq!(cut("20250801t063000z_20250801t063001z", kolkata, 0), None, "a second is the least");
+        assert_eq!(
+            cut("20250801t063000z_20250801t073001z", kolkata, 60).unwrap()[1],
+            "20250801t073000z_20250801t073001z",
+            "what is no whole step is a half as well"
+        );
+    }
+
+    #[test]
+    fn parts_of_a_day_stand_between_the_days_beside_it() {
+        for zone in [chrono_tz::Pacific::Honolulu, chrono_tz::America::New_York, chrono_tz::Pacific::Auckland]
+        {
+            let [before, of, after] =
+                ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03", "2025-08-03_2025-08-04"]
+                    .map(|text| text.parse::<ChunkRange>().unwrap());
+            let mut part = of;
+            for last in [false, true] {
+                while let Some([first, second]) = part.cut(zone, Duration::hours(1), |_| true) {
+                    part = if last { second } else { first };
+                    assert!((before.order()..after.order()).contains(&part.order()), "{part} {zone}");
+                }
+                part = of;
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_day_is_cut_into_parts_that_are_the_day(
+            offset in 0i32..800, zone in 0usize..5, step in 1i64..5_000, seed: u64,
+        ) {
+            use chrono_tz::{America::Sao_Paulo, Asia::Kolkata, Australia::Lord_Howe, Europe::Berlin, UTC};
+            let zone = [Berlin, Kolkata, Lord_Howe, Sao_Paulo, UTC][zone];
+            let first = day("2017-01-01") + Days::new(offset.unsigned_abs().into());
+            let whole = ChunkRange::days(first, first + Days::new(1)).unwrap();
+            let (mut open, mut parts) = (vec![whole], Vec::new());
+            while let Some(range) = open.pop() {
+                // an arbitrary half of all instants
+                let fits = |at: DateTime<Utc>| (at.timestamp().unsigned_abs() ^ seed) % 7 < 4;
+                match range.cut(zone, Duration::seconds(step), fits) {
+                    Some([first, second]) if parts.len() + open.len() < 200 => open.extend([second, first]),
+                    _ => parts.push(range),
+                }
+            }
+            let mut next = whole.instants(zone).0;
+            for part in &parts {
+                let (start, end) = part.instants(zone);
+                proptest::prop_assert_eq!(start, next);
+                proptest::prop_assert!(end > start);
+                proptest::prop_assert_eq!(part.to_string().parse::<ChunkRange>().unwrap(), *part);
+                next = end;
+            }
+            proptest::prop_assert_eq!(next, whole.instants(zone).1);
+        }
     }
 
     #[test]

@@ -99,6 +99,32 @@ pub mod millis {
     pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
         u64::deserialize(input).map(Duration::from_millis)
     }
+
+    /// The same for one that may be left out.
+    pub mod maybe {
+        use std::time::Duration;
+
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        /// Writes whole milliseconds.
+        ///
+        /// # Errors
+        /// Those of the serializer.
+        pub fn serialize<S: Serializer>(value: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => out.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX)),
+                None => out.serialize_none(),
+            }
+        }
+
+        /// Reads whole milliseconds.
+        ///
+        /// # Errors
+        /// Those of the deserializer.
+        pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(input)?.map(Duration::from_millis))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod canary;
 mod dashboards;
+mod fairness;
 mod fleet;
 mod hosts;
 mod house;
@@ -14,7 +15,10 @@ mod mistakes;
 mod modes;
 mod object_store;
 mod rebuild;
+mod pause;
 mod redis_kinds;
+mod split;
 mod survive;
 mod upkeep;
 mod verbs;
+mod versions;

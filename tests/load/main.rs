@@ -9,6 +9,7 @@ mod rejects;
 mod replace;
 mod replace_range;
 mod roles;
+mod split;
 mod survive;
 mod targets;
 mod tls;

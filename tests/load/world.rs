@@ -354,12 +354,15 @@ fn spec() -> SourceSpec {
             paginator: Paginator::None,
             records: Records { selector: String::new() },
             retry: RequestRetry { attempts: 1, backoff },
+            error_handlers: vec![],
             limits: RequestLimits {
                 connect_timeout: second,
                 read_timeout: second,
                 total_timeout: second,
+                chunk_timeout: None,
                 max_body_bytes: 1,
                 max_pages: 1,
+                max_records: None,
             },
         })),
     }

@@ -41,6 +41,7 @@ enum Step {
     Defer { grant: usize },
     Beat { grant: usize, short: bool },
     Cancel { run: usize },
+    Pause { what: Option<usize>, paused: bool },
     Wait,
 }
 
@@ -88,6 +89,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![8 => Just(None), 1 => run().prop_map(Some)]
             .prop_map(|run| run.map_or(Step::Wait, |run| Step::Cancel { run })),
         1 => Just(Step::Wait),
+        // what is paused is mostly let go on, else the histories would stand still
+        2 => (prop_oneof![1 => Just(None), 4 => run().prop_map(Some)], prop_oneof![1 => Just(true), 2 => Just(false)])
+            .prop_map(|(what, paused)| Step::Pause { what, paused }),
     ]
 }
 
@@ -280,6 +284,12 @@ impl Play {
             Step::Cancel { run } => {
                 self.stage.queue.cancel(&self.stage.source, &self.entries[run].run).await.unwrap();
                 self.model.cancel(run);
+                Ok(())
+            }
+            Step::Pause { what, paused } => {
+                let run = what.map(|run| &self.entries[run].run);
+                self.stage.queue.pause(&self.stage.source, run, paused).await.unwrap();
+                self.model.pause(what, paused);
                 Ok(())
             }
             Step::Wait => {

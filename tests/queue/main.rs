@@ -6,6 +6,7 @@
 //! - `model`: a naive queue in Rust; `against_model`: random histories on both
 //! - `servers`: what kind of server is accepted; the fleet
 //! - `tls`, `users`, `cluster`: by TLS, under the shipped users, on three nodes
+//! - `fairness`: a huge source beside small ones, many runs of one; `versions`: builds of several versions
 //! - `figures`: time and memory per chunk, printed
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
@@ -14,6 +15,7 @@ mod against_model;
 mod claims;
 mod cluster;
 mod facts;
+mod fairness;
 mod figures;
 mod leases;
 mod model;
@@ -24,3 +26,4 @@ mod servers;
 mod stage;
 mod tls;
 mod users;
+mod versions;

@@ -66,6 +66,8 @@ pub(crate) struct Model {
     pub(crate) runs: Vec<Settings>,
     pub(crate) chunks: BTreeMap<Key, ModelChunk>,
     pub(crate) cancelled: BTreeSet<usize>,
+    /// Runs, and with none the source.
+    pub(crate) paused: BTreeSet<Option<usize>>,
     pub(crate) hints: BTreeMap<usize, Vec<u32>>,
     slots: Vec<Slot>,
     /// Last nonce and what it was granted.
@@ -87,6 +89,7 @@ impl Model {
             runs,
             chunks: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            paused: BTreeSet::new(),
             hints: BTreeMap::new(),
             slots: Vec::new(),
             claimants: BTreeMap::new(),
@@ -220,6 +223,9 @@ impl Model {
     }
 
     fn pick(&mut self) -> Option<(Key, &'static str)> {
+        if self.paused.contains(&None) {
+            return None;
+        }
         let mut order: Vec<(u64, &'static str)> =
             self.turns.iter().map(|(turn, served)| (*served, *turn)).collect();
         order.sort_unstable();
@@ -242,6 +248,7 @@ impl Model {
             self.sequential(run)
                 && self.entered.contains(&run)
                 && !self.cancelled.contains(&run)
+                && !self.paused.contains(&Some(run))
                 && !(settings.stop_on_discard && discarded)
                 && self.of_run(run).count() >= settings.total
         };
@@ -261,7 +268,7 @@ impl Model {
         let settings = &self.runs[run];
         let full = in_flight >= settings.parallel_workers
             || settings.width.is_some_and(|width| self.slots.len() >= width);
-        if full || self.cancelled.contains(&run) {
+        if full || self.cancelled.contains(&run) || self.paused.contains(&Some(run)) {
             return None;
         }
         for (_, chunk) in self.chunks.iter_mut().filter(|(key, _)| key.0 == run) {
@@ -350,5 +357,13 @@ impl Model {
             }
         }
         self.settle();
+    }
+
+    pub(crate) fn pause(&mut self, what: Option<usize>, paused: bool) {
+        if paused {
+            self.paused.insert(what);
+        } else {
+            self.paused.remove(&what);
+        }
     }
 }

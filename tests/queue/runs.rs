@@ -56,6 +56,57 @@ async fn a_lost_chunk_of_a_cancelled_run_is_cancelled() {
 }
 
 #[tokio::test]
+async fn nothing_of_what_is_paused_is_granted_and_what_runs_goes_on() {
+    for sequential in [false, true] {
+        let stage = Stage::new().await;
+        let (held, other) = match sequential {
+            false => (stage.parallel("held", 4, 3), stage.parallel("other", 4, 3)),
+            true => (stage.sequential("held", 3), stage.sequential("other", 3)),
+        };
+        stage.enqueue(&held, 0..3).await;
+        let mut worker = Worker::new("w");
+        let grant = stage.claim(&mut worker).await.unwrap();
+        stage.queue.pause(&stage.source, Some(&held.run), true).await.unwrap();
+        stage.queue.pause(&stage.source, Some(&held.run), true).await.unwrap();
+        let progress = stage.queue.progress(&stage.source, &held.run).await.unwrap().unwrap();
+        assert!(progress.paused && progress.running.len() == 1);
+        assert_eq!(stage.repeat(&worker).await.as_ref(), Some(&grant), "a lost answer is given again");
+        assert_eq!(stage.beat(&grant, LONG).await, Pulse::Ok);
+        assert!(stage.complete(&grant).await);
+        assert!(stage.claim(&mut worker).await.is_none());
+        // another run of the source is not held
+        stage.enqueue(&other, 10..13).await;
+        assert_eq!(stage.claim(&mut worker).await.unwrap().chunk.run, other.run);
+
+        stage.queue.pause(&stage.source, None, true).await.unwrap();
+        let mut second = Worker::new("second");
+        stage.queue.adopt(&stage.source).await.unwrap();
+        assert!(stage.claim(&mut second).await.is_none(), "the whole source is");
+        stage.queue.pause(&stage.source, Some(&held.run), false).await.unwrap();
+        assert!(stage.claim(&mut second).await.is_none());
+        stage.queue.pause(&stage.source, None, false).await.unwrap();
+        assert_eq!(stage.claim(&mut second).await.unwrap().chunk.range, day(1));
+        // and a paused one is cancelled like any other
+        stage.queue.pause(&stage.source, Some(&other.run), true).await.unwrap();
+        stage.queue.cancel(&stage.source, &other.run).await.unwrap();
+        assert_eq!(stage.count(&other, ChunkState::Cancelled).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_source_may_be_paused_before_anybody_works_on_it() {
+    let stage = Stage::new().await;
+    stage.queue.pause(&stage.source, None, true).await.unwrap();
+    assert!(stage.queue.is_fresh(&stage.source).await.unwrap(), "no quiet time is due to that");
+    let run = stage.parallel("run", 4, 1);
+    stage.enqueue(&run, 0..1).await;
+    let mut worker = Worker::new("w");
+    assert!(stage.claim(&mut worker).await.is_none());
+    stage.queue.pause(&stage.source, None, false).await.unwrap();
+    assert!(stage.claim(&mut worker).await.is_some());
+}
+
+#[tokio::test]
 async fn a_run_that_is_forgotten_is_gone() {
     let stage = Stage::new().await;
     let (run, other) = (stage.sequential("run", 700), stage.parallel("other", 1, 1));

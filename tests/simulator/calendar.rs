@@ -101,6 +101,16 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
+    /// Keeps the first `records` alone.
+    pub(crate) fn cut_off(&mut self, records: u64) {
+        let mut left = records;
+        for (_, part) in &mut self.parts {
+            part.end = part.end.min(part.start + left);
+            left -= part.end - part.start;
+        }
+        self.total = self.total.min(records);
+    }
+
     /// Day and index of up to `limit` rows after `offset`.
     pub(crate) fn page(&self, mut offset: u64, limit: u64) -> Vec<(NaiveDate, u64)> {
         let mut left = limit;
@@ -173,6 +183,9 @@ mod tests {
             paged.extend(page);
         }
         assert_eq!(paged, whole.page(0, 5000));
+        let mut cut = shelf.slice(start..start + 3 * DAY_MS).unwrap();
+        cut.cut_off(1500);
+        assert_eq!((cut.total, cut.page(0, 5000)), (1500, whole.page(0, 1500)));
         assert!(shelf.slice(0..i64::MAX).is_none());
         assert_eq!(shelf.slice(5..5).unwrap().total, 0);
     }

@@ -4,7 +4,8 @@ use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use nstore_tests::simulator::{
-    self, Options,
+    self, Api, Options,
+    caps::{Beyond, Cap},
     compare::{Comparison, compare},
     tokens::Tokens,
 };
@@ -56,6 +57,12 @@ struct Serve {
     /// How long each request to an API waits first
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
+    /// The most records of one window of a source, wider ones are refused: `seller_orders=1000`; may be repeated
+    #[arg(long = "cap", value_name = "SOURCE=RECORDS", value_parser = cap)]
+    caps: Vec<(Api, u64)>,
+    /// Wider windows are cut off without a word instead
+    #[arg(long)]
+    cut_off: bool,
     /// Serve <source>.csv of this directory instead of generated rows
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -78,6 +85,12 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+fn cap(text: &str) -> Result<(Api, u64), String> {
+    let (name, records) = pair(text)?;
+    let api = Api::named(&name).ok_or_else(|| format!("there is no source `{name}`"))?;
+    Ok((api, records.parse().map_err(|_| format!("`{records}` is no number of records"))?))
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -98,6 +111,7 @@ async fn main() -> ExitCode {
 async fn serve(asked: Serve) -> anyhow::Result<()> {
     let tokens =
         asked.tokens.iter().fold(Tokens::default(), |tokens, (name, value)| tokens.with(name, value));
+    let how = if asked.cut_off { Beyond::CutOff } else { Beyond::Refused };
     let simulator = simulator::start(Options {
         address: asked.address,
         port: asked.port,
@@ -105,6 +119,7 @@ async fn serve(asked: Serve) -> anyhow::Result<()> {
         exact: asked.exact,
         seed: asked.seed,
         latency: Duration::from_millis(asked.latency_ms),
+        caps: asked.caps.iter().map(|&(api, records)| Cap { api, records, how }).collect(),
         data: asked.data,
         date_column: asked.date_column,
         tokens,

@@ -3,7 +3,8 @@
 //!
 //! - [`start`]: the server, in this process; `main.rs` is the same as a program
 //! - `rows`, `calendar`, `seed`, `awkward`: what the rows are; `files`: rows from CSV files instead
-//! - `dialects`: how each API speaks; `serve`: one request; [`faults`]: what goes wrong on demand; [`log`]
+//! - `dialects`: how each API speaks; `serve`: one request; [`faults`]: what goes wrong on demand; [`caps`]: how much of a
+//!   window an API gives; [`log`]
 //! - `portal`: a login in steps and a report, for a browser
 //! - [`truth`]: what a table must hold, and the SQL to compare it; `control`: the endpoints beside the APIs
 
@@ -21,6 +22,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 mod awkward;
 mod calendar;
+pub mod caps;
 mod cell;
 pub mod compare;
 mod control;
@@ -38,6 +40,7 @@ pub mod truth;
 
 pub use rows::Api;
 
+use caps::Cap;
 use faults::{Fault, Faults};
 use log::{Log, Request};
 use portal::Portal;
@@ -65,6 +68,8 @@ pub struct Options {
     pub seed: u64,
     /// How long each request to an API waits first.
     pub latency: Duration,
+    /// How much of one window an API gives.
+    pub caps: Vec<Cap>,
     /// Serve `<source>.csv` of this directory instead.
     pub data: Option<PathBuf>,
     /// The column of those files that says when.
@@ -86,6 +91,7 @@ impl Default for Options {
             exact: false,
             seed: 20_250_801,
             latency: Duration::ZERO,
+            caps: vec![],
             data: None,
             date_column: "created_at".to_owned(),
             tokens: Tokens::default(),
@@ -120,6 +126,7 @@ pub async fn start(options: Options) -> anyhow::Result<Simulator> {
         stock,
         tokens: options.tokens,
         latency: options.latency,
+        caps: options.caps,
         faults: Faults::default(),
         log: Log::new(),
         portal: Portal::new(options.session_life, options.export_cap),

@@ -12,6 +12,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{
+    caps::{Beyond, Cap, REFUSAL},
     dialects::{Dialect, Params, to_ascii},
     faults::{Fault, FaultKind, Faults, OF_APIS},
     log::Log,
@@ -25,6 +26,7 @@ pub(crate) struct Hall {
     pub(crate) stock: Stock,
     pub(crate) tokens: Tokens,
     pub(crate) latency: Duration,
+    pub(crate) caps: Vec<Cap>,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
     pub(crate) portal: Portal,
@@ -50,9 +52,9 @@ pub(crate) async fn api(
         Ok(window) => match hall.faults.take(dialect.api(), OF_APIS, Some(&window)) {
             Some(fault) => {
                 tokio::time::sleep(fault.delay()).await;
-                spoil(&fault, dialect, || page(dialect, &hall.stock, &params, window))
+                spoil(&fault, dialect, || page(dialect, &hall, &params, window))
             }
-            None => plain(dialect, &page(dialect, &hall.stock, &params, window)),
+            None => plain(dialect, &page(dialect, &hall, &params, window)),
         },
     };
     entry.answered(response.status().as_u16());
@@ -79,10 +81,17 @@ fn refuse(dialect: &dyn Dialect, status: u16, message: &str) -> Answer {
     Answer { status, body: dialect.refusal(status, message) }
 }
 
-fn page(dialect: &dyn Dialect, stock: &Stock, params: &Params, window: Range<i64>) -> Answer {
-    let Some(slice) = stock.slice(dialect.api(), window) else {
+fn page(dialect: &dyn Dialect, hall: &Hall, params: &Params, window: Range<i64>) -> Answer {
+    let stock = &hall.stock;
+    let Some(mut slice) = stock.slice(dialect.api(), window) else {
         return refuse(dialect, 400, "the window is too wide");
     };
+    if let Some(cap) = hall.caps.iter().find(|cap| cap.api == dialect.api() && slice.total > cap.records) {
+        match cap.how {
+            Beyond::Refused => return refuse(dialect, 400, REFUSAL),
+            Beyond::CutOff => slice.cut_off(cap.records),
+        }
+    }
     let view = View { stock, api: dialect.api(), slice };
     match dialect.page(params, &view) {
         Ok(body) => Answer { status: 200, body },

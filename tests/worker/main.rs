@@ -6,3 +6,4 @@ mod house;
 mod outcomes;
 mod poison;
 mod probe;
+mod split;

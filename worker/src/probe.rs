@@ -195,6 +195,8 @@ impl Prepared {
         let mut once = self.source.spec.extract.clone();
         if let ExtractSpec::Api(api) = &mut once {
             api.retry.attempts = 1;
+            // a day that a chunk would be split for has a first page all the same
+            (api.limits.max_pages, api.limits.max_records) = (u64::MAX, None);
         }
         let extractor = host.extractor(&once, &|name| self.secrets.get(name))?;
         let (sender, mut pages) = mpsc::channel(1);

@@ -8,7 +8,7 @@ use nstore_shared::{
     config::Services,
     redis::Redis,
     storage::{
-        Storage,
+        Storage, StorageError,
         manifest::{Manifest, SourcePlan},
     },
 };
@@ -131,6 +131,21 @@ pub(super) async fn manifest(storage: &Storage, run: &RunId) -> anyhow::Result<M
         )
     };
     Ok(storage.manifest(run).await?.ok_or_else(unknown)?)
+}
+
+/// The manifests of all runs. One of another version is passed over, and said: it keeps nobody from the others.
+pub(super) async fn manifests(storage: &Storage) -> anyhow::Result<Vec<Manifest>> {
+    let mut manifests = Vec::new();
+    for run in storage.runs().await? {
+        match storage.manifest(&run).await {
+            Err(error @ StorageError::Version { .. }) => {
+                let hint = error.hint().unwrap_or_default();
+                settings::warn([format!("run {run} is passed over: {error}; {hint}")]);
+            }
+            found => manifests.extend(found?),
+        }
+    }
+    Ok(manifests)
 }
 
 /// Chunks that workers of one machine should have in flight for these sources.

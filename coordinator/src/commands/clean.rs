@@ -45,7 +45,7 @@ struct Sweep {
 
 pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
     let storage = access::storage(global)?;
-    let manifests = manifests(&storage).await?;
+    let manifests = access::manifests(&storage).await?;
     let upload = manifests.iter().any(|manifest| manifest.upload.enabled);
     let access = Access::open(global, Want { postgres: upload, beside: false, ..Want::default() }).await?;
     let swept = sweep(&access.house, args, manifests).await;
@@ -59,14 +59,6 @@ impl CleanArgs {
     fn means(&self, source: &SourceId) -> bool {
         self.sources.is_empty() || self.sources.iter().any(|name| name == source.as_str())
     }
-}
-
-async fn manifests(storage: &Storage) -> anyhow::Result<Vec<Manifest>> {
-    let mut manifests = Vec::new();
-    for run in storage.runs().await? {
-        manifests.extend(storage.manifest(&run).await?);
-    }
-    Ok(manifests)
 }
 
 async fn sweep(house: &House, args: &CleanArgs, manifests: Vec<Manifest>) -> anyhow::Result<String> {
@@ -233,6 +225,7 @@ mod tests {
             sources: vec!["a".into(), "b".into()],
             upload: true,
             cancelled: false,
+            paused: false,
             chunks: 4,
             committed: 3,
             discarded: 1,

@@ -109,7 +109,7 @@ fn of_redis(error: &RedisError) -> Meaning {
         RedisError::Unfit { .. } => {
             (Exit::Unreachable, Some("nstore needs Redis 7 or newer with maxmemory-policy noeviction".into()))
         }
-        RedisError::Protocol(_) => (Exit::Failed, None),
+        RedisError::Newer { .. } | RedisError::Protocol(_) => (Exit::Failed, None),
     }
 }
 
@@ -122,7 +122,9 @@ fn of_storage(error: &StorageError) -> Meaning {
         | StorageError::Refused { .. }
         | StorageError::NoCredentials { .. }
         | StorageError::NotExclusive { .. } => Exit::Unreachable,
-        StorageError::Document { .. } | StorageError::Bundle { .. } => Exit::Failed,
+        StorageError::Document { .. } | StorageError::Version { .. } | StorageError::Bundle { .. } => {
+            Exit::Failed
+        }
     };
     (exit, error.hint())
 }

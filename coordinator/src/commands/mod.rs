@@ -32,6 +32,7 @@ mod load;
 mod local;
 mod rebuild;
 mod rejects;
+mod pause;
 mod resume;
 mod retry;
 mod room;
@@ -69,6 +70,8 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Drain(args) => drain::drain(global, args).await,
         Verb::Resume(args) => resume::resume(global, args).await,
         Verb::Cancel(args) => cancel::cancel(global, args).await,
+        Verb::Pause(args) => pause::pause(global, args).await,
+        Verb::Unpause(args) => pause::unpause(global, args).await,
         Verb::Retry(args) => retry::retry(global, args).await,
         Verb::Load(args) => load::load(global, args).await,
         Verb::Export(args) => export::export(global, args).await,

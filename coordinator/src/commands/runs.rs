@@ -8,6 +8,7 @@ use nstore_shared::{
         manifest::{Manifest, SourcePlan},
         marker::{Marker, Outcome},
         outcomes::leaves,
+        paused::PauseOf,
     },
 };
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(super) struct Stored {
     pub(super) sources: Vec<String>,
     pub(super) upload: bool,
     pub(super) cancelled: bool,
+    /// The run, or one of its sources.
+    pub(super) paused: bool,
     /// Chunks in all; the halves of a split one count, it does not.
     pub(super) chunks: u64,
     pub(super) committed: u64,
@@ -38,6 +41,7 @@ impl Stored {
         let ended = self.committed + self.discarded;
         match () {
             () if self.cancelled => "cancelled",
+            () if ended < self.chunks && self.paused => "paused",
             () if ended < self.chunks => "open",
             () if self.discarded == 0 => "extracted",
             () if self.committed == 0 => "failed",
@@ -67,10 +71,7 @@ pub(super) async fn runs(global: &Global, args: &RunsArgs) -> anyhow::Result<Exi
 
 /// The newest runs by the time they were asked for.
 pub(super) async fn newest(storage: &Storage, limit: usize) -> anyhow::Result<Vec<Stored>> {
-    let mut manifests = Vec::new();
-    for run in storage.runs().await? {
-        manifests.extend(storage.manifest(&run).await?);
-    }
+    let mut manifests = access::manifests(storage).await?;
     manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.created_at));
     let mut found = Vec::new();
     for manifest in manifests.iter().take(limit) {
@@ -89,6 +90,7 @@ pub(super) async fn look(storage: &Storage, manifest: &Manifest) -> anyhow::Resu
         sources: manifest.sources.iter().map(|plan| plan.source.to_string()).collect(),
         upload: manifest.upload.enabled,
         cancelled: storage.cancelled(&manifest.run).await?.is_some(),
+        paused: is_paused(storage, manifest).await?,
         chunks: 0,
         committed: 0,
         discarded: 0,
@@ -109,6 +111,17 @@ pub(super) async fn look(storage: &Storage, manifest: &Manifest) -> anyhow::Resu
         }
     }
     Ok(stored)
+}
+
+async fn is_paused(storage: &Storage, manifest: &Manifest) -> anyhow::Result<bool> {
+    let mut of = vec![PauseOf::Run(&manifest.run)];
+    of.extend(manifest.sources.iter().map(|plan| PauseOf::Source(&plan.source)));
+    for of in of {
+        if storage.paused(of).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The sources of a run that are still to be extracted; `open` tells it by a chunk's outcome.

@@ -46,9 +46,8 @@ async fn slots(global: &Global) -> anyhow::Result<Slots> {
     }
     let storage = access::storage(global)?;
     let mut open = Vec::new();
-    for run in storage.runs().await? {
-        let Some(manifest) = storage.manifest(&run).await? else { continue };
-        if storage.cancelled(&run).await?.is_none() {
+    for manifest in access::manifests(&storage).await? {
+        if storage.cancelled(&manifest.run).await?.is_none() {
             let plans = runs::open_plans(&storage, &manifest, |marker| marker.is_none()).await?;
             open.extend(plans.into_iter().cloned());
         }

@@ -38,12 +38,15 @@ fn source(zone: Tz) -> Source {
         paginator: Paginator::None,
         records: Records { selector: String::new() },
         retry: RequestRetry { attempts: 5, backoff },
+        error_handlers: vec![],
         limits: RequestLimits {
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(30),
             total_timeout: Duration::from_secs(300),
+            chunk_timeout: None,
             max_body_bytes: 1 << 26,
             max_pages: 10_000,
+            max_records: None,
         },
     };
     Source {

@@ -18,6 +18,7 @@ use nstore_shared::{
 };
 
 use super::watch::RECONCILE_AGAIN;
+use super::paused::Pause;
 use crate::load::LoadFailure;
 
 /// How far one source's part of a run is: what people see.
@@ -60,6 +61,8 @@ pub struct SourceStatus {
     pub refused: u64,
     /// A discarded chunk stopped the later ones.
     pub stopped: bool,
+    /// Nothing more of it is extracted for now, and why.
+    pub paused: Option<Pause>,
     /// The most recent failure of a try, for people.
     pub last_error: Option<String>,
 }
@@ -95,6 +98,8 @@ pub(super) struct Board {
     /// Why nothing of this source can be loaded.
     pub(super) blocked: Option<String>,
     pub(super) cancelled: bool,
+    /// By storage's word when it was last asked.
+    pub(super) paused: Option<Pause>,
     /// Hints read so far.
     pub(super) hints: u64,
     /// Chunks of which a hint is to come that says nothing new: the board has their markers.
@@ -103,6 +108,8 @@ pub(super) struct Board {
     pub(super) reconciled: Option<Instant>,
     /// How long it is then left alone, however odd Redis looks.
     pub(super) patience: Duration,
+    /// Some outcome belongs to a half of a chunk whose split was not seen yet.
+    pub(super) strays: bool,
 }
 
 /// What the ledger says of a chunk.
@@ -127,10 +134,12 @@ impl Board {
             refused: BTreeMap::new(),
             blocked: None,
             cancelled: false,
+            paused: None,
             hints: 0,
             echoes: BTreeSet::new(),
             reconciled: None,
             patience: RECONCILE_AGAIN,
+            strays: false,
         }
     }
 
@@ -145,6 +154,13 @@ impl Board {
     /// The planned chunks, the halves of split ones in their place, whatever their outcome.
     pub(super) fn leaves(&self) -> BTreeSet<ChunkRange> {
         leaves(&self.plan.chunks, &self.markers).into_iter().map(|(range, _)| range).collect()
+    }
+
+    /// Some outcome that is no split is of a chunk that is neither planned nor a known half.
+    pub(super) fn has_strays(&self) -> bool {
+        let leaves = self.leaves();
+        let split = |marker: &Marker| matches!(marker.outcome, Outcome::Split { .. });
+        self.markers.values().any(|marker| !split(marker) && !leaves.contains(&marker.chunk.range))
     }
 
     /// The markers of stored chunks.
@@ -290,6 +306,7 @@ impl Board {
             skipped_rows: self.loaded.values().map(|c| c.skipped).sum(),
             refused: self.refused.len() as u64,
             stopped: self.stopped(),
+            paused: self.paused.clone(),
             last_error: told.last_error,
         }
     }

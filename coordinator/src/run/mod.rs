@@ -10,6 +10,7 @@
 //! - [`garbage`]: files that nothing refers to
 //! - [`letters`]: dead letters, of all runs
 //! - [`rebuild`]: all runs at once, by command
+//! - [`change`]: cancel and retry; [`paused`]: pause and unpause
 
 use nstore_shared::{
     chunk::RunId,
@@ -25,6 +26,7 @@ pub mod garbage;
 pub mod letters;
 mod loading;
 pub mod rebuild;
+pub mod paused;
 mod reconcile;
 pub mod report;
 pub mod submit;
@@ -32,6 +34,7 @@ pub mod watch;
 
 pub use board::{FailedChunk, SourceStatus};
 pub use reconcile::Repaired;
+pub use paused::{Pause, PauseScope};
 pub use report::{RunReport, SourceReport, Verdict};
 pub use watch::{View, WatchOptions};
 

@@ -104,6 +104,7 @@ impl House {
             queue.cancel(&source, &run).await?;
             return Ok(Repaired::default());
         }
+        self.tell_pauses(board).await?;
         let (mut missing, mut facts) = (Vec::new(), Vec::new());
         for range in board.worked_ranges() {
             let none = Generations::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nstore_shared::{
     chunk::{RunId, SourceId},
     redis::queue::ChunkEntry,
-    storage::{Created, manifest::Manifest},
+    storage::{Created, manifest::Manifest, paused::PauseOf},
 };
 
 use super::{
@@ -100,6 +100,8 @@ async fn enqueue_all(
         if fresh_fleet || (queue.is_fresh(&plan.source).await? && !shared()) {
             queue.adopt(&plan.source).await?;
         }
+        house.tell_pause(PauseOf::Source(&plan.source), &plan.source).await?;
+        house.tell_pause(PauseOf::Run(&manifest.run), &plan.source).await?;
         let stored = house.storage.generations(&plan.source, &manifest.run).await?;
         let missing: Vec<ChunkEntry> = plan
             .chunks
@@ -145,9 +147,7 @@ async fn open_run(house: &House, run: &RunId) -> Result<Option<Manifest>, RunErr
 
 async fn has_open_chunk(house: &House, manifest: &Manifest) -> Result<bool, RunError> {
     for plan in &manifest.sources {
-        let stored = house.storage.generations(&plan.source, &manifest.run).await?;
-        let ended = |range| stored.get(range).is_some_and(|generations| generations.standing().is_some());
-        if !plan.chunks.iter().all(ended) {
+        if house.storage.has_open(&plan.source, &manifest.run, &plan.chunks).await? {
             return Ok(true);
         }
     }
@@ -176,6 +176,7 @@ pub(super) async fn boards(house: &House, manifest: &Manifest) -> Result<Vec<Boa
     let cancelled = house.storage.cancelled(&manifest.run).await?.is_some();
     for board in &mut boards {
         board.cancelled = cancelled;
+        house.read_pauses(board).await?;
         house.refresh_markers(board).await?;
     }
     refresh_ledger(house, manifest, &mut boards).await?;

@@ -1,6 +1,7 @@
 //! Follows a run to its end: progress from Redis, truth from storage, loads beside extraction.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use nstore_shared::{
     retry::FailureClass,
     storage::{
         manifest::Manifest,
-        marker::{Marker, Outcome, VoidReason},
+        marker::{Marker, VoidReason},
     },
 };
 
@@ -19,6 +20,7 @@ use super::{
     House, RunError, RunReport, SourceStatus,
     board::{Board, LoadedChunk},
     change, loading,
+    paused::PauseScope,
     reconcile::Repaired,
     report,
     submit::{self, refuse_cancelled},
@@ -87,6 +89,8 @@ struct Watch<'a> {
     storage_away: bool,
     /// Loads fail in a way that may pass, and that was said.
     load_stuck: bool,
+    /// Pauses that were said, as one types them, with their reasons.
+    paused: BTreeMap<String, String>,
 }
 
 impl<'a> Watch<'a> {
@@ -105,7 +109,19 @@ impl<'a> Watch<'a> {
         let boards = submit::boards(house, manifest).await?;
         let manifest = shared;
         let (redis_away, storage_away, load_stuck) = (false, false, false);
-        Ok(Self { house, manifest, options, view, boards, desk, redis_away, storage_away, load_stuck })
+        let paused = BTreeMap::new();
+        Ok(Self {
+            house,
+            manifest,
+            options,
+            view,
+            boards,
+            desk,
+            redis_away,
+            storage_away,
+            load_stuck,
+            paused,
+        })
     }
 
     async fn follow(&mut self) -> Result<(), RunError> {
@@ -116,6 +132,7 @@ impl<'a> Watch<'a> {
                     self.are_back();
                 }
                 self.bear(asked)?;
+                self.say_pauses();
                 if self.options.fail_fast && self.boards.iter().any(Board::has_failures) {
                     let failed = self.fail_fast().await;
                     self.bear(failed)?;
@@ -128,6 +145,28 @@ impl<'a> Watch<'a> {
             let turned = self.turn().await;
             self.bear(turned)?;
         }
+    }
+
+    /// Says what is paused, once, and that it goes on.
+    fn say_pauses(&mut self) {
+        let open = self.boards.iter().filter(|board| !board.extraction_ended());
+        let mut now = BTreeMap::new();
+        for board in open {
+            if let Some(pause) = &board.paused {
+                let typed = match pause.scope {
+                    PauseScope::Run => self.manifest.run.to_string(),
+                    PauseScope::Source => format!("--source {}", board.plan.source),
+                };
+                now.insert(typed, pause.reason.clone());
+            }
+        }
+        for (typed, reason) in now.iter().filter(|(typed, _)| !self.paused.contains_key(*typed)) {
+            self.view.note(&format!("paused: {reason}; waiting, go on with: nstore unpause {typed}"));
+        }
+        for typed in self.paused.keys().filter(|typed| !now.contains_key(*typed)) {
+            self.view.note(&format!("unpaused: {typed}"));
+        }
+        self.paused = now;
     }
 
     /// Whom we could ask again after an outage is said to be back.
@@ -179,15 +218,19 @@ impl<'a> Watch<'a> {
     async fn ask_redis(&mut self) -> Result<(), RunError> {
         for index in 0..self.boards.len() {
             let board = &mut self.boards[index];
-            let split = hear(self.house, board).await?;
+            // a half of a chunk whose split is not known here yet
+            board.strays |= hear(self.house, board).await? && board.has_strays();
             let queue = self.house.redis.queue();
             board.progress = queue.progress(&board.plan.source, &self.manifest.run).await?;
+            // Redis hears of a pause at once, storage is asked why
+            if board.progress.as_ref().is_some_and(|told| told.paused != board.paused.is_some()) {
+                self.house.read_pauses(board).await?;
+            }
             let due = rested(board, RECONCILE);
             let behind = !board.cancelled && board.redis_is_behind();
             let over = redis_says_over(board) && !board.extraction_ended();
-            let doubted = (behind || over) && rested(board, board.patience);
-            // the halves of a split chunk are in no queue yet
-            if due || split || doubted {
+            let doubted = (behind || over || board.strays) && rested(board, board.patience);
+            if due || doubted {
                 self.compare(index, behind).await?;
             }
         }
@@ -200,6 +243,7 @@ impl<'a> Watch<'a> {
         let first = board.reconciled.is_none();
         let repaired = self.house.reconcile(board).await?;
         board.reconciled = Some(Instant::now());
+        board.strays = false;
         board.patience = if repaired.is_some() { RECONCILE_AGAIN } else { RECONCILE.min(board.patience * 2) };
         if behind && repaired.is_some() {
             board.hear_again();
@@ -306,19 +350,18 @@ fn rested(board: &Board, time: Duration) -> bool {
     board.reconciled.is_none_or(|at| at.elapsed() >= time)
 }
 
-/// Takes in what hints point at; true when a chunk was split.
+/// Takes in what hints point at; true when there were any.
 async fn hear(house: &House, board: &mut Board) -> Result<bool, RunError> {
     let hinted = house.redis.queue().hints(&board.plan.source, board.run(), board.hints).await?;
     let news = hinted.iter().filter(|range| !board.echoes.contains(range));
     let news: Vec<_> = news.map(|range| board.chunk(*range)).collect();
     let markers = house.storage.standing_of_each(news).await?;
-    let split = markers.iter().any(|marker| matches!(marker.outcome, Outcome::Split { .. }));
     board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
     board.hints += hinted.len() as u64;
-    for range in hinted {
-        board.echoes.remove(&range);
+    for range in &hinted {
+        board.echoes.remove(range);
     }
-    Ok(split)
+    Ok(!hinted.is_empty())
 }
 
 /// Redis knows the run, and knows of no chunk that may still run.

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use nstore_shared::{chunk::RunId, health::Sign, redis::Redis, storage::manifest::Manifest};
+use nstore_shared::{
+    chunk::RunId,
+    health::Sign,
+    redis::Redis,
+    storage::{StorageError, manifest::Manifest},
+};
 use tokio::{
     task::{self, JoinError, JoinSet},
     time::Instant,
@@ -47,6 +52,7 @@ pub async fn serve(
         house,
         followed: BTreeSet::new(),
         ended: BTreeMap::new(),
+        others: BTreeSet::new(),
         tasks: JoinSet::new(),
         names: HashMap::new(),
     };
@@ -79,6 +85,8 @@ struct Daemon {
     house: House,
     followed: BTreeSet<RunId>,
     ended: BTreeMap<RunId, Instant>,
+    /// Runs of another version, which was said.
+    others: BTreeSet<RunId>,
     tasks: JoinSet<(RunId, Result<RunReport, RunError>)>,
     /// Which run a task follows, for one that breaks off.
     names: HashMap<task::Id, RunId>,
@@ -118,7 +126,13 @@ impl Daemon {
                 Ok(Some(manifest)) => self.follow(manifest),
                 Ok(None) => drop(self.ended.insert(run, Instant::now())),
                 Err(error) => {
-                    warn!(%run, %error, "run cannot be looked at; trying again in a minute");
+                    // of another version it stays until somebody updates: that is said once
+                    let other = matches!(&error, RunError::Storage(StorageError::Version { .. }));
+                    if !other {
+                        warn!(%run, %error, "run cannot be looked at; trying again in a minute");
+                    } else if self.others.insert(run.clone()) {
+                        warn!(%run, %error, "run is left to an nstore of that version");
+                    }
                     self.ended.insert(run, Instant::now());
                 }
             }

@@ -44,7 +44,10 @@ pub(super) fn explain(url: &str, error: &redis::RedisError) -> RedisError {
             let reason = "it is no node of a cluster; write redis:// or rediss://".to_owned();
             RedisError::Unfit { url, reason }
         }
-        Some(code) => RedisError::Protocol(format!("{code} {}", said())),
+        Some(code) => match newer(&said()) {
+            Some((found, known)) => RedisError::Newer { url, found, known },
+            None => RedisError::Protocol(format!("{code} {}", said())),
+        },
         None if error.kind() == ErrorKind::AuthenticationFailed => {
             refused("wrong user or password; correct them in the url".to_owned())
         }
@@ -62,6 +65,14 @@ pub(super) fn explain(url: &str, error: &redis::RedisError) -> RedisError {
         }
         None => RedisError::Protocol(error.to_string()),
     }
+}
+
+/// The library's word that what stands in Redis is of a newer one: both formats.
+fn newer(said: &str) -> Option<(u32, u32)> {
+    let (_, formats) = said.split_once("nstore: queue format ")?;
+    let (found, known) = formats.split_once(", library knows ")?;
+    let known = known.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((found.parse().ok()?, known.parse().ok()?))
 }
 
 /// What the failure of a first connection means: here the URL itself may be wrong.
@@ -123,5 +134,10 @@ mod tests {
         assert!(error("OOM command not allowed").may_pass());
         assert!(error("LOADING dataset").may_pass());
         assert!(matches!(error("WRONGTYPE of key"), RedisError::Protocol(_)));
+        let newer = error("ERR nstore: queue format 3, library knows 2 script: claim, on @user_function:90.");
+        assert!(
+            matches!(newer, RedisError::Newer { found: 3, known: 2, .. }) && !newer.may_pass(),
+            "{newer}"
+        );
     }
 }

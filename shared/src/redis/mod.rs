@@ -64,7 +64,20 @@ pub enum RedisError {
         /// Its version or policy.
         reason: String,
     },
-    /// An answer that makes no sense: another version's entry, or other hands' keys.
+    /// A newer nstore has worked on the queue of a source since: this build would misread what it wrote.
+    #[error(
+        "the queue in redis at {url} has format {found}, and this nstore knows format {known}: \
+         a newer nstore has worked on it; update nstore and nstore-worker here"
+    )]
+    Newer {
+        /// The URL without its password.
+        url: String,
+        /// The format that stands there.
+        found: u32,
+        /// That of this build.
+        known: u32,
+    },
+    /// An answer that makes no sense: other hands' keys.
     #[error("redis gave an answer that nstore does not understand: {0}")]
     Protocol(String),
 }

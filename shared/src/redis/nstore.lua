@@ -5,14 +5,14 @@
 -- transition stays in one slot. `id` is `<run>/<range>`, `slot` is `<worker>|<nonce>|<id>`.
 --   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms, give or
 --                       take a little), lease (of that call, ms), turn (counter), seq (slots of sequential runs),
---                       stretched (members of :extended)
+--                       stretched (members of :extended), paused (0|1), v (FORMAT of the newest library that wrote here)
 --   :slots        zset  slot -> end of its lease (ms). Width and order count these, not running chunks: a chunk
 --                       that ended by another's word leaves its holder's slot until the holder lets go
 --   :extended     set   slots whose lease was prolonged after a stall
 --   :turns        zset  open parallel run, or `*` for all open sequential ones -> turn it was last served
 --   :seqs         set   open sequential runs
 --   :n:<worker>   text  last nonce, a blank, and the id that it was granted, or nothing
---   :run:<run>    hash  mode (p|s), workers, width, stop, attempts, total, open, cancelled, slots,
+--   :run:<run>    hash  mode (p|s), workers, width, stop, attempts, total, open, cancelled, paused, slots,
 --                       one count per state, pages, rows, bytes, error
 --   :all:<run>    zset  range -> order; the same for what is available in :a:<run>
 --   :later:<run>  zset  range of a retryable chunk -> when it may run (ms)
@@ -25,6 +25,9 @@
 -- A call of Redis from here costs more than all that is done between two of them. So the fields of a run and of the
 -- source are read once, changed in `s.runs` and `s.meta`, and written once, by `leave`.
 
+-- What the fields mean. It rises with the first change that an older library would misread, and the library's name with
+-- it. The older one stays loaded, and from the first call of a newer one on it refuses rather than misread.
+local FORMAT = 1
 local LOST_LIMIT = 3
 local LOSSES_LIMIT = 10
 local KEEP_ENDED = 7 * 24 * 3600
@@ -88,10 +91,10 @@ end
 
 -- ---- a source -----------------------------------------------------------------------------------
 
-local META = { 'booted', 'hold', 'called', 'lease', 'turn', 'seq', 'stretched' }
+local META = { 'booted', 'hold', 'called', 'lease', 'turn', 'seq', 'stretched', 'paused', 'v' }
 local RUN = {
-  'workers', 'width', 'stop', 'attempts', 'total', 'cancelled', 'slots', 'open', 'pages', 'rows', 'bytes',
-  'a', 'r', 't', 'c', 's', 'd', 'x',
+  'workers', 'width', 'stop', 'attempts', 'total', 'cancelled', 'paused', 'slots', 'open', 'pages', 'rows',
+  'bytes', 'a', 'r', 't', 'c', 's', 'd', 'x',
 }
 
 -- The fields of a hash, numbers but for those of `texts`, with a note of those that change.
@@ -133,7 +136,7 @@ local function look_in(keys)
   if #keys ~= 1 then refuse('one key', #keys) end
   local time = call('TIME')
   local base = keys[1]
-  return {
+  local s = {
     base = base,
     time = time,
     now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000),
@@ -144,11 +147,16 @@ local function look_in(keys)
     meta = read_fields(base .. ':meta', { 'boot' }, META),
     runs = {},
   }
+  if s.meta.v > FORMAT then
+    error({ err = 'ERR nstore: queue format ' .. s.meta.v .. ', library knows ' .. FORMAT })
+  end
+  return s
 end
 
 local function enter(keys)
   local s = look_in(keys)
   local m = s.meta
+  set(m, 'v', FORMAT)
   if not m.boot then
     set(m, 'boot', s.time[1] .. '.' .. s.time[2])
     set(m, 'booted', s.now)
@@ -499,7 +507,7 @@ end
 
 local function next_parallel(s, run)
   local r = read_run(s, run)
-  if r.cancelled == 1 or r.slots >= r.workers or (r.width > 0 and call('ZCARD', s.slots) >= r.width) then return nil end
+  if r.cancelled == 1 or r.paused == 1 or r.slots >= r.workers or (r.width > 0 and call('ZCARD', s.slots) >= r.width) then return nil end
   local later = key(s, 'later', run)
   if r.t > 0 then
     for _, range in ipairs(call('ZRANGEBYSCORE', later, '-inf', text(s.now), 'LIMIT', 0, REAP_AT_ONCE)) do
@@ -539,7 +547,7 @@ local function next_sequential(s)
   for _, run in ipairs(call('SMEMBERS', s.seqs)) do
     local r = read_run(s, run)
     local stopped = r.stop == 1 and r.d > 0
-    if r.cancelled ~= 1 and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
+    if r.cancelled ~= 1 and r.paused ~= 1 and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
       best = lowest_of_run(s, run, best)
     end
   end
@@ -560,6 +568,7 @@ local function pick(s, lease)
     wake(s, s.meta.hold)
     return nil
   end
+  if s.meta.paused == 1 then return nil end
   local c
   for _, turn in ipairs(call('ZRANGE', s.turns, 0, -1)) do
     if turn == '*' then
@@ -758,6 +767,16 @@ local function cancel(keys, args)
   return leave(s, moved)
 end
 
+-- ARGV: run, or nothing for the whole source; 1 or 0. Nothing of it is granted while it is paused; what runs is
+-- finished. A source that nobody worked on stays one that nobody worked on.
+local function pause(keys, args)
+  local run, on = args[1] ~= '' and name(args[1]), count(one_of('01', args[2]))
+  local s = run and enter(keys) or look_in(keys)
+  set(run and read_run(s, run) or s.meta, 'paused', on)
+  if run then settle(s, run) end
+  return leave(s, 1)
+end
+
 -- No ARGV. Ends every lease of the source without counting a loss, and the quiet time after a boot.
 local function adopt(keys)
   local s = enter(keys)
@@ -798,7 +817,7 @@ end
 -- ---- reading -------------------------------------------------------------------------------------
 
 -- ARGV: run. Returns nothing for an unknown run, else {{state, count, ...}, pages, rows, bytes, stopped (0|1),
--- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}}.
+-- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}, paused, or its source is (0|1)}.
 local function progress(keys, args)
   local run = name(args[1])
   local s = look_in(keys)
@@ -817,7 +836,8 @@ local function progress(keys, args)
     end
   end
   local stopped = r.mode == 's' and r.stop == 1 and r.d > 0
-  return { counts, r.pages, r.rows, r.bytes, stopped and 1 or 0, r.error or '', running }
+  return { counts, r.pages, r.rows, r.bytes, stopped and 1 or 0, r.error or '', running,
+    (r.paused == 1 or s.meta.paused == 1) and 1 or 0 }
 end
 
 -- ARGV: run, offset, how many. Returns {how many were looked at, {range, generation, state, ...}}.
@@ -849,6 +869,7 @@ door('heartbeat', heartbeat, 'allow-oom')
 door('give_back', give_back, 'allow-oom')
 door('hold', hold, 'allow-oom')
 door('cancel', cancel, 'allow-oom')
+door('pause', pause, 'allow-oom')
 door('adopt', adopt, 'allow-oom')
 door('forget', forget, 'allow-oom')
 door('progress', progress, 'no-writes')

@@ -146,6 +146,11 @@ pub enum GiveBack {
     },
     /// No try is counted: the worker ends, or lacks a secret.
     Release,
+    /// No try is counted: this worker is too old for it, and others may not be.
+    Refuse {
+        /// For people, in `status`.
+        error: String,
+    },
     /// No try is counted, and nothing of the source is granted for the wait: 429.
     Defer {
         /// As the source asked.
@@ -177,6 +182,8 @@ pub struct Progress {
     pub running: Vec<Running>,
     /// A discarded chunk stopped the rest of a sequential run.
     pub stopped: bool,
+    /// The run or the source is paused.
+    pub paused: bool,
     /// The most recent failure of a try, for people.
     pub last_error: Option<String>,
 }

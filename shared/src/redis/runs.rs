@@ -50,6 +50,22 @@ impl Queue {
         self.until_done("cancel", source, run).await
     }
 
+    /// Grants nothing of a source's part of a run, or of the whole source, while it is paused; what runs goes on.
+    /// Storage says the same already.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn pause(
+        &self,
+        source: &SourceId,
+        run: Option<&RunId>,
+        paused: bool,
+    ) -> Result<(), RedisError> {
+        let mut cmd = self.function("pause", source);
+        cmd.arg(run.map_or("", RunId::as_str)).push_flag(paused);
+        self.redis.connection.transition(&cmd).await.map(drop)
+    }
+
     /// Drops everything that Redis holds of a source's part of a run.
     ///
     /// # Errors
@@ -132,10 +148,11 @@ impl Queue {
 }
 
 fn read_progress(answer: Value) -> Result<Progress, RedisError> {
-    let [counts, pages, rows, bytes, stopped, error, running] = wire::items(answer)?;
+    let [counts, pages, rows, bytes, stopped, error, running, paused] = wire::items(answer)?;
     let mut progress = Progress {
         done: read_tally(&pages, &rows, &bytes)?,
         stopped: wire::number::<u64>(&stopped)? == 1,
+        paused: wire::number::<u64>(&paused)? == 1,
         last_error: Some(wire::text(error)?).filter(|text| !text.is_empty()),
         ..Progress::default()
     };

@@ -125,6 +125,7 @@ impl Queue {
         match how {
             GiveBack::Retry { wait, error } => cmd.arg("retry").push_millis(*wait).push_cut(error),
             GiveBack::Release => cmd.arg("release").arg("0").arg(""),
+            GiveBack::Refuse { error } => cmd.arg("release").arg("0").push_cut(error),
             GiveBack::Defer { wait, error } => cmd.arg("defer").push_millis(*wait).push_cut(error),
         };
         Ok(wire::number::<u64>(&self.redis.connection.transition(&cmd).await?)? == 1)

@@ -71,6 +71,18 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A stored document in a format that this build does not know.
+    #[error("`{key}` in storage at {url} has format version {found}, and this nstore knows version {known}")]
+    Version {
+        /// Where.
+        url: String,
+        /// Which object.
+        key: String,
+        /// Its version.
+        found: u32,
+        /// That of this build.
+        known: u32,
+    },
     /// A failure bundle that is not taken.
     #[error("failure bundle `{key}` is not stored at {url}: {reason}")]
     Bundle {
@@ -103,6 +115,7 @@ impl StorageError {
             | Self::Refused { .. }
             | Self::NotExclusive { .. }
             | Self::Document { .. }
+            | Self::Version { .. }
             | Self::Bundle { .. } => false,
             Self::NoCredentials { .. } => true,
             Self::Io { source, .. } => io_may_pass(source),
@@ -129,6 +142,12 @@ impl StorageError {
             }
             Self::Store { .. } | Self::Io { .. } => {
                 "check that the folder is there, writable, and that the disk is not full"
+            }
+            Self::Version { found, known, .. } if found > known => {
+                "a newer nstore wrote it: update nstore and nstore-worker here, or leave it to those that are"
+            }
+            Self::Version { .. } => {
+                "an older nstore wrote it: finish that run with it, or extract its days anew with this one"
             }
             Self::Document { .. } | Self::Bundle { .. } => return None,
         };

@@ -13,6 +13,8 @@ use crate::{
 
 /// The format version that this build writes.
 pub const MANIFEST_VERSION: u32 = 1;
+/// The same of the documents that stop a run or a source: cancelled, paused.
+pub const STOP_VERSION: u32 = 1;
 
 /// What a run is: created once, never changed. A run exists from its manifest on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

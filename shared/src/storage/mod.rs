@@ -1,9 +1,9 @@
 //! The only user of `object_store`: manifests, markers, artifacts and failure bundles, and where they lie.
 //!
 //! - `open`: the store that a URL names; `answers`: what an object store says when it says no; `error`
-//! - [`manifest`]: a run's plan
+//! - [`manifest`]: a run's plan; [`paused`]: what is not worked on for now
 //! - [`marker`]: a chunk's outcome, and what voids it
-//! - [`outcomes`]: which outcome of a chunk counts
+//! - [`outcomes`]: which outcome of a chunk counts; [`halves`]: what a chunk is split into
 //! - [`artifact`]: writing and reading a chunk's files
 //! - [`failures`]: what failed tries looked like
 //! - [`rejects`]: rows that did not fit
@@ -24,12 +24,14 @@ mod answers;
 pub mod artifact;
 mod error;
 pub mod failures;
+pub mod halves;
 pub mod manifest;
 pub mod marker;
 mod open;
 pub mod outcomes;
 mod paths;
 pub mod rejects;
+pub mod paused;
 pub mod unfinished;
 pub mod upkeep;
 
@@ -38,7 +40,7 @@ pub use error::StorageError;
 pub use paths::ArtifactKind;
 
 use error::may_pass;
-use manifest::{Cancelled, MANIFEST_VERSION, Manifest};
+use manifest::{Cancelled, MANIFEST_VERSION, Manifest, STOP_VERSION};
 use unfinished::Uploads;
 
 /// What became of a create-only write.
@@ -76,7 +78,7 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn create_manifest(&self, manifest: &Manifest) -> Result<Created<Manifest>, StorageError> {
-        self.create(&paths::manifest(&manifest.run), manifest).await
+        self.create(&paths::manifest(&manifest.run), manifest, MANIFEST_VERSION).await
     }
 
     /// A run's manifest; `None` when there is no such run.
@@ -110,8 +112,8 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn cancel(&self, run: &RunId, reason: &str) -> Result<(), StorageError> {
-        let cancelled = Cancelled { version: MANIFEST_VERSION, at: Utc::now(), reason: reason.to_owned() };
-        self.create(&paths::cancelled(run), &cancelled).await.map(drop)
+        let cancelled = Cancelled { version: STOP_VERSION, at: Utc::now(), reason: reason.to_owned() };
+        self.create(&paths::cancelled(run), &cancelled, STOP_VERSION).await.map(drop)
     }
 
     /// Whether and why a run is cancelled.
@@ -121,7 +123,7 @@ impl Storage {
     pub async fn cancelled(&self, run: &RunId) -> Result<Option<Cancelled>, StorageError> {
         let key = paths::cancelled(run);
         let Some(bytes) = self.get(&key).await? else { return Ok(None) };
-        self.versioned(&key, &bytes, MANIFEST_VERSION).map(Some)
+        self.versioned(&key, &bytes, STOP_VERSION).map(Some)
     }
 
     /// Creates `key` with `document`; if one stands there already, says which.
@@ -129,6 +131,7 @@ impl Storage {
         &self,
         key: &Path,
         document: &T,
+        version: u32,
     ) -> Result<Created<T>, StorageError> {
         let unwritable = |e: serde_json::Error| self.odd(key, e.to_string());
         let bytes = Bytes::from(serde_json::to_vec_pretty(document).map_err(unwritable)?);
@@ -144,8 +147,7 @@ impl Storage {
             // a repeated put meets its own first try
             match self.get(key).await {
                 Ok(Some(stands)) => {
-                    let stands: T =
-                        serde_json::from_slice(&stands).map_err(|e| self.odd(key, e.to_string()))?;
+                    let stands: T = self.versioned(key, &stands, version)?;
                     return Ok(if stands == *document { Created::Mine } else { Created::Other(stands) });
                 }
                 // refused while another's create was under way, which came to nothing, or never arrived
@@ -212,8 +214,8 @@ impl Storage {
         let odd = |e: serde_json::Error| self.odd(key, e.to_string());
         let Versioned { version } = serde_json::from_slice(bytes).map_err(odd)?;
         if version != known {
-            let reason = format!("it has format version {version}, this nstore knows {known}: update nstore");
-            return Err(self.odd(key, reason));
+            let (url, key) = (self.url.clone(), key.to_string());
+            return Err(StorageError::Version { url, key, found: version, known });
         }
         serde_json::from_slice(bytes).map_err(odd)
     }

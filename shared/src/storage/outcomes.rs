@@ -56,6 +56,22 @@ pub fn leaves<'a>(
     leaves
 }
 
+/// Notes what a file's name tells of outcomes.
+fn note(found: &mut BTreeMap<ChunkRange, Generations>, entry: Entry) {
+    match entry {
+        Entry::Marker(range, generation) => {
+            found.entry(range).or_default().marked.insert(generation);
+        }
+        Entry::Void(range, generation) => {
+            found.entry(range).or_default().voided.insert(generation);
+        }
+        Entry::Dropped(range, generation) => {
+            found.entry(range).or_default().dropped.insert(generation);
+        }
+        Entry::Artifact(..) => {}
+    }
+}
+
 impl Storage {
     /// The generations of every chunk of a source's part of a run that has any.
     ///
@@ -68,20 +84,46 @@ impl Storage {
     ) -> Result<BTreeMap<ChunkRange, Generations>, StorageError> {
         let mut found: BTreeMap<ChunkRange, Generations> = BTreeMap::new();
         for object in self.list(&paths::chunks(source, run)).await? {
-            match object.location.filename().and_then(paths::entry) {
-                Some(Entry::Marker(range, generation)) => {
-                    found.entry(range).or_default().marked.insert(generation);
-                }
-                Some(Entry::Void(range, generation)) => {
-                    found.entry(range).or_default().voided.insert(generation);
-                }
-                Some(Entry::Dropped(range, generation)) => {
-                    found.entry(range).or_default().dropped.insert(generation);
-                }
-                Some(Entry::Artifact(..)) | None => {}
+            if let Some(entry) = object.location.filename().and_then(paths::entry) {
+                note(&mut found, entry);
             }
         }
         Ok(found)
+    }
+
+    /// Whether any planned chunk of a source's part of a run, or any half of a split one, has no outcome yet.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn has_open(
+        &self,
+        source: &SourceId,
+        run: &RunId,
+        planned: &[ChunkRange],
+    ) -> Result<bool, StorageError> {
+        let mut found: BTreeMap<ChunkRange, Generations> = BTreeMap::new();
+        let mut files = BTreeSet::new();
+        for object in self.list(&paths::chunks(source, run)).await? {
+            match object.location.filename().and_then(paths::entry) {
+                Some(Entry::Artifact(range, generation)) => drop(files.insert((range, generation))),
+                Some(entry) => note(&mut found, entry),
+                None => {}
+            }
+        }
+        let mut open = planned.to_vec();
+        while let Some(range) = open.pop() {
+            let Some(generation) = found.get(&range).and_then(Generations::standing) else { return Ok(true) };
+            // a file beside the marker: it was committed. Without one the marker itself says what became of it
+            if !files.contains(&(range, generation)) {
+                let chunk = Chunk { source: source.clone(), run: run.clone(), range };
+                match self.marker(&chunk, generation).await?.map(|marker| marker.outcome) {
+                    Some(Outcome::Split { halves }) => open.extend(halves),
+                    Some(Outcome::Committed(_) | Outcome::Discarded { .. }) => {}
+                    None => return Ok(true),
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The generations of one chunk.
@@ -184,7 +226,7 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn create_marker(&self, marker: &Marker) -> Result<Created<Marker>, StorageError> {
-        self.create(&paths::marker(&marker.chunk, marker.generation), marker).await
+        self.create(&paths::marker(&marker.chunk, marker.generation), marker, MARKER_VERSION).await
     }
 
     /// Voids one outcome, so that the next generation runs; the first reason stands.
@@ -199,7 +241,7 @@ impl Storage {
         detail: &str,
     ) -> Result<(), StorageError> {
         let void = Void { version: MARKER_VERSION, at: Utc::now(), reason, detail: detail.to_owned() };
-        self.create(&paths::void(chunk, generation), &void).await.map(drop)
+        self.create(&paths::void(chunk, generation), &void, MARKER_VERSION).await.map(drop)
     }
 
     /// Notes that a discarded outcome is let be; the first reason stands.
@@ -291,6 +333,34 @@ mod tests {
         let standing = storage.standing(&again.chunk.source, &again.chunk.run).await.unwrap();
         assert_eq!(standing.into_values().collect::<Vec<_>>(), [again]);
         assert_eq!(storage.voids(&first.chunk).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_open_while_a_half_of_a_split_chunk_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("file:{}", folder.path().display())).unwrap();
+        let range = |text: &str| text.parse::<ChunkRange>().unwrap();
+        let halves = [range("2025-08-01_2025-08-02"), range("2025-08-02_2025-08-03")];
+        let whole = range("2025-08-01_2025-08-03");
+        let mut split = Marker { outcome: Outcome::Split { halves }, ..discarded(1, 1) };
+        split.chunk.range = whole;
+        let (source, run) = (split.chunk.source.clone(), split.chunk.run.clone());
+        let planned = [whole];
+        let is_open = || storage.has_open(&source, &run, &planned);
+        assert!(is_open().await.unwrap());
+        storage.create_marker(&split).await.unwrap();
+        assert!(is_open().await.unwrap(), "its halves are");
+        for (at, half) in halves.into_iter().enumerate() {
+            let mut ended = discarded(2, 1);
+            ended.chunk.range = half;
+            storage.create_marker(&ended).await.unwrap();
+            assert_eq!(is_open().await.unwrap(), at == 0);
+        }
+        storage
+            .void(&Chunk { range: halves[0], ..split.chunk.clone() }, 1, VoidReason::Retried, "x")
+            .await
+            .unwrap();
+        assert!(is_open().await.unwrap());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use object_store::path::Path;
 
+use super::paused::PauseOf;
 use crate::chunk::{Chunk, ChunkRange, Generation, RunId, SourceId, WorkerId};
 
 /// What a file beside a marker is.
@@ -61,6 +62,15 @@ pub(super) fn manifest(of: &RunId) -> Path {
 /// `runs/<run>/cancelled.json`.
 pub(super) fn cancelled(of: &RunId) -> Path {
     run(of).join("cancelled.json")
+}
+
+/// `runs/<run>/paused.json`, `sources/<source>/paused.json`.
+pub(super) fn paused(of: PauseOf<'_>) -> Path {
+    let folder = match of {
+        PauseOf::Run(of) => run(of),
+        PauseOf::Source(source) => Path::from("sources").join(source.as_str()),
+    };
+    folder.join("paused.json")
 }
 
 /// `chunks/<source>/<run>/`.

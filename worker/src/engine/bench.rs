@@ -1,7 +1,7 @@
 //! What all claim loops of a worker share.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,7 +12,10 @@ use nstore_shared::{
         secrets::{self, Secrets},
         spec::SourceSpec,
     },
-    redis::{fleet::Fleet, queue::Queue},
+    redis::{
+        fleet::Fleet,
+        queue::{GiveBack, Queue},
+    },
     storage::{Storage, StorageError, manifest::Manifest},
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -45,6 +48,8 @@ pub(super) struct Bench {
     space: Outage,
     manifests: Mutex<VecDeque<Arc<Manifest>>>,
     lacks: Mutex<BTreeMap<SourceId, String>>,
+    /// Texts about documents of other versions that were logged.
+    refused: Mutex<BTreeSet<String>>,
 }
 
 /// Held for as long as a chunk is at work.
@@ -86,6 +91,7 @@ impl Bench {
             ),
             manifests: Mutex::default(),
             lacks: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -125,6 +131,16 @@ impl Bench {
             warn!(%source, "{reason}: left to other workers; set it and start the worker again");
         }
         true
+    }
+
+    /// How a chunk is given back whose documents this build cannot read; said once for each document.
+    pub(super) fn refuse(&self, error: &StorageError) -> GiveBack {
+        let hint = error.hint().unwrap_or_default();
+        let text = format!("nstore-worker {}: {error}; {hint}", env!("CARGO_PKG_VERSION"));
+        if locked(&self.refused).insert(text.clone()) {
+            warn!("left to other workers: {text}");
+        }
+        GiveBack::Refuse { error: self.fit_to_tell(&text) }
     }
 
     /// The sources that this host leaves alone, with the reason.

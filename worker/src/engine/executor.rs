@@ -19,10 +19,12 @@ use nstore_shared::{
 use super::{
     bench::Bench,
     extraction::{Failure, Try, Unfinished},
+    halves,
     lease::{Ended, Lease},
+    paused,
     verdict::{Decision, decide},
 };
-use crate::extract::ExtractError;
+use crate::extract::{ExtractError, Split};
 
 /// Tries to write a marker; its rows are stored by then, and would have to be extracted anew.
 const MARKER_TRIES: u32 = 4;
@@ -65,17 +67,27 @@ pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) ->
     let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };
     let manifest = bench.manifest(&chunk.run).await?.ok_or_else(unplanned)?;
     let plan = manifest.source(&chunk.source).ok_or_else(unplanned)?;
-    if storage.cancelled(&chunk.run).await?.is_some() {
+    // all that may keep it from being worked on, asked for at once
+    let (cancelled, generations, paused) = tokio::try_join!(
+        storage.cancelled(&chunk.run),
+        storage.generations_of(chunk),
+        paused::is_paused(bench, chunk)
+    )?;
+    if cancelled.is_some() {
         // the queue has not heard of it, or has forgotten it
         bench.redis.once(bench.queue.cancel(&chunk.source, &chunk.run)).await;
         return Ok(ended(grant, Ended::Cancelled));
     }
-    let generations = storage.generations_of(chunk).await?;
     if let Some(generation) = generations.standing()
         && let Some(marker) = storage.marker(chunk, generation).await?
     {
         tell!(info, grant, "reported: its outcome stands already");
+        halves::enqueue(bench, plan, &marker).await;
         return Ok(Done::Fact(fact(grant, &marker)));
+    }
+    if paused {
+        tell!(info, grant, "released: its run or its source is paused");
+        return Ok(Done::Back(GiveBack::Release));
     }
     let (generation, granted) = (generations.wanted(), grant.generation);
     if generation < granted {
@@ -126,11 +138,19 @@ impl Work<'_> {
 
     /// What follows from a failed try.
     async fn fail(&self, mut failure: Failure) -> Result<Done, Fault> {
-        if failure.error.split
-            && let Some(halves) = self.halves().await?
-        {
-            tell!(info, self.grant, error = self.bench.fit_to_tell(&failure.error.message), "to be split");
-            return self.mark(Outcome::Split { halves }, vec![]).await;
+        let last = self.grant.by.attempt >= self.grant.attempts;
+        if failure.error.split == Split::AtOnce || (failure.error.split == Split::AtLast && last) {
+            match self.halves().await? {
+                Ok(halves) => {
+                    let error = self.bench.fit_to_tell(&failure.error.message);
+                    tell!(info, self.grant, error, "to be split");
+                    return self.mark(Outcome::Split { halves }, vec![]).await;
+                }
+                Err(why) => {
+                    failure.error.message =
+                        format!("{}; the chunk is not split: {why}", failure.error.message);
+                }
+            }
         }
         let bundle = self.keep(&mut failure.error).await;
         let ExtractError { class, wait, .. } = failure.error;
@@ -152,16 +172,16 @@ impl Work<'_> {
         }
     }
 
-    /// The halves of a chunk of several days. One that was ever committed never splits: its rows may be loaded.
-    async fn halves(&self) -> Result<Option<[ChunkRange; 2]>, StorageError> {
+    /// The halves of the chunk, or why it has none. One that was ever committed never splits: its rows may be loaded.
+    async fn halves(&self) -> Result<Result<[ChunkRange; 2], String>, StorageError> {
         let chunk = &self.grant.chunk;
         for earlier in 1..self.generation {
             let marker = self.bench.storage.marker(chunk, earlier).await?;
             if marker.is_some_and(|marker| marker.committed().is_some()) {
-                return Ok(None);
+                return Ok(Err("it was stored before, and may be loaded as a whole".to_owned()));
             }
         }
-        Ok(chunk.range.halves())
+        Ok(self.plan.halves(chunk.range).map_err(|why| why.to_string()))
     }
 
     /// Keeps what a failed try looked like, and says where.
@@ -216,12 +236,14 @@ impl Work<'_> {
         match self.create(&marker).await? {
             Ok(Created::Mine) => {
                 tell_outcome(self.grant, &marker);
+                halves::enqueue(self.bench, self.plan, &marker).await;
                 Ok(Done::Fact(fact(self.grant, &marker)))
             }
             Ok(Created::Other(stands)) => {
                 let named = names(&stands);
                 self.remove(files.iter().filter(|file| !named.contains(&file.as_str()))).await;
                 tell!(info, self.grant, "reported: another worker's outcome stands");
+                halves::enqueue(self.bench, self.plan, &stands).await;
                 Ok(Done::Fact(fact(self.grant, &stands)))
             }
             Err(how) => Ok(ended(self.grant, how)),

@@ -1,7 +1,10 @@
 //! A service that is away: one log line when it goes and one when it is back, however many loops meet it.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,12 +25,19 @@ pub(super) struct Outage {
     away: Mutex<Option<(Instant, Instant)>>,
     /// When an answer made no sense last.
     odd: Mutex<Option<Instant>>,
+    /// That the service belongs to a newer nstore was said.
+    newer: AtomicBool,
 }
 
 impl Outage {
     /// Nothing is wrong yet; `words` are logged when it goes, and when it is back.
     pub(super) fn new(gone: &'static str, back: &'static str) -> Self {
-        Self { words: (gone, back), away: Mutex::new(None), odd: Mutex::new(None) }
+        Self {
+            words: (gone, back),
+            away: Mutex::new(None),
+            odd: Mutex::new(None),
+            newer: AtomicBool::new(false),
+        }
     }
 
     /// Notes a call that began at `began` and failed; the first of a row is logged.
@@ -58,6 +68,13 @@ impl Outage {
 
     /// Notes an answer that makes no sense, which is no outage; logged once a minute at most.
     fn odd(&self, why: &RedisError) {
+        if let RedisError::Newer { .. } = why {
+            // once: it stays so until this worker is updated
+            if !self.newer.swap(true, Ordering::Relaxed) {
+                warn!(error = %why, "left to newer workers");
+            }
+            return;
+        }
         let mut odd = self.odd.lock().unwrap_or_else(PoisonError::into_inner);
         if odd.is_none_or(|last| last.elapsed() > ODD_EVERY) {
             warn!(error = %why, "an answer is passed over");
@@ -73,7 +90,7 @@ impl Outage {
                 self.worked(began);
                 return Some(answer);
             }
-            Err(e @ RedisError::Protocol(_)) => self.odd(&e),
+            Err(e @ (RedisError::Protocol(_) | RedisError::Newer { .. })) => self.odd(&e),
             Err(e) => self.failed(&e),
         }
         None
@@ -95,7 +112,7 @@ impl Outage {
                         self.worked(began);
                         return Some(answer);
                     }
-                    Err(e @ RedisError::Protocol(_)) => {
+                    Err(e @ (RedisError::Protocol(_) | RedisError::Newer { .. })) => {
                         self.odd(&e);
                         return None;
                     }

@@ -9,12 +9,13 @@ use nstore_shared::{
     chunk::{SourceId, WorkerId},
     redis::queue::{Claim, Claimant, Fact, GiveBack, Grant, Held},
     retry::Backoff,
+    storage::StorageError,
 };
 use tokio::sync::watch;
 
 use super::{
     bench::Bench,
-    executor::{Done, execute},
+    executor::{Done, Fault, execute},
     rota::{LONGEST, Next, Rota},
     stop::Stop,
 };
@@ -128,9 +129,15 @@ impl Slot {
                 }
             }
             Err(fault) => {
-                self.bench.stored.failed(&fault);
                 self.faults += 1;
-                self.give_back(lease.held(), GiveBack::Release).await;
+                let how = match fault {
+                    Fault::Storage(error @ StorageError::Version { .. }) => self.bench.refuse(&error),
+                    fault => {
+                        self.bench.stored.failed(&fault);
+                        GiveBack::Release
+                    }
+                };
+                self.give_back(lease.held(), how).await;
                 let wait = FAULT_WAIT.wait(self.faults, fastrand::f64());
                 self.rota.avoid(&grant.chunk.source, Instant::now(), wait);
             }

@@ -71,8 +71,8 @@ pub struct ExtractError {
     pub message: String,
     /// How long the chunk is to be left alone, without a try counted: the source asks for it, or this host cannot do it now.
     pub wait: Option<Duration>,
-    /// There are more rows than the source gives at once: fewer days may do.
-    pub split: bool,
+    /// Whether less of it may do: two halves of the chunk.
+    pub split: Split,
     /// What it looked like.
     pub bundle: Option<Box<Bundle>>,
 }
@@ -80,8 +80,20 @@ pub struct ExtractError {
 impl ExtractError {
     /// A failure with nothing beside its text.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), wait: None, split: false, bundle: None }
+        Self { class, message: message.into(), wait: None, split: Split::No, bundle: None }
     }
+}
+
+/// Whether the halves of a chunk may do better than the chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Split {
+    /// Nothing shows that.
+    #[default]
+    No,
+    /// There is more than the source gives of one window, or in time.
+    AtOnce,
+    /// It took too long, which may have other reasons: rather than give it up.
+    AtLast,
 }
 
 /// What a failed extraction looked like, for people.

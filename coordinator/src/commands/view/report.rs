@@ -1,10 +1,12 @@
 //! How a run stands or ended: a line per source, then each failed chunk with its error and what to do.
 
+use nstore_shared::chunk::RunId;
+
 use super::{
     quantity::{bytes, grouped},
     table,
 };
-use crate::run::{FailedChunk, RunReport, SourceReport, Verdict};
+use crate::run::{FailedChunk, PauseScope, RunReport, SourceReport, Verdict};
 
 /// More failed chunks of one source are counted, not listed: a terminal holds no more.
 const LISTED: usize = 200;
@@ -15,7 +17,8 @@ pub(in crate::commands) fn of_run(report: &RunReport, cancelled: Option<&str>, n
     let head = format!("run {}: {}{reason}", report.run, word(report.verdict));
     let mut parts = vec![head, sources(report)];
     parts.extend(failures(report, nstore));
-    let said: Vec<String> = report.sources.iter().filter_map(remark).collect();
+    let paused = report.sources.iter().filter_map(|source| pause(source, &report.run, nstore));
+    let said: Vec<String> = paused.chain(report.sources.iter().filter_map(remark)).collect();
     if !said.is_empty() {
         parts.push(said.join("\n"));
     }
@@ -61,6 +64,7 @@ fn sources(report: &RunReport) -> String {
 
 fn stands(source: &SourceReport) -> String {
     let status = &source.status;
+    let paused = source.verdict == Verdict::Open && status.paused.is_some();
     let counts = [
         (status.running, "running"),
         (status.retryable, "again later"),
@@ -71,6 +75,7 @@ fn stands(source: &SourceReport) -> String {
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
+        .chain(paused.then(|| "paused".to_owned()))
         .collect();
     match said.is_empty() {
         true => word(source.verdict).to_owned(),
@@ -107,6 +112,18 @@ fn why(failed: &FailedChunk) -> String {
     format!("{class}: {}{row}{bundle}", failed.error.trim_end())
 }
 
+/// Why a source waits, and how it goes on.
+fn pause(source: &SourceReport, run: &RunId, nstore: &str) -> Option<String> {
+    let pause = source.status.paused.as_ref().filter(|_| source.verdict == Verdict::Open)?;
+    let name = &source.status.source;
+    let typed = match pause.scope {
+        PauseScope::Run => run.to_string(),
+        PauseScope::Source => format!("--source {name}"),
+    };
+    let since = pause.at.format("%Y-%m-%d %H:%M UTC");
+    Some(format!("{name}: paused since {since}: {}; go on: {nstore} unpause {typed}", pause.reason))
+}
+
 /// What is to be known of a source beside its chunks.
 fn remark(source: &SourceReport) -> Option<String> {
     let name = &source.status.source;
@@ -135,6 +152,8 @@ fn next(report: &RunReport, nstore: &str) -> Option<String> {
     let failed = report.sources.iter().any(|source| !source.failed.is_empty());
     match report.verdict {
         Verdict::Good | Verdict::Cancelled => None,
+        // a paused one is not resumed but unpaused, as is said beside it
+        Verdict::Open if report.sources.iter().any(|source| source.status.paused.is_some()) => None,
         Verdict::Open => Some(format!("go on: {nstore} resume {run}")),
         Verdict::Partial | Verdict::Failed if failed => Some(format!("try them again: {nstore} retry {run}")),
         Verdict::Partial | Verdict::Failed => Some(format!("load it again: {nstore} load {run}")),
@@ -149,7 +168,7 @@ pub(in crate::commands) mod tests {
     };
 
     use super::*;
-    use crate::run::SourceStatus;
+    use crate::run::{Pause, SourceStatus};
 
     /// A source half way.
     pub(in crate::commands) fn status(source: &str) -> SourceStatus {
@@ -172,6 +191,7 @@ pub(in crate::commands) mod tests {
             skipped_rows: 0,
             refused: 0,
             stopped: false,
+            paused: None,
             last_error: None,
         }
     }
@@ -261,6 +281,23 @@ pub(in crate::commands) mod tests {
         assert!(
             of_run(&report(Verdict::Failed, vec![open]), None, "nstore").contains("nothing is loaded: days")
         );
+    }
+
+    #[test]
+    fn a_paused_source_says_why_and_how_it_goes_on() {
+        let pause = |scope| Pause {
+            scope,
+            at: "2025-11-23T04:03:12Z".parse().unwrap(),
+            reason: "the API is being moved".into(),
+        };
+        let source = |name: &str, scope| SourceReport {
+            status: SourceStatus { paused: Some(pause(scope)), ..status(name) },
+            verdict: Verdict::Open,
+            failed: vec![],
+            blocked: None,
+        };
+        let sources = vec![source("a", PauseScope::Run), source("b", PauseScope::Source), good("c")];
+        insta::assert_snapshot!(of_run(&report(Verdict::Open, sources), None, "nstore"));
     }
 
     #[test]

@@ -57,6 +57,7 @@ mod tests {
             sources: vec!["buyer_orders".into(), "buyer_tickets".into()],
             upload: true,
             cancelled,
+            paused: name.ends_with("ffff"),
             chunks,
             committed,
             discarded,
@@ -68,6 +69,7 @@ mod tests {
             run("20251123-040312-cccc", 11, 9, 2, false),
             run("20251123-040312-dddd", 2, 0, 2, false),
             run("20251123-040312-eeee", 11, 4, 0, true),
+            run("20251123-040312-ffff", 11, 4, 0, false),
         ];
         insta::assert_snapshot!(table(&runs, "file:///srv"));
         assert_eq!(table(&[], "file:///srv"), "no run in storage at file:///srv");

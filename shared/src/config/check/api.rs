@@ -9,7 +9,9 @@ use super::{
 use crate::config::{
     document::{Document, Wrong},
     raw::{SecretName, Written, api as raw},
-    spec::{ApiSpec, Auth, Paginator, Records, RequestLimits, RequestRetry, RequestSpec, SecretRef},
+    spec::{
+        ApiSpec, Auth, ErrorHandler, Paginator, Records, RequestLimits, RequestRetry, RequestSpec, SecretRef,
+    },
 };
 
 /// Words in the names of headers and parameters that carry secrets: these belong under `auth`.
@@ -35,17 +37,45 @@ pub(super) fn api(doc: &mut Document, raw: &raw::ApiFile) -> ApiSpec {
         paginator,
         records: Records { selector: raw.records.selector.clone() },
         retry,
-        limits: limits(raw),
+        error_handlers: error_handlers(doc, &raw.error_handlers),
+        limits: limits(doc, raw),
     }
 }
 
-fn limits(raw: &raw::ApiFile) -> RequestLimits {
+fn error_handlers(doc: &mut Document, raw: &[raw::ErrorHandler]) -> Vec<ErrorHandler> {
+    for (at, handler) in raw.iter().enumerate() {
+        let at = at.to_string();
+        let text = handler.when.body_contains.as_deref();
+        if handler.when.codes.is_empty() && text.is_none() {
+            let hint = "say which: `codes`, `body_contains` or both".to_owned();
+            doc.fault(&["error_handlers", &at, "when"], "this would handle every refusal", Some(hint));
+        } else if text == Some("") {
+            let path = ["error_handlers", &at, "when", "body_contains"];
+            doc.fault(&path, "every body contains an empty text", None);
+        }
+    }
+    let handler = |raw: &raw::ErrorHandler| ErrorHandler {
+        codes: raw.when.codes.clone(),
+        body_contains: raw.when.body_contains.clone(),
+        action: raw.action,
+    };
+    raw.iter().map(handler).collect()
+}
+
+fn limits(doc: &mut Document, raw: &raw::ApiFile) -> RequestLimits {
+    let (total, chunk) = (time(&raw.timeouts.total), raw.timeouts.chunk.as_ref().map(time));
+    if chunk.is_some_and(|chunk| chunk < total) && doc.clean(&["timeouts"]) {
+        let hint = "a chunk is several requests: raise it, or lower `total`".to_owned();
+        doc.fault(&["timeouts", "chunk"], "`timeouts.chunk` is shorter than `timeouts.total`", Some(hint));
+    }
     RequestLimits {
         connect_timeout: time(&raw.timeouts.connect),
         read_timeout: time(&raw.timeouts.read),
-        total_timeout: time(&raw.timeouts.total),
+        total_timeout: total,
+        chunk_timeout: chunk,
         max_body_bytes: value::size(&raw.limits.max_body.0).unwrap_or_default(),
         max_pages: raw.limits.max_pages,
+        max_records: raw.limits.max_records,
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Amount, DurationText, SecretName, Written, source::Common};
-use crate::config::spec::{Bounds, KeyPlace, WindowBound};
+use crate::config::spec::{Bounds, ErrorAction, KeyPlace, WindowBound};
 
 /// An HTTP API: where it is, how it is asked, what a page looks like.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -33,7 +33,10 @@ pub(crate) struct ApiFile {
     /// Tries of one request.
     #[serde(default)]
     pub(crate) retry: Retry,
-    /// How long a request may take.
+    /// What a refusal means, where it means something else than usual; the first that fits.
+    #[serde(default)]
+    pub(crate) error_handlers: Vec<ErrorHandler>,
+    /// How long requests and chunks may take.
     #[serde(default)]
     pub(crate) timeouts: Timeouts,
     /// How much a source may answer.
@@ -205,7 +208,29 @@ impl Default for Retry {
     }
 }
 
-/// How long a request may take.
+/// What an answer that refuses means.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorHandler {
+    /// Which answers.
+    pub(crate) when: When,
+    /// What follows: `split_window` asks for two halves of the chunk instead.
+    pub(crate) action: ErrorAction,
+}
+
+/// Which answers: all that is said must fit.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct When {
+    /// Their status is one of these, from 400 on.
+    #[serde(default)]
+    #[schemars(inner(range(min = 400, max = 599)))]
+    pub(crate) codes: Vec<u16>,
+    /// Their body holds this text.
+    pub(crate) body_contains: Option<String>,
+}
+
+/// How long requests and chunks may take.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Timeouts {
@@ -218,12 +243,15 @@ pub(crate) struct Timeouts {
     /// For the whole request.
     #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) total: DurationText,
+    /// For a whole chunk, its waits included: one that takes longer is split into halves. No limit unless said.
+    #[schemars(extend("x-means" = "time above zero"))]
+    pub(crate) chunk: Option<DurationText>,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
         let [connect, read, total] = ["10s", "30s", "120s"].map(|text| DurationText(text.into()));
-        Self { connect, read, total }
+        Self { connect, read, total, chunk: None }
     }
 }
 
@@ -231,16 +259,20 @@ impl Default for Timeouts {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Of one decompressed body: bytes, or a size such as `64MiB`.
+    /// Of one decompressed body: bytes, or a size such as `64MiB`. A chunk that meets a larger one is split.
     #[schemars(extend("x-means" = "size"))]
     pub(crate) max_body: Amount,
-    /// Pages of one chunk.
+    /// Pages of one chunk: one that has more is split.
     #[schemars(range(min = 1))]
     pub(crate) max_pages: u64,
+    /// The most records that the API gives of one window, such as 10000 where offsets end there. A chunk that
+    /// reaches it may be cut off, and is split.
+    #[schemars(range(min = 1))]
+    pub(crate) max_records: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_body: Amount("64MiB".into()), max_pages: 100_000 }
+        Self { max_body: Amount("64MiB".into()), max_pages: 100_000, max_records: None }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod browser;
+mod within_day;
 
 /// The name of a secret (`razorpay.key_id`); its value lives with the workers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,8 +103,30 @@ pub struct ApiSpec {
     pub records: Records,
     /// Tries of one request.
     pub retry: RequestRetry,
-    /// Limits of one request.
+    /// What a refusal means, where it means something else than usual; the first that fits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub error_handlers: Vec<ErrorHandler>,
+    /// Limits of requests and chunks.
     pub limits: RequestLimits,
+}
+
+/// What an answer that refuses means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorHandler {
+    /// Its status is one of these; any when empty.
+    pub codes: Vec<u16>,
+    /// Its body holds this text.
+    pub body_contains: Option<String>,
+    /// What follows.
+    pub action: ErrorAction,
+}
+
+/// What follows from an answer that refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorAction {
+    /// The window holds too much: the chunk is split into two halves.
+    SplitWindow,
 }
 
 /// Method-independent parts of a request; all shipped sources use GET.
@@ -296,7 +319,7 @@ pub struct RequestRetry {
     pub backoff: Backoff,
 }
 
-/// Limits of one request.
+/// Limits of requests and chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestLimits {
     /// To connect.
@@ -308,8 +331,14 @@ pub struct RequestLimits {
     /// For the whole request.
     #[serde(with = "millis")]
     pub total_timeout: Duration,
-    /// Bytes of one decompressed body.
+    /// For a whole chunk: one that takes longer is split.
+    #[serde(default, with = "millis::maybe", skip_serializing_if = "Option::is_none")]
+    pub chunk_timeout: Option<Duration>,
+    /// Bytes of one decompressed body: a chunk that meets a larger one is split.
     pub max_body_bytes: u64,
-    /// Pages of one chunk.
+    /// Pages of one chunk: one that has more is split.
     pub max_pages: u64,
+    /// The most records that the API gives of one window: a chunk that reaches it may be cut off, and is split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_records: Option<u64>,
 }

@@ -158,6 +158,21 @@ const RULES_OF_A_SOURCE: &[Case] = &[
     ),
     ("width: 4", "timeouts: { read: 0s }", "22:19: `0s` is no time at all"),
     ("width: 4", "limits: { max_body: 5 parsecs }", "22:21: `5 parsecs` is no size"),
+    (
+        "width: 4",
+        "timeouts: { total: 60s, chunk: 30s }",
+        "22:32: `timeouts.chunk` is shorter than `timeouts.total`",
+    ),
+    (
+        "width: 4",
+        "error_handlers: [{ when: {}, action: split_window }]",
+        "22:26: this would handle every refusal\n  say which",
+    ),
+    (
+        "width: 4",
+        "error_handlers: [{ when: { codes: [200] }, action: split_window }]",
+        "22:36: `codes` must be a whole number from 400 to 599, not 200",
+    ),
     ("https://api.example.org", "https://a:b@c", "7:11: `base_url` must hold no user and no password"),
 ];
 

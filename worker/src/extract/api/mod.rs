@@ -16,7 +16,7 @@ use nstore_shared::{
 use reqwest::{Client, Url};
 use tokio::sync::mpsc;
 
-use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span};
+use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
 
 mod access;
 mod paginate;
@@ -92,15 +92,17 @@ impl ApiExtractor {
         sent: &mut u64,
     ) -> Result<Extracted, ExtractError> {
         let window = window::params(&self.spec.window, span);
-        let mut paging = Paging::new(&self.spec.paginator, self.spec.limits.max_pages);
+        let mut paging = Paging::new(&self.spec.paginator, &self.spec.limits);
         let mut next = paging.first();
         loop {
             let (url, shown) = self.url(&window, &next);
             let (body, facts) =
                 patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone())).await?;
             let step = paging.turn(&facts);
-            let step =
-                step.map_err(|fault| ExtractError::new(fault.class(), format!("GET {shown}: {fault}")))?;
+            let step = step.map_err(|fault| {
+                let error = ExtractError::new(fault.class(), format!("GET {shown}: {fault}"));
+                ExtractError { split: if fault.is_cap() { Split::AtOnce } else { Split::No }, ..error }
+            })?;
             let page = Page { body, format: PageFormat::Json, origin: shown };
             if pages.send(Sent::Page(page)).await.is_err() {
                 return Ok(Extracted { pages: *sent, ..Extracted::default() });
@@ -113,9 +115,28 @@ impl ApiExtractor {
         }
     }
 
+    /// The same, for as long as a chunk may take.
+    async fn run_in_time(
+        &self,
+        span: Span,
+        pages: &mpsc::Sender<Sent>,
+        sent: &mut u64,
+    ) -> Result<Extracted, ExtractError> {
+        let Some(limit) = self.spec.limits.chunk_timeout else { return self.run(span, pages, sent).await };
+        if let Ok(ended) = tokio::time::timeout(limit, self.run(span, pages, sent)).await {
+            return ended;
+        }
+        let message = format!(
+            "{}: not read to its end within {} s, {sent} pages came; raise `timeouts.chunk` or make the chunks smaller",
+            self.access.redact(self.address.as_str()),
+            limit.as_secs_f64()
+        );
+        Err(ExtractError { split: Split::AtOnce, ..ExtractError::new(FailureClass::Transient, message) })
+    }
+
     /// One try of one page.
     async fn page(&self, url: Url) -> Result<(bytes::Bytes, PageFacts), Failure> {
-        let answer = request::send(&self.client, url, &self.access, self.spec.limits.max_body_bytes).await?;
+        let answer = request::send(&self.client, url, &self.access, &self.spec).await?;
         let facts = self.pointers.read(&answer.body).map_err(|fault| self.unreadable(&fault, &answer))?;
         Ok((answer.body, facts))
     }
@@ -141,7 +162,7 @@ impl Extractor for ApiExtractor {
         let mut sent = 0;
         let ended = tokio::select! {
             biased;
-            ended = self.run(span, &pages, &mut sent) => Some(ended),
+            ended = self.run_in_time(span, &pages, &mut sent) => Some(ended),
             // nobody listens any more: the request in flight is dropped too
             () = pages.closed() => None,
         };

@@ -5,7 +5,11 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
-use nstore_shared::{config::spec::Paginator, retry::FailureClass, storage::marker::Evidence};
+use nstore_shared::{
+    config::spec::{Paginator, RequestLimits},
+    retry::FailureClass,
+    storage::marker::Evidence,
+};
 
 /// What a page says about itself and about what follows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +69,10 @@ pub(super) enum PagingFault {
     MoreWithoutCursor(u64),
     #[error("more than {0} pages; raise `limits.max_pages` or make the chunks smaller")]
     TooManyPages(u64),
+    #[error(
+        "the source gives {0} records of one window and no more (`limits.max_records`), and this one has as many"
+    )]
+    TooManyRecords(u64),
 }
 
 impl PagingFault {
@@ -75,9 +83,14 @@ impl PagingFault {
             Self::TotalMoved { .. } | Self::PagesMoved { .. } | Self::TotalDiffers { .. } => {
                 FailureClass::Transient
             }
-            Self::TooManyPages(_) => FailureClass::Config,
+            Self::TooManyPages(_) | Self::TooManyRecords(_) => FailureClass::Config,
             _ => FailureClass::Data,
         }
+    }
+
+    /// Whether a smaller window may do.
+    pub(super) fn is_cap(&self) -> bool {
+        matches!(self, Self::TooManyPages(_) | Self::TooManyRecords(_))
     }
 }
 
@@ -86,6 +99,7 @@ impl PagingFault {
 pub(super) struct Paging<'a> {
     paginator: &'a Paginator,
     max_pages: u64,
+    max_records: u64,
     pages: u64,
     received: u64,
     total: Option<u64>,
@@ -110,10 +124,11 @@ pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
 
 impl<'a> Paging<'a> {
     /// Before the first page.
-    pub(super) fn new(paginator: &'a Paginator, max_pages: u64) -> Self {
+    pub(super) fn new(paginator: &'a Paginator, limits: &RequestLimits) -> Self {
         let cursors = HashSet::new();
         let (total, total_pages, last) = (None, None, None);
-        Self { paginator, max_pages, pages: 0, received: 0, total, total_pages, last, cursors }
+        let (max_pages, max_records) = (limits.max_pages, limits.max_records.unwrap_or(u64::MAX));
+        Self { paginator, max_pages, max_records, pages: 0, received: 0, total, total_pages, last, cursors }
     }
 
     /// Pages seen.
@@ -146,6 +161,7 @@ impl<'a> Paging<'a> {
         self.total = self.total.or(facts.total);
         self.total_pages = self.total_pages.or(facts.total_pages);
         self.proof_is_there()?;
+        self.fits()?;
         let turn = match self.paginator {
             Paginator::None => Turn::End(Evidence::SinglePage),
             Paginator::PageNumber { size, .. } => self.by_count(facts, *size)?,
@@ -155,7 +171,31 @@ impl<'a> Paging<'a> {
         match turn {
             Turn::End(evidence) => self.end(evidence).map(Step::Done),
             Turn::More(_) if self.pages >= self.max_pages => Err(PagingFault::TooManyPages(self.max_pages)),
+            Turn::More(_) if self.next_end() > self.max_records => {
+                Err(PagingFault::TooManyRecords(self.max_records))
+            }
             Turn::More(cursor) => Ok(Step::Ask(self.params(cursor))),
+        }
+    }
+
+    /// A list that is longer than the source gives, or may be: seen as early as it says so, at the latest when as many
+    /// records came as it gives.
+    fn fits(&self) -> Result<(), PagingFault> {
+        if self.total_pages.is_some_and(|pages| pages > self.max_pages) {
+            return Err(PagingFault::TooManyPages(self.max_pages));
+        }
+        let too_many = match self.total {
+            Some(total) => total > self.max_records,
+            None => self.received >= self.max_records,
+        };
+        if too_many { Err(PagingFault::TooManyRecords(self.max_records)) } else { Ok(()) }
+    }
+
+    /// How far the next page reaches into the list: no further than the source lets.
+    fn next_end(&self) -> u64 {
+        match (self.paginator, self.total) {
+            (Paginator::Offset { limit, .. }, None) => self.received.saturating_add(*limit),
+            _ => self.received,
         }
     }
 
@@ -288,7 +328,25 @@ mod tests {
 
     /// Feeds pages until the list ends; the parameters asked for, and how it ended.
     fn read(paginator: &Paginator, pages: &[PageFacts]) -> (Vec<Params>, Result<Vec<Evidence>, PagingFault>) {
-        let mut paging = Paging::new(paginator, 5);
+        read_within(paginator, pages, None)
+    }
+
+    fn read_within(
+        paginator: &Paginator,
+        pages: &[PageFacts],
+        max_records: Option<u64>,
+    ) -> (Vec<Params>, Result<Vec<Evidence>, PagingFault>) {
+        let second = std::time::Duration::from_secs(1);
+        let limits = RequestLimits {
+            connect_timeout: second,
+            read_timeout: second,
+            total_timeout: second,
+            chunk_timeout: None,
+            max_body_bytes: 1,
+            max_pages: 5,
+            max_records,
+        };
+        let mut paging = Paging::new(paginator, &limits);
         let mut asked = vec![paging.first()];
         for (index, page) in pages.iter().enumerate() {
             let print = if page.fingerprint == 0 { index as u64 + 1 } else { page.fingerprint };
@@ -380,5 +438,31 @@ mod tests {
             end(&numbered(), &[page(10), page(10), page(10), page(10), page(10)]),
             Err(PagingFault::TooManyPages(5))
         );
+    }
+
+    #[test]
+    fn a_list_that_may_be_cut_off_is_seen_as_early_as_can_be() {
+        let capped =
+            |paginator: &Paginator, pages: &[PageFacts], cap| read_within(paginator, pages, Some(cap)).1;
+        let too_many = |cap| Err(PagingFault::TooManyRecords(cap));
+        assert_eq!(capped(&offset(), &[page(10), page(10)], 20), too_many(20));
+        assert_eq!(capped(&offset(), &[page(10)], 15), too_many(15), "the next page would reach beyond");
+        assert!(capped(&offset(), &[page(10), page(9)], 20).is_ok());
+        assert_eq!(
+            capped(&numbered(), &[page(10), page(5)], 15),
+            too_many(15),
+            "a short page may be a cut one"
+        );
+        assert!(capped(&numbered(), &[page(10), page(4)], 15).is_ok());
+        let of = |records, total| PageFacts { total: Some(total), ..page(records) };
+        assert_eq!(capped(&offset(), &[of(10, 21)], 20), too_many(20), "the total says so at once");
+        assert!(capped(&offset(), &[of(10, 20), of(10, 20)], 20).is_ok(), "the total says that it is all");
+        let of_pages = |records, pages| PageFacts { total_pages: Some(pages), ..page(records) };
+        let many = PagingFault::TooManyPages(5);
+        assert!(many.is_cap() && !PagingFault::SamePage(2).is_cap());
+        assert_eq!(end(&numbered(), &[of_pages(10, 6)]), Err(many));
+        let more = |records| PageFacts { has_more: Some(false), ..page(records) };
+        assert_eq!(capped(&numbered(), &[more(15)], 15), too_many(15), "it says the same of a cut list");
+        assert_eq!(capped(&Paginator::None, &[page(15)], 15), too_many(15));
     }
 }

@@ -6,7 +6,7 @@ use nstore_shared::{config::spec::RequestRetry, retry::FailureClass};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::request::Failure;
-use crate::extract::{ExtractError, Sent};
+use crate::extract::{ExtractError, Sent, Split};
 
 /// Longer waits give the chunk back, so that its worker does other work meanwhile.
 const LONGEST_IN_PLACE: Duration = Duration::from_secs(60);
@@ -27,6 +27,10 @@ where
             Ok(value) => return Ok(value),
             Err(Failure::Final(class, message)) => {
                 return Err(ExtractError::new(class, format!("GET {shown}: {message}")));
+            }
+            Err(Failure::TooMuch(message)) => {
+                let error = ExtractError::new(FailureClass::Config, format!("GET {shown}: {message}"));
+                return Err(ExtractError { split: Split::AtOnce, ..error });
             }
             Err(Failure::Passing(message)) => {
                 tries += 1;

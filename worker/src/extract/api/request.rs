@@ -8,7 +8,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use nstore_shared::{
-    config::spec::{ApiSpec, RequestLimits},
+    config::spec::{ApiSpec, ErrorAction, ErrorHandler, RequestLimits},
     retry::FailureClass,
 };
 use reqwest::{
@@ -45,6 +45,8 @@ pub(super) enum Failure {
     Limited(String, Option<Duration>),
     /// Nothing but a change will help.
     Final(FailureClass, String),
+    /// The window holds more than the source gives: a smaller one may do.
+    TooMuch(String),
 }
 
 /// A redirect that leads away.
@@ -109,7 +111,7 @@ pub(super) async fn send(
     client: &Client,
     url: Url,
     access: &Access,
-    max_body: u64,
+    spec: &ApiSpec,
 ) -> Result<Answer, Failure> {
     let mut request = client.get(url);
     if let Some((name, value)) = &access.header {
@@ -119,20 +121,18 @@ pub(super) async fn send(
     if response.status().is_success() {
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();
-        return Ok(Answer { body: body(response, access, max_body).await?, content_type });
+        let body = body(response, access, spec.limits.max_body_bytes).await?;
+        return Ok(Answer { body, content_type });
     }
-    Err(refused(response, access).await)
+    Err(refused(response, access, &spec.error_handlers).await)
 }
 
 async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes, Failure> {
     let fits = |bytes: u64| match bytes <= max {
         true => Ok(()),
-        false => Err(Failure::Final(
-            FailureClass::Config,
-            format!(
-                "the answer is larger than {max} bytes; raise `limits.max_body` or ask for smaller pages"
-            ),
-        )),
+        false => Err(Failure::TooMuch(format!(
+            "the answer is larger than {max} bytes; raise `limits.max_body` or ask for smaller pages"
+        ))),
     };
     let announced = response.content_length().unwrap_or(0);
     fits(announced)?;
@@ -145,10 +145,16 @@ async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes
 }
 
 /// What a status other than 2xx means.
-async fn refused(response: Response, access: &Access) -> Failure {
+async fn refused(response: Response, access: &Access, handlers: &[ErrorHandler]) -> Failure {
     let status = response.status();
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-    let message = format!("answered {status}{}", said(response, access).await);
+    let body = error_body(response).await;
+    let text = excerpt(&body, ERROR_CHARS, access);
+    let said = if text.is_empty() { text } else { format!(": `{text}`") };
+    let message = format!("answered {status}{said}");
+    if let Some(ErrorAction::SplitWindow) = handled(handlers, status, &body) {
+        return Failure::TooMuch(format!("{message}; `error_handlers` says that this window is too wide"));
+    }
     let last = |class, hint: &str| Failure::Final(class, format!("{message}; {hint}"));
     match status {
         StatusCode::TOO_MANY_REQUESTS => Failure::Limited(message, wait),
@@ -170,8 +176,8 @@ async fn refused(response: Response, access: &Access) -> Failure {
     }
 }
 
-/// The source's own words on an error.
-async fn said(mut response: Response, access: &Access) -> String {
+/// The start of what the source says of an error.
+async fn error_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         body.extend_from_slice(&piece);
@@ -179,8 +185,17 @@ async fn said(mut response: Response, access: &Access) -> String {
             break;
         }
     }
-    let text = excerpt(&body, ERROR_CHARS, access);
-    if text.is_empty() { text } else { format!(": `{text}`") }
+    body
+}
+
+/// What the source's description says of such an answer.
+fn handled(handlers: &[ErrorHandler], status: StatusCode, body: &[u8]) -> Option<ErrorAction> {
+    let text = String::from_utf8_lossy(body);
+    let fits = |handler: &&ErrorHandler| {
+        let code = handler.codes.is_empty() || handler.codes.contains(&status.as_u16());
+        code && handler.body_contains.as_deref().is_none_or(|part| text.contains(part))
+    };
+    handlers.iter().find(fits).map(|handler| handler.action)
 }
 
 /// The start of a body on one line, without secrets.
@@ -239,6 +254,23 @@ fn retry_after(value: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_handler_that_fits_is_taken() {
+        let handler = |codes: &[u16], text: Option<&str>| ErrorHandler {
+            codes: codes.to_vec(),
+            body_contains: text.map(str::to_owned),
+            action: ErrorAction::SplitWindow,
+        };
+        let is_handled = |handler: ErrorHandler, status: u16, body: &str| {
+            handled(&[handler], StatusCode::from_u16(status).unwrap(), body.as_bytes()).is_some()
+        };
+        assert!(is_handled(handler(&[400, 413], None), 413, ""));
+        assert!(!is_handled(handler(&[400], None), 500, ""));
+        assert!(is_handled(handler(&[], Some("too many")), 500, "{\"error\":\"too many rows\"}"));
+        assert!(!is_handled(handler(&[500], Some("too many")), 500, "broken"));
+        assert_eq!(handled(&[], StatusCode::BAD_REQUEST, b""), None);
+    }
 
     #[test]
     fn retry_after_in_both_forms() {

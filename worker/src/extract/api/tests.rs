@@ -10,8 +10,8 @@ use nstore_shared::{
     config::{
         secrets::Secrets,
         spec::{
-            Auth, Bounds, KeyPlace, Paginator, Records, RequestLimits, RequestRetry, RequestSpec, Window,
-            WindowBound,
+            Auth, Bounds, ErrorAction, ErrorHandler, KeyPlace, Paginator, Records, RequestLimits,
+            RequestRetry, RequestSpec, Window, WindowBound,
         },
     },
     retry::Backoff,
@@ -100,12 +100,15 @@ fn spec(url: &str) -> ApiSpec {
             attempts: 3,
             backoff: Backoff { base: Duration::from_millis(1), ceiling: Duration::from_millis(2) },
         },
+        error_handlers: vec![],
         limits: RequestLimits {
             connect_timeout: second,
             read_timeout: second,
             total_timeout: 5 * second,
+            chunk_timeout: None,
             max_body_bytes: 10_000,
             max_pages: 10,
+            max_records: None,
         },
     }
 }
@@ -308,7 +311,49 @@ async fn no_body_grows_without_end() {
         let error = error_of(vec![body]).await;
         assert_eq!(error.class, FailureClass::Config);
         assert!(error.message.contains("larger than 10000 bytes"), "{error}");
+        assert_eq!(error.split, Split::AtOnce);
     }
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_one_window_asks_for_halves() {
+    let refusal = || answer("400 Bad Request", "", r#"{"error":"window too wide"}"#);
+    let server = Server::start(vec![refusal(), refusal()]).await;
+    let mut described = spec(&server.url);
+    described.error_handlers = vec![ErrorHandler {
+        codes: vec![400],
+        body_contains: Some("too wide".to_owned()),
+        action: ErrorAction::SplitWindow,
+    }];
+    let told = error(&described).await;
+    assert_eq!((told.class, told.split), (FailureClass::Config, Split::AtOnce));
+    assert!(told.message.contains("window too wide"), "{told}");
+    described.error_handlers.clear();
+    assert_eq!(error(&described).await.split, Split::No);
+
+    let page = || json(r#"{"items":[1,2,3],"next":"a","total":9}"#);
+    let server = Server::start(vec![page(), page()]).await;
+    let mut described = spec(&server.url);
+    described.limits.max_records = Some(8);
+    let told = error(&described).await;
+    assert_eq!(told.split, Split::AtOnce, "the total says so on the first page: {told}");
+    assert_eq!(server.targets().len(), 1);
+}
+
+#[tokio::test]
+async fn a_chunk_that_takes_too_long_asks_for_halves() {
+    // the second request is never answered
+    let server = Server::start(vec![json(r#"{"items":[1],"next":"a","total":9}"#)]).await;
+    let mut described = spec(&server.url);
+    described.limits.total_timeout = Duration::from_secs(60);
+    described.limits.read_timeout = Duration::from_secs(60);
+    described.limits.chunk_timeout = Some(Duration::from_millis(300));
+    described.retry.attempts = 1000;
+    let (told, sent) = extract(&described).await;
+    let told = told.unwrap_err();
+    assert_eq!((told.class, told.split), (FailureClass::Transient, Split::AtOnce));
+    assert!(told.message.contains("within 0.3 s, 1 pages came"), "{told}");
+    assert_eq!(sent.len(), 1);
 }
 
 #[tokio::test]

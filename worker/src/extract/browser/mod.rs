@@ -18,7 +18,7 @@ use nstore_shared::{
 };
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span};
+use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
 
 mod bundle;
 mod chrome;
@@ -110,10 +110,8 @@ impl BrowserExtractor {
         let visit = Visit { spec: &self.spec, span, secrets: &secrets, sessions, who };
         let limit = self.spec.chunk_timeout;
         timeout(limit, visit.run(chrome, place)).await.unwrap_or_else(|_| {
-            Err(Trouble::passing(format!(
-                "the chunk took longer than {} s (`timeouts.chunk`)",
-                limit.as_secs()
-            )))
+            let message = format!("the chunk took longer than {} s (`timeouts.chunk`)", limit.as_secs());
+            Err(Trouble { late: true, ..Trouble::passing(message) })
         })
     }
 
@@ -125,7 +123,13 @@ impl BrowserExtractor {
 
 /// With the step that failed.
 fn of(trouble: Trouble, place: &Place) -> ExtractError {
-    let (class, split, wait) = (trouble.class, trouble.capped, trouble.wait);
+    let (class, wait) = (trouble.class, trouble.wait);
+    let split = match (trouble.capped, trouble.late) {
+        (true, _) => Split::AtOnce,
+        // a page that hangs is late as well
+        (false, true) => Split::AtLast,
+        (false, false) => Split::No,
+    };
     let message = match place.step {
         Some((number, word)) => format!("step {number} ({word}): {}", trouble.message),
         None => trouble.message,

@@ -16,6 +16,8 @@ pub(super) struct Trouble {
     pub(super) message: String,
     /// There are more rows than can be read at once: fewer days may do.
     pub(super) capped: bool,
+    /// It took longer than it may: fewer days may do.
+    pub(super) late: bool,
     /// The browser can be asked no more.
     pub(super) browser_gone: bool,
     /// Nobody but this host is to blame, or the source asks for patience: the try does not count.
@@ -27,7 +29,7 @@ const HOST_WAIT: Duration = Duration::from_secs(15);
 
 impl Trouble {
     pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), capped: false, browser_gone: false, wait: None }
+        Self { class, message: message.into(), capped: false, late: false, browser_gone: false, wait: None }
     }
 
     /// Another try may do.

@@ -1,0 +1,139 @@
+//! `nstore pause` and `nstore unpause`: nothing more of a run or a source is extracted for now, and goes on.
+
+use std::path::Path;
+
+use nstore_shared::{
+    chunk::{RunId, SourceId},
+    storage::{
+        Storage,
+        paused::{PauseOf, Paused},
+    },
+};
+use serde_json::json;
+
+use super::{
+    access::{self, Access, Want},
+    exit::{Exit, Refusal},
+    explain, follow, settings, view,
+};
+use crate::{
+    cli::{Global, PauseArgs, PauseTarget, UnpauseArgs},
+    local::site,
+    run::RunError,
+};
+
+/// What a pause is about, and the sources whose queues hear of it.
+struct Target {
+    run: Option<RunId>,
+    sources: Vec<SourceId>,
+}
+
+impl Target {
+    /// It exists.
+    async fn find(global: &Global, storage: &Storage, typed: &PauseTarget) -> anyhow::Result<Self> {
+        if let Some(run) = &typed.run {
+            let manifest = access::manifest(storage, run).await?;
+            let sources = manifest.sources.into_iter().map(|plan| plan.source).collect();
+            return Ok(Self { run: Some(run.clone()), sources });
+        }
+        let config = settings::config(global, None)?;
+        let name = typed.source.as_deref().unwrap_or_default();
+        let Some(source) = name.parse::<SourceId>().ok().filter(|id| config.sources.contains_key(id)) else {
+            let known: Vec<&str> = config.sources.keys().map(SourceId::as_str).collect();
+            let text = format!("there is no source `{}`", name.escape_debug());
+            return Err(Refusal::new(Exit::Usage, text, format!("there are {}", known.join(", "))).into());
+        };
+        Ok(Self { run: None, sources: vec![source] })
+    }
+
+    fn of(&self) -> PauseOf<'_> {
+        match &self.run {
+            Some(run) => PauseOf::Run(run),
+            None => PauseOf::Source(&self.sources[0]),
+        }
+    }
+
+    /// As people read it, and as it is typed.
+    fn words(&self) -> (String, String) {
+        match &self.run {
+            Some(run) => (format!("run {run}"), run.to_string()),
+            None => (format!("source {}", self.sources[0]), format!("--source {}", self.sources[0])),
+        }
+    }
+
+    /// Tells Redis what storage says.
+    async fn tell(&self, global: &Global) -> anyhow::Result<()> {
+        // private servers that do not run hold nothing, and read storage when they are started
+        if global.local && site::attach(Path::new(site::DIR)).is_none() {
+            return Ok(());
+        }
+        let access = Access::open(global, Want { beside: true, ..Want::default() }).await?;
+        for source in &self.sources {
+            access.house.tell_pause(self.of(), source).await?;
+        }
+        access.close(None).await;
+        Ok(())
+    }
+
+    fn document(&self, paused: Option<&Paused>) -> serde_json::Value {
+        let source = self.run.is_none().then(|| &self.sources[0]);
+        json!({ "run": self.run, "source": source, "paused": paused.is_some(),
+                "at": paused.map(|paused| paused.at), "reason": paused.map(|paused| &paused.reason) })
+    }
+}
+
+pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<Exit> {
+    let storage = access::storage(global)?;
+    let target = Target::find(global, &storage, &args.target).await?;
+    if let Some(run) = &target.run
+        && let Some(cancelled) = storage.cancelled(run).await?
+    {
+        return Err(RunError::Cancelled { run: run.clone(), reason: cancelled.reason }.into());
+    }
+    let paused = storage.pause(target.of(), &args.reason).await?;
+    let (what, typed) = target.words();
+    if let Err(error) = target.tell(global).await {
+        // workers ask storage before they extract a chunk
+        let said = explain::explain(&error);
+        settings::warn([format!(
+            "redis is not told, but workers heed the pause all the same: {}",
+            said.error
+        )]);
+    }
+    if args.json {
+        view::print_json(&target.document(Some(&paused)));
+    } else {
+        let (since, reason) = (paused.at.format("%Y-%m-%d %H:%M:%S UTC"), &paused.reason);
+        view::print(&format!(
+            "{what} is paused since {since}: {reason}\n\
+             chunks that run are finished, stored ones are loaded, no other is started\n\
+             go on: {} unpause {typed}",
+            follow::commands(global)
+        ));
+    }
+    Ok(Exit::Good)
+}
+
+pub(super) async fn unpause(global: &Global, args: &UnpauseArgs) -> anyhow::Result<Exit> {
+    let storage = access::storage(global)?;
+    let target = Target::find(global, &storage, &args.target).await?;
+    let stood = storage.unpause(target.of()).await?;
+    let (what, typed) = target.words();
+    if let Err(error) = target.tell(global).await {
+        let said = explain::explain(&error);
+        let text = format!("{what} is unpaused in storage, but redis is not told: {}", said.error.trim_end());
+        let repeat = format!(
+            "repeat it: {} unpause {typed}; who follows the run (extract, resume, serve) tells it within a minute",
+            follow::commands(global)
+        );
+        return Err(Refusal::new(Exit::Unreachable, text, repeat).into());
+    }
+    if args.json {
+        view::print_json(&target.document(None));
+    } else if stood.is_some() {
+        view::print(&format!("{what} goes on"));
+    } else {
+        view::print(&format!("{what} was not paused"));
+    }
+    Ok(Exit::Good)
+}
