@@ -5,7 +5,8 @@
 -- transition stays in one slot. `id` is `<run>/<range>`, `slot` is `<worker>|<nonce>|<id>`.
 --   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms, give or
 --                       take a little), lease (of that call, ms), turn (counter), seq (slots of sequential runs),
---                       stretched (members of :extended), paused (0|1), v (FORMAT of the newest library that wrote here)
+--                       stretched (members of :extended), paused (0|1), v (FORMAT of the newest library that wrote
+--                       here)
 --   :slots        zset  slot -> end of its lease (ms). Width and order count these, not running chunks: a chunk
 --                       that ended by another's word leaves its holder's slot until the holder lets go
 --   :extended     set   slots whose lease was prolonged after a stall
@@ -507,7 +508,8 @@ end
 
 local function next_parallel(s, run)
   local r = read_run(s, run)
-  if r.cancelled == 1 or r.paused == 1 or r.slots >= r.workers or (r.width > 0 and call('ZCARD', s.slots) >= r.width) then return nil end
+  if r.cancelled == 1 or r.paused == 1 or r.slots >= r.workers then return nil end
+  if r.width > 0 and call('ZCARD', s.slots) >= r.width then return nil end
   local later = key(s, 'later', run)
   if r.t > 0 then
     for _, range in ipairs(call('ZRANGEBYSCORE', later, '-inf', text(s.now), 'LIMIT', 0, REAP_AT_ONCE)) do
