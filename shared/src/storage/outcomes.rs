@@ -57,8 +57,8 @@ pub fn leaves<'a>(
 }
 
 /// Notes what a file's name tells of outcomes.
-fn note(found: &mut BTreeMap<ChunkRange, Generations>, entry: Entry) {
-    match entry {
+fn note(found: &mut BTreeMap<ChunkRange, Generations>, entry: &Entry) {
+    match *entry {
         Entry::Marker(range, generation) => {
             found.entry(range).or_default().marked.insert(generation);
         }
@@ -85,7 +85,7 @@ impl Storage {
         let mut found: BTreeMap<ChunkRange, Generations> = BTreeMap::new();
         for object in self.list(&paths::chunks(source, run)).await? {
             if let Some(entry) = object.location.filename().and_then(paths::entry) {
-                note(&mut found, entry);
+                note(&mut found, &entry);
             }
         }
         Ok(found)
@@ -106,7 +106,7 @@ impl Storage {
         for object in self.list(&paths::chunks(source, run)).await? {
             match object.location.filename().and_then(paths::entry) {
                 Some(Entry::Artifact(range, generation)) => drop(files.insert((range, generation))),
-                Some(entry) => note(&mut found, entry),
+                Some(entry) => note(&mut found, &entry),
                 None => {}
             }
         }
@@ -255,7 +255,7 @@ impl Storage {
         reason: &str,
     ) -> Result<(), StorageError> {
         let dropped = Dropped { version: MARKER_VERSION, at: Utc::now(), reason: reason.to_owned() };
-        self.create(&paths::dropped(chunk, generation), &dropped).await.map(drop)
+        self.create(&paths::dropped(chunk, generation), &dropped, MARKER_VERSION).await.map(drop)
     }
 
     /// Whether and why a discarded outcome is let be.
