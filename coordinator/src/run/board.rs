@@ -17,8 +17,8 @@ use nstore_shared::{
     },
 };
 
-use super::watch::RECONCILE_AGAIN;
 use super::paused::Pause;
+use super::watch::RECONCILE_AGAIN;
 use crate::load::LoadFailure;
 
 /// How far one source's part of a run is: what people see.

@@ -25,16 +25,16 @@ pub mod change;
 pub mod garbage;
 pub mod letters;
 mod loading;
-pub mod rebuild;
 pub mod paused;
+pub mod rebuild;
 mod reconcile;
 pub mod report;
 pub mod submit;
 pub mod watch;
 
 pub use board::{FailedChunk, SourceStatus};
-pub use reconcile::Repaired;
 pub use paused::{Pause, PauseScope};
+pub use reconcile::Repaired;
 pub use report::{RunReport, SourceReport, Verdict};
 pub use watch::{View, WatchOptions};
 

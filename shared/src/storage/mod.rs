@@ -30,8 +30,8 @@ pub mod marker;
 mod open;
 pub mod outcomes;
 mod paths;
-pub mod rejects;
 pub mod paused;
+pub mod rejects;
 pub mod unfinished;
 pub mod upkeep;
 
