@@ -6,6 +6,7 @@
 //! - [`contract`]: what a target table's rows look like
 //! - [`redis`]: the queue, the fleet and the vault; the only user of the Redis crates
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
+//! - [`proven`]: what storage proves, in the queue's words
 //! - [`chromium`]: which browser a host has
 //! - [`telemetry`]: tracing set-up
 //! - [`health`]: signs of life, and the check that looks for them
@@ -15,6 +16,7 @@ pub mod chunk;
 pub mod config;
 pub mod contract;
 pub mod health;
+pub mod proven;
 pub mod redis;
 pub mod retry;
 pub mod storage;

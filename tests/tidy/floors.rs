@@ -10,7 +10,7 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 29] = [
+const FLOORS: [Row; 30] = [
     ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
@@ -19,6 +19,7 @@ const FLOORS: [Row; 29] = [
     // a grant is named alike in the queue and in markers
     ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker::GrantRef"]),
     ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::retry"]),
+    ("shared::proven", &["shared::chunk", "shared::redis::queue", "shared::storage"]),
     ("shared::telemetry", &[]),
     ("shared::health", &[]),
 

@@ -6,52 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nstore_shared::{
-    chunk::{ChunkRange, ChunkState, RunId},
-    redis::queue::{ChunkEntry, Fact, Known, RunEntry, Tally},
-    storage::{
-        manifest::SourcePlan,
-        marker::{Marker, Outcome},
-        outcomes::Generations,
-    },
+    chunk::{ChunkRange, ChunkState},
+    proven,
+    redis::queue::{ChunkEntry, Fact, Known},
+    storage::{marker::Outcome, outcomes::Generations},
 };
 use serde::Serialize;
 
 use super::{House, RunError, board::Board};
-
-/// A source's part of a run, as the queue needs it.
-pub(super) fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
-    RunEntry {
-        run: run.clone(),
-        source: plan.source.clone(),
-        kind: plan.spec.kind(),
-        mode: plan.execution,
-        parallel_workers: plan.parallel_workers,
-        width: plan.width(),
-        stop_on_discard: plan.spec.stop_on_discard,
-        attempts: plan.spec.chunk_attempts,
-        total: plan.chunks.len() as u64,
-    }
-}
-
-/// The fact that a standing marker proves, reported by one who holds no lease.
-pub(super) fn fact(marker: &Marker) -> Fact {
-    let tally = marker
-        .committed()
-        .map(|c| Tally { pages: c.pages, rows: c.rows, bytes: c.artifact.bytes })
-        .unwrap_or_default();
-    let error = match &marker.outcome {
-        Outcome::Discarded { error, .. } => Some(error.clone()),
-        Outcome::Committed(_) | Outcome::Split { .. } => None,
-    };
-    Fact {
-        chunk: marker.chunk.clone(),
-        generation: marker.generation,
-        state: marker.outcome.state(),
-        by: None,
-        tally,
-        error,
-    }
-}
 
 /// What Redis must be told of one chunk.
 #[derive(Debug, PartialEq)]
@@ -111,13 +73,15 @@ impl House {
             match repair(range, known.get(&range).copied(), stored.get(&range).unwrap_or(&none)) {
                 Repair::Nothing => {}
                 Repair::Enqueue(entry) => missing.push(entry),
-                Repair::Report => facts.extend(board.markers.get(&range).map(fact)),
+                Repair::Report => {
+                    facts.extend(board.markers.get(&range).map(|marker| proven::fact(marker, None)));
+                }
             }
         }
         let mut repaired = Repaired::default();
         // always, while there is work: one of its workers may have told Redis of a chunk, and nobody of its run
         if !missing.is_empty() || !board.extraction_ended() {
-            let enqueued = queue.enqueue(&run_entry(&run, &board.plan), &missing).await?;
+            let enqueued = queue.enqueue(&proven::run_entry(&run, &board.plan), &missing).await?;
             repaired.enqueued = enqueued.added + enqueued.reopened;
         }
         let completed = |fact: &Fact| (fact.state == ChunkState::Completed).then_some(fact.chunk.range);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use nstore_shared::{
     chunk::{RunId, SourceId},
+    proven,
     redis::queue::ChunkEntry,
     storage::{Created, manifest::Manifest, paused::PauseOf},
 };
@@ -12,7 +13,6 @@ use super::{
     House, RunError,
     board::{self, Board},
     change,
-    reconcile::run_entry,
 };
 
 /// Another run that still works on some of the days asked for.
@@ -115,7 +115,7 @@ async fn enqueue_all(
                 unproven: false,
             })
             .collect();
-        let entry = run_entry(&manifest.run, plan);
+        let entry = proven::run_entry(&manifest.run, plan);
         queue.enqueue(&entry, &missing).await?;
     }
     Ok(())

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, Generation},
     config::{secrets, spec::SecretRef},
-    redis::queue::{Fact, GiveBack, Grant, Tally},
+    proven,
+    redis::queue::{Fact, GiveBack, Grant},
     retry::FailureClass,
     storage::{
         Created, StorageError,
@@ -83,7 +84,7 @@ pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) ->
     {
         tell!(info, grant, "reported: its outcome stands already");
         halves::enqueue(bench, plan, &marker).await;
-        return Ok(Done::Fact(fact(grant, &marker)));
+        return Ok(Done::Fact(proven::fact(&marker, Some(&grant.by))));
     }
     if paused {
         tell!(info, grant, "released: its run or its source is paused");
@@ -237,14 +238,14 @@ impl Work<'_> {
             Ok(Created::Mine) => {
                 tell_outcome(self.grant, &marker);
                 halves::enqueue(self.bench, self.plan, &marker).await;
-                Ok(Done::Fact(fact(self.grant, &marker)))
+                Ok(Done::Fact(proven::fact(&marker, Some(&self.grant.by))))
             }
             Ok(Created::Other(stands)) => {
                 let named = names(&stands);
                 self.remove(files.iter().filter(|file| !named.contains(&file.as_str()))).await;
                 tell!(info, self.grant, "reported: another worker's outcome stands");
                 halves::enqueue(self.bench, self.plan, &stands).await;
-                Ok(Done::Fact(fact(self.grant, &stands)))
+                Ok(Done::Fact(proven::fact(&stands, Some(&self.grant.by))))
             }
             Err(how) => Ok(ended(self.grant, how)),
         }
@@ -272,23 +273,6 @@ impl Work<'_> {
         for file in files {
             drop(self.bench.storage.delete_artifact(&self.grant.chunk, file).await);
         }
-    }
-}
-
-/// What a standing marker proves, and the lease that it frees.
-fn fact(grant: &Grant, marker: &Marker) -> Fact {
-    let (tally, error) = match &marker.outcome {
-        Outcome::Committed(c) => (Tally { pages: c.pages, rows: c.rows, bytes: c.artifact.bytes }, None),
-        Outcome::Split { .. } => (Tally::default(), None),
-        Outcome::Discarded { error, .. } => (Tally::default(), Some(error.clone())),
-    };
-    Fact {
-        chunk: marker.chunk.clone(),
-        generation: marker.generation,
-        state: marker.outcome.state(),
-        by: Some((grant.by.worker.clone(), grant.by.nonce)),
-        tally,
-        error,
     }
 }
 

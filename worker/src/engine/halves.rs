@@ -2,7 +2,8 @@
 //! sequential source they come before what lies behind them.
 
 use nstore_shared::{
-    redis::queue::{ChunkEntry, RunEntry},
+    proven,
+    redis::queue::ChunkEntry,
     storage::{
         manifest::SourcePlan,
         marker::{Marker, Outcome},
@@ -17,16 +18,6 @@ pub(super) async fn enqueue(bench: &Bench, plan: &SourcePlan, marker: &Marker) {
     let Outcome::Split { halves } = marker.outcome else { return };
     // a half that has ended is not opened again: its generation is not higher than what is known
     let entries = halves.map(|range| ChunkEntry { range, generation: 1, unproven: false });
-    let run = RunEntry {
-        run: marker.chunk.run.clone(),
-        source: plan.source.clone(),
-        kind: plan.spec.kind(),
-        mode: plan.execution,
-        parallel_workers: plan.parallel_workers,
-        width: plan.width(),
-        stop_on_discard: plan.spec.stop_on_discard,
-        attempts: plan.spec.chunk_attempts,
-        total: plan.chunks.len() as u64,
-    };
+    let run = proven::run_entry(&marker.chunk.run, plan);
     bench.redis.once(bench.queue.enqueue(&run, &entries)).await;
 }
