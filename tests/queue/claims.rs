@@ -181,3 +181,21 @@ async fn enqueue_is_idempotent() {
     assert_eq!(stage.count(&run, ChunkState::Available).await, 1199);
     assert_eq!(stage.queue.sources(run.kind).await.unwrap(), std::slice::from_ref(&stage.source));
 }
+
+#[tokio::test]
+async fn further_chunks_are_news_and_the_same_ones_again_are_none() {
+    let stage = Stage::new().await;
+    let run = stage.parallel("run", 4, 4);
+    let source = std::slice::from_ref(&stage.source);
+    let news = || async { stage.queue.news(run.kind, source).await.unwrap() };
+    assert_eq!(news().await, [""]);
+    let mut heard = vec![];
+    for days in [0..2, 0..4] {
+        stage.enqueue(&run, days.clone()).await;
+        let now = news().await;
+        assert!(!heard.contains(&now), "{heard:?} {now:?}");
+        stage.enqueue(&run, days).await;
+        assert_eq!(news().await, now);
+        heard.push(now);
+    }
+}

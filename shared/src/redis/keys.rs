@@ -42,6 +42,11 @@ impl Keys {
         format!("{}:open:{kind}", self.prefix)
     }
 
+    /// Of each of those sources, what became another text with the last chunks that came in.
+    pub(super) fn news(&self, kind: Kind) -> String {
+        format!("{}:news:{kind}", self.prefix)
+    }
+
     /// The set of workers that were announced.
     pub(super) fn workers(&self) -> String {
         format!("{}:{{fleet}}:workers", self.prefix)

@@ -31,6 +31,24 @@ impl Queue {
         Ok(sources)
     }
 
+    /// For each source a text that is another one as soon as further chunks have come in: idle workers ask at once.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn news(&self, kind: Kind, sources: &[SourceId]) -> Result<Vec<String>, RedisError> {
+        if sources.is_empty() {
+            return Ok(vec![]);
+        }
+        let mut cmd = redis::cmd("HMGET");
+        cmd.arg(self.redis.connection.keys.news(kind));
+        for source in sources {
+            cmd.push(source);
+        }
+        let answers = wire::array(self.redis.connection.call(&cmd).await?)?;
+        let text = |answer| if answer == Value::Nil { Ok(String::new()) } else { wire::text(answer) };
+        answers.into_iter().map(text).collect()
+    }
+
     /// True when Redis has seen no call for the source since it was new or emptied. One who knows from storage
     /// that no worker holds a lease then calls [`Queue::adopt`] after the first enqueue.
     ///

@@ -50,6 +50,13 @@ impl Queue {
             sum.added += wire::number::<u64>(&added)?;
             sum.reopened += wire::number::<u64>(&reopened)?;
         }
+        if sum != Enqueued::default() {
+            let (news, other) = (self.redis.connection.keys.news(run.kind), fastrand::u64(..));
+            self.redis
+                .connection
+                .call(redis::cmd("HSET").arg(news).arg(run.source.as_str()).arg(format!("{other:x}")))
+                .await?;
+        }
         Ok(sum)
     }
 

@@ -21,7 +21,7 @@ use nstore_shared::{
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tracing::warn;
 
-use super::{lease::Leases, outage::Outage, stir::Stir};
+use super::{lease::Leases, open::Open, outage::Outage, stir::Stir};
 use crate::extract::host::Host;
 
 /// Manifests kept at hand; a worker rarely meets more runs at once.
@@ -149,9 +149,9 @@ impl Bench {
     }
 
     /// Without the sources that this host leaves alone.
-    pub(super) fn able(&self, open: &[SourceId]) -> Vec<SourceId> {
+    pub(super) fn able(&self, open: &[Open]) -> Vec<Open> {
         let lacks = locked(&self.lacks);
-        open.iter().filter(|source| !lacks.contains_key(*source)).cloned().collect()
+        open.iter().filter(|open| !lacks.contains_key(&open.source)).cloned().collect()
     }
 
     /// Whether there is room on disk for another chunk; an object store has, and so has a system that does not tell.

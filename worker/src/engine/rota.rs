@@ -7,6 +7,8 @@ use std::{
 
 use nstore_shared::chunk::SourceId;
 
+use super::open::Open;
+
 /// A loop leaves a source that had work for so long, if another may have some.
 const STAY: Duration = Duration::from_secs(1);
 /// An empty source is asked again after so long, however far off its next chunk is said to be.
@@ -30,18 +32,26 @@ pub(super) struct Rota {
     round: VecDeque<SourceId>,
     /// Sources that said when to come back.
     not_before: BTreeMap<SourceId, Instant>,
+    /// What was heard last of each open source.
+    news: BTreeMap<SourceId, String>,
     /// The source that granted last, and since when it has done so without another in between.
     current: Option<(SourceId, Instant)>,
 }
 
 impl Rota {
     /// Takes over which sources are open. New ones come first: a small source beside a large one starts at once.
-    pub(super) fn refresh(&mut self, open: &[SourceId]) {
-        self.round.retain(|source| open.contains(source));
-        self.not_before.retain(|source, _| open.contains(source));
-        for source in open {
+    /// Those with news are due.
+    pub(super) fn refresh(&mut self, open: &[Open]) {
+        let is_open = |source: &SourceId| open.iter().any(|open| open.source == *source);
+        self.round.retain(is_open);
+        self.not_before.retain(|source, _| is_open(source));
+        for Open { source, news } in open {
             if !self.round.contains(source) {
                 self.round.push_front(source.clone());
+            }
+            if self.news.get(source) != Some(news) {
+                self.news.insert(source.clone(), news.clone());
+                self.not_before.remove(source);
             }
         }
     }
@@ -110,10 +120,26 @@ mod tests {
         names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
+    fn open(sources: &[SourceId], news: &str) -> Vec<Open> {
+        sources.iter().map(|source| Open { source: source.clone(), news: news.to_owned() }).collect()
+    }
+
+    #[test]
+    fn further_chunks_make_a_source_due() {
+        let (mut rota, now, source) = (Rota::default(), Instant::now(), ids(&["a"]));
+        for news in ["", "1", "2"] {
+            rota.refresh(&open(&source, news));
+            assert_eq!(asked(&mut rota, now), "a");
+            rota.empty(&source[0], now, Duration::from_secs(1));
+            rota.refresh(&open(&source, news));
+            assert_eq!(asked(&mut rota, now), "sleep 1000");
+        }
+    }
+
     #[test]
     fn news_of_work_make_a_source_due() {
         let (mut rota, now) = (Rota::default(), Instant::now());
-        rota.refresh(&ids(&["a"]));
+        rota.refresh(&open(&ids(&["a"]), ""));
         rota.empty(&ids(&["a"])[0], now, Duration::from_secs(1));
         assert_eq!(asked(&mut rota, now), "sleep 1000");
         rota.stir(Some(&ids(&["a"])[0]));
@@ -130,18 +156,18 @@ mod tests {
     #[test]
     fn a_source_with_work_keeps_the_loop_for_a_second_then_the_others_are_asked() {
         let (mut rota, start) = (Rota::default(), Instant::now());
-        let open = ids(&["a", "b"]);
-        rota.refresh(&open);
-        rota.granted(&open[0], start);
+        let sources = ids(&["a", "b"]);
+        rota.refresh(&open(&sources, ""));
+        rota.granted(&sources[0], start);
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(asked(&mut rota, at(900)), "a");
         assert_eq!(asked(&mut rota, at(1100)), "b");
-        rota.empty(&open[1], at(1100), Duration::from_secs(9));
+        rota.empty(&sources[1], at(1100), Duration::from_secs(9));
         assert_eq!(asked(&mut rota, at(1110)), "a", "the other has nothing");
-        rota.granted(&open[0], at(1110));
+        rota.granted(&sources[0], at(1110));
         assert_eq!(asked(&mut rota, at(1500)), "a");
         assert_eq!(asked(&mut rota, at(2101)), "b", "and is asked again a second later");
-        rota.granted(&open[1], at(2101));
+        rota.granted(&sources[1], at(2101));
         assert_eq!(asked(&mut rota, at(2900)), "b");
         assert_eq!(asked(&mut rota, at(3200)), "a");
     }
@@ -149,9 +175,9 @@ mod tests {
     #[test]
     fn a_new_source_is_asked_first() {
         let (mut rota, start) = (Rota::default(), Instant::now());
-        rota.refresh(&ids(&["a", "b"]));
+        rota.refresh(&open(&ids(&["a", "b"]), ""));
         asked(&mut rota, start);
-        rota.refresh(&ids(&["a", "b", "late"]));
+        rota.refresh(&open(&ids(&["a", "b", "late"]), ""));
         assert_eq!(asked(&mut rota, start), "late");
     }
 
@@ -159,13 +185,13 @@ mod tests {
     fn sleeps_until_the_soonest_and_never_long() {
         let (mut rota, start) = (Rota::default(), Instant::now());
         assert_eq!(asked(&mut rota, start), "sleep 1000");
-        let open = ids(&["a", "b"]);
-        rota.refresh(&open);
-        rota.empty(&open[0], start, Duration::from_millis(300));
-        rota.empty(&open[1], start, Duration::from_secs(60));
+        let sources = ids(&["a", "b"]);
+        rota.refresh(&open(&sources, ""));
+        rota.empty(&sources[0], start, Duration::from_millis(300));
+        rota.empty(&sources[1], start, Duration::from_secs(60));
         assert_eq!(asked(&mut rota, start + Duration::from_millis(100)), "sleep 200");
         assert_eq!(asked(&mut rota, start + Duration::from_millis(300)), "a");
-        rota.refresh(&open[1..]);
+        rota.refresh(&open(&sources[1..], ""));
         assert_eq!(
             asked(&mut rota, start + Duration::from_millis(300)),
             "sleep 700",

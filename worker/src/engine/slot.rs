@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     bench::Bench,
     executor::{Done, Fault, execute},
+    open::Open,
     rota::{LONGEST, Next, Rota},
     stop::Stop,
 };
@@ -31,7 +32,7 @@ pub(super) const LAST_CALLS: Duration = Duration::from_secs(2);
 pub(super) struct Slot {
     bench: Arc<Bench>,
     id: WorkerId,
-    open: watch::Receiver<Vec<SourceId>>,
+    open: watch::Receiver<Vec<Open>>,
     stop: Stop,
     rota: Rota,
     nonce: u64,
@@ -45,12 +46,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// A loop under its own worker id.
-    pub(super) fn new(
-        bench: Arc<Bench>,
-        id: WorkerId,
-        open: watch::Receiver<Vec<SourceId>>,
-        stop: Stop,
-    ) -> Self {
+    pub(super) fn new(bench: Arc<Bench>, id: WorkerId, open: watch::Receiver<Vec<Open>>, stop: Stop) -> Self {
         Self { bench, id, open, stop, rota: Rota::default(), nonce: 0, idle: true, fact: None, faults: 0 }
     }
 
