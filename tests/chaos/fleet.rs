@@ -40,8 +40,6 @@ pub(crate) struct Fleet {
     pub(crate) others: Vec<Running>,
     /// How often a chunk lost its worker by our hand.
     pub(crate) losses: BTreeMap<String, u32>,
-    /// What those who are gone wrote.
-    pub(crate) last_words: Vec<String>,
 }
 
 impl Fleet {
@@ -56,12 +54,7 @@ impl Fleet {
     /// Starts as many as are missing, as whoever looks after workers does: one that finds no service when it starts
     /// ends with code 4.
     pub(crate) fn fill(&mut self, world: &World) {
-        for at in (0..self.workers.len()).rev() {
-            if !self.workers[at].running.is_running() {
-                let gone = self.workers.remove(at);
-                self.last_words.push(gone.running.stderr());
-            }
-        }
+        self.workers.retain_mut(|worker| worker.running.is_running());
         while self.workers.len() < WORKERS {
             self.add(world);
         }
@@ -93,7 +86,6 @@ impl Fleet {
         let exit = worker.running.wait_exit(Duration::from_secs(10)).await;
         // what it held at its very end
         self.lose(holds(&exit.stderr));
-        self.last_words.push(exit.stderr);
     }
 
     /// Lets everything go on that may stand still.
@@ -104,8 +96,7 @@ impl Fleet {
     }
 
     /// Ends all, in good order; fails for one that ends badly.
-    pub(crate) async fn end(self) -> anyhow::Result<Vec<String>> {
-        let mut words = self.last_words;
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
         let workers = self.workers.into_iter().map(|worker| ("worker", worker.running));
         let browser = self.browser.into_iter().map(|running| ("browser worker", running));
         let daemons = self.daemons.into_iter().map(|running| ("serve", running));
@@ -113,9 +104,8 @@ impl Fleet {
             running.sigterm();
             let exit = running.wait_exit(Duration::from_secs(60)).await;
             ended_well(what, &exit)?;
-            words.push(exit.stderr);
         }
-        Ok(words)
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod fleet;
 mod oracle;
+mod room;
 mod schedule;
 mod strike;
 mod world;
@@ -15,8 +16,9 @@ use std::{
 use anyhow::Context as _;
 use clap::Parser;
 use fleet::Fleet;
+use futures::{StreamExt as _, stream};
 use oracle::{Findings, Slips};
-use schedule::{Fault, Store};
+use schedule::Store;
 use strike::Side;
 use world::{LEASE, World};
 
@@ -36,9 +38,12 @@ struct Args {
     /// Only this round
     #[arg(long)]
     round: Option<usize>,
+    /// Rounds at once: most of their time is spent waiting
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
 }
 
-/// Of all rounds.
+/// Of a round, or of all.
 #[derive(Debug, Default)]
 struct Sum {
     faults: usize,
@@ -67,10 +72,22 @@ async fn main() -> ExitCode {
 async fn all(args: &Args) -> anyhow::Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("chaos: seed {seed}, lease {LEASE:?}");
+    let rounds = (0..args.faults).step_by(ROUND).enumerate();
+    let asked = rounds.filter(|(round, _)| args.round.is_none_or(|only| only == *round));
+    let started = asked.map(|(round, first)| {
+        let faults = ROUND.min(args.faults - first);
+        // each a task of its own: what blocks in one holds no other up
+        async move { (round, tokio::spawn(one(seed, round, faults)).await) }
+    });
+    let mut ended = stream::iter(started).buffer_unordered(args.jobs.max(1));
     let mut sum = Sum::default();
-    for (round, first) in (0..args.faults).step_by(ROUND).enumerate() {
-        if args.round.is_none_or(|only| only == round) {
-            one(seed, round, ROUND.min(args.faults - first), &mut sum).await?;
+    while let Some((round, of_round)) = ended.next().await {
+        match of_round.context("a round that broke down").and_then(|of_round| of_round) {
+            Ok(of_round) => sum.add(of_round),
+            Err(error) => {
+                println!("chaos: round {round} came to no end: {error:#}");
+                sum.broken += 1;
+            }
         }
     }
     println!("chaos: recovery after a fault's end: {}", told(&mut sum.recoveries));
@@ -88,6 +105,30 @@ async fn all(args: &Args) -> anyhow::Result<bool> {
     Ok(sum.broken == 0 && sum.faults > 0)
 }
 
+impl Sum {
+    fn add(&mut self, mut other: Self) {
+        self.faults += other.faults;
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.stuck += other.stuck;
+        self.wrongly_discarded += other.wrongly_discarded;
+        self.broken += other.broken;
+        self.recoveries.append(&mut other.recoveries);
+        self.waits.append(&mut other.waits);
+    }
+
+    fn take(&mut self, round: usize, found: &Findings) {
+        for broken in &found.broken {
+            println!("chaos: round {round}: {broken}");
+        }
+        self.lost += found.lost;
+        self.doubled += found.doubled;
+        self.stuck += found.stuck;
+        self.wrongly_discarded += found.wrongly_discarded;
+        self.broken += found.broken.len();
+    }
+}
+
 /// The middle, the 99th of a hundred, the largest.
 fn told(times: &mut [Duration]) -> String {
     times.sort();
@@ -101,19 +142,19 @@ fn told(times: &mut [Duration]) -> String {
 }
 
 /// A fresh world, its faults, and what is left of it.
-async fn one(seed: u64, round: usize, faults: usize, sum: &mut Sum) -> anyhow::Result<()> {
+async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
     let store = if round.is_multiple_of(2) { Store::Folder } else { Store::S3 };
     let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(round as u64 * 0x9E37_79B9));
     let groups = schedule::of(&mut rng, store, faults);
-    println!("chaos: round {round} on {store:?}: {faults} faults");
-    let (world, side) = (World::new(store, seed).await?, Side::default());
+    println!("chaos: round {round}: {faults} faults, storage is {store:?}");
+    let (world, side, mut sum) = (World::new(store, seed).await?, Side::default(), Sum::default());
     let began = Instant::now();
     *world.fleet.lock().await = Fleet::start(&world);
     let mut slips = Slips::new();
     for group in groups {
         side.ensure_work(&world).await?;
         for fault in &group {
-            println!("chaos: {:7.1} s: {fault}", began.elapsed().as_secs_f64());
+            println!("chaos: round {round}: {:6.1} s: {fault}", began.elapsed().as_secs_f64());
         }
         let from = began.elapsed();
         let strikes = group.iter().map(|fault| strike::strike(&world, &side, *fault, rng.fork()));
@@ -124,47 +165,43 @@ async fn one(seed: u64, round: usize, faults: usize, sum: &mut Sum) -> anyhow::R
         if group.iter().any(|fault| fault.loses_redis()) {
             slips.push((millis(from), millis(began.elapsed() + LEASE * 2)));
         }
-        recover(&world, &side, &group, sum).await?;
+        match recovered(&world, &side).await? {
+            Some(time) => sum.recoveries.extend(time),
+            None => {
+                println!("chaos: round {round}: I8: nothing went on for {PATIENCE:?} after {group:?}");
+                sum.broken += 1;
+            }
+        }
     }
     let found = oracle::look(&world, &side, &slips).await?;
-    take(&found, sum);
+    sum.take(round, &found);
     sum.waits.append(&mut *side.waits.lock().await);
     println!("chaos: round {round}: {} after {:.0} s", summary(&found), began.elapsed().as_secs_f64());
-    Ok(())
+    Ok(sum)
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// I8: how long it takes until something goes on.
-async fn recover(world: &World, side: &Side, group: &[Fault], sum: &mut Sum) -> anyhow::Result<()> {
+/// I8: how long it takes until something goes on. None when nothing does; no time when all is done.
+async fn recovered(world: &World, side: &Side) -> anyhow::Result<Option<Option<Duration>>> {
     let (healed, before) = (Instant::now(), world.progress().await);
+    let mut asked = healed;
     while world.progress().await <= before {
         if healed.elapsed() > PATIENCE {
-            println!("chaos: I8: nothing went on for {PATIENCE:?} after {group:?}");
-            sum.broken += 1;
-            return Ok(());
+            return Ok(None);
         }
-        if side.open_runs(world).await?.is_empty() {
-            // all was done meanwhile
-            return Ok(());
+        // that costs more than all that is measured
+        if asked.elapsed() > LEASE {
+            if side.open_runs(world).await?.is_empty() {
+                return Ok(Some(None));
+            }
+            asked = Instant::now();
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    sum.recoveries.push(healed.elapsed());
-    Ok(())
-}
-
-fn take(found: &Findings, sum: &mut Sum) {
-    for broken in &found.broken {
-        println!("chaos: {broken}");
-    }
-    sum.lost += found.lost;
-    sum.doubled += found.doubled;
-    sum.stuck += found.stuck;
-    sum.wrongly_discarded += found.wrongly_discarded;
-    sum.broken += found.broken.len();
+    Ok(Some(Some(healed.elapsed())))
 }
 
 fn summary(found: &Findings) -> String {

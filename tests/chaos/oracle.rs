@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use nstore_shared::{
+    chunk::ChunkRange,
     retry::FailureClass,
     storage::{
         manifest::SourcePlan,
@@ -66,10 +67,12 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
     order(world, slips, &mut found);
     followers(world, &mut found).await;
     for run in side.runs.lock().await.clone() {
-        discards(world, side, &run, &mut found).await?;
+        let mut standing = outcomes(world, &run).await?;
+        discards(side, &run, &standing, &mut found).await;
         let verdict = office::verdict(world, &run).await?;
         if verdict != "good" && verdict != "open" {
             let exit = world.nstore(&format!("retry {run}")).run(SETTLED).await;
+            standing = outcomes(world, &run).await?;
             if exit.code != Some(0) {
                 found.stuck += 1;
                 let told = format!("{:?}\n{}\n{}", exit.code, exit.stdout, exit.stderr);
@@ -81,7 +84,7 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
             found.broken("I4", format!("run {run} is open still\n{}", status.stdout));
             told(world).await;
         }
-        ledger(world, &run, &mut found).await?;
+        ledger(world, &run, &standing, &mut found).await?;
     }
     tables(world, side, &mut found).await?;
     for (run, then) in side.cancelled.lock().await.iter() {
@@ -142,9 +145,9 @@ async fn followers(world: &World, found: &mut Findings) {
 }
 
 /// I9: only true poison is discarded, and wrong data.
-async fn discards(world: &World, side: &Side, run: &str, found: &mut Findings) -> anyhow::Result<()> {
+async fn discards(side: &Side, run: &str, standing: &Outcomes, found: &mut Findings) {
     let (poisoned, drifted) = (side.poisoned.lock().await, side.drifted.lock().await);
-    for (plan, markers) in outcomes(world, run).await? {
+    for (plan, markers) in standing {
         for marker in markers.values() {
             let Outcome::Discarded { class, error, .. } = &marker.outcome else { continue };
             let chunk = format!("{}/{run}/{}", plan.source, marker.chunk.range);
@@ -156,17 +159,16 @@ async fn discards(world: &World, side: &Side, run: &str, found: &mut Findings) -
             }
         }
     }
-    Ok(())
 }
 
 /// I2: what the ledger holds of a run are its committed chunks, all of them and no other.
-async fn ledger(world: &World, run: &str, found: &mut Findings) -> anyhow::Result<()> {
+async fn ledger(world: &World, run: &str, standing: &Outcomes, found: &mut Findings) -> anyhow::Result<()> {
     let sql = format!("SELECT source || '/' || chunk FROM nstore.ledger WHERE run = '{run}'");
     let held: BTreeSet<String> =
         rows(world, &sql).await?.into_iter().map(|mut row| row.swap_remove(0)).collect();
     let mut committed = BTreeSet::new();
-    for (plan, markers) in outcomes(world, run).await? {
-        for (range, marker) in leaves(&plan.chunks, &markers) {
+    for (plan, markers) in standing {
+        for (range, marker) in leaves(&plan.chunks, markers) {
             if marker.is_some_and(|marker| marker.committed().is_some()) {
                 committed.insert(format!("{}/{range}", plan.source));
             }
@@ -180,10 +182,9 @@ async fn ledger(world: &World, run: &str, found: &mut Findings) -> anyhow::Resul
 }
 
 /// The standing markers of a run, by source.
-async fn outcomes(
-    world: &World,
-    run: &str,
-) -> anyhow::Result<Vec<(SourcePlan, BTreeMap<nstore_shared::chunk::ChunkRange, Marker>)>> {
+type Outcomes = Vec<(SourcePlan, BTreeMap<ChunkRange, Marker>)>;
+
+async fn outcomes(world: &World, run: &str) -> anyhow::Result<Outcomes> {
     let run = run.parse()?;
     let manifest = world.storage.manifest(&run).await?.context("a manifest")?;
     let mut all = vec![];
@@ -199,7 +200,7 @@ async fn tables(world: &World, side: &Side, found: &mut Findings) -> anyhow::Res
     let (first, last) = side.days().await;
     for api in Api::ALL {
         let mut days = vec![];
-        for row in rows(world, &world.sql(api)).await? {
+        for row in rows(world, &world.simulator.sql(api, "public")).await? {
             let [day, rows, checksum] = <[String; 3]>::try_from(row).ok().context("three columns")?;
             days.push(DayTruth { day: day.parse()?, rows: rows.parse()?, checksum });
         }
@@ -235,7 +236,7 @@ async fn rest(world: &World, found: &mut Findings) -> anyhow::Result<()> {
     if let Err(error) = fleet.end().await {
         found.broken("I4", error);
     }
-    let (pids, profiles) = world.browsers()?;
+    let (pids, profiles) = world.browsers();
     if !pids.is_empty() || !profiles.is_empty() {
         found.broken("I7", format!("browsers {pids:?} and profiles {profiles:?} are left"));
     }

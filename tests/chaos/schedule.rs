@@ -47,6 +47,7 @@ pub(crate) enum Fault {
     CutAtCommit,
     TableLocked,
     LongReader,
+    DatabaseFull,
     SecondLoader,
     KillCoordinator,
     KillSubmit,
@@ -63,6 +64,7 @@ pub(crate) enum Fault {
     SourceFails,
     SourceHangs,
     SourceHalfBody,
+    SourceEndless,
     SourceBadJson,
     SourceDrifts,
     Poison,
@@ -87,7 +89,7 @@ enum Target {
     Browser,
 }
 
-const ALL: [Fault; 49] = {
+const ALL: [Fault; 51] = {
     use Fault::*;
     [
         KillWorker(Step::Claimed),
@@ -114,6 +116,7 @@ const ALL: [Fault; 49] = {
         CutAtCommit,
         TableLocked,
         LongReader,
+        DatabaseFull,
         SecondLoader,
         KillCoordinator,
         KillSubmit,
@@ -130,6 +133,7 @@ const ALL: [Fault; 49] = {
         SourceFails,
         SourceHangs,
         SourceHalfBody,
+        SourceEndless,
         SourceBadJson,
         SourceDrifts,
         Poison,
@@ -152,13 +156,12 @@ impl Fault {
             FreezeWorker | FreezeFleet => 3,
             RedisKilled | RedisRolledBack | RedisEmptied | RedisFrozen | RedisFull => 4,
             RepliesDropped | ConnectionsReset | HalfOpen | RedisSlow | RepliesCut | ManyReconnect => 5,
-            BackendKilled | PostgresKilled | CutAtCommit | TableLocked | LongReader => 6,
+            BackendKilled | PostgresKilled | CutAtCommit | TableLocked | LongReader | DatabaseFull => 6,
             SecondLoader | KillCoordinator | KillSubmit | SubmitTogether => 7,
             StoreRefuses | StoreSlow | StoreReplyLost | DiskFull | FlippedBit => 8,
             ClockAhead | ClockBehind | ClockJumps => 9,
-            SourceRateLimits | SourceFails | SourceHangs | SourceHalfBody | SourceBadJson | SourceDrifts => {
-                10
-            }
+            SourceRateLimits | SourceFails | SourceHangs | SourceHalfBody | SourceEndless | SourceBadJson
+            | SourceDrifts => 10,
             Poison => 11,
             BrowserKilled | BrowserFrozen | TabOutOfMemory => 12,
             Cancel => 13,

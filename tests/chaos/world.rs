@@ -3,8 +3,8 @@
 use std::{
     io::Write as _,
     net::SocketAddr,
+    os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -18,12 +18,14 @@ use nstore_tests::{
 };
 use tokio::sync::Mutex;
 
-use crate::{fleet::Fleet, schedule::Store};
+use crate::{fleet::Fleet, room::Room, schedule::Store};
 
 /// How long a claim of an API worker lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
-/// Room of a folder that can become full: workers start no chunk with less than 256 MB.
-const ROOM: &str = "size=512m";
+/// Room of the storage: workers start no chunk with less than 256.
+const STORAGE_MEGABYTES: u32 = 512;
+/// Room of the tables.
+const TABLES_MEGABYTES: u32 = 96;
 
 /// What the processes find.
 pub(crate) struct World {
@@ -44,6 +46,10 @@ pub(crate) struct World {
     pub(crate) storage: Storage,
     /// The folder that is the storage of a round on a folder.
     pub(crate) folder: context::Storage,
+    /// Around that folder.
+    pub(crate) storage_room: Option<Room>,
+    /// Around PostgreSQL's tables.
+    pub(crate) tables_room: Option<Room>,
     pub(crate) redis_url: String,
     pub(crate) postgres_url: String,
     env: Vec<(String, String)>,
@@ -52,7 +58,6 @@ pub(crate) struct World {
     faketime: PathBuf,
     browsers: tempfile::TempDir,
     scratch: Scratch,
-    _room: Option<Room>,
 }
 
 impl World {
@@ -61,9 +66,11 @@ impl World {
         let simulator =
             simulator::start(Options { rows_per_day: 60, latency, seed, ..Options::default() }).await?;
         let (redis, postgres, folder) = (own_redis(true), own_postgres(), context::storage());
-        let room = if store == Store::Folder { Room::of(&folder.dir)? } else { None };
+        let storage_room =
+            if store == Store::Folder { Room::of(&folder.dir, STORAGE_MEGABYTES)? } else { None };
         let s3 = if store == Store::S3 { Some(own_s3().await) } else { None };
         let scratch = Scratch::new("chaos");
+        let tables_room = room_for_tables(&postgres, &scratch).await?;
         let (redis_url, postgres_url) = (redis.url(), postgres.url());
         let workers_line = Proxy::start(address(&redis_url)?).await;
         let office_line = Proxy::start(address(&redis_url)?).await;
@@ -99,6 +106,8 @@ impl World {
             simulator,
             fleet: Mutex::default(),
             folder,
+            storage_room,
+            tables_room,
             redis_url,
             postgres_url,
             env,
@@ -107,7 +116,6 @@ impl World {
             faketime: faketime()?,
             browsers: tempfile::tempdir()?,
             scratch,
-            _room: room,
         })
     }
 
@@ -166,18 +174,8 @@ impl World {
     }
 
     /// The processes of the browsers, and the profiles that lie there.
-    pub(crate) fn browsers(&self) -> anyhow::Result<(Vec<u32>, Vec<PathBuf>)> {
-        let folder = self.browsers.path();
-        let name = folder.to_str().context("a path of ours")?;
-        let own = |pid: &u32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(name)
-        };
-        let pids = std::fs::read_dir("/proc")?.flatten();
-        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(own).collect();
-        let roots = std::fs::read_dir(folder)?.flatten();
-        let profiles = roots.flat_map(|root| std::fs::read_dir(root.path()).into_iter().flatten().flatten());
-        Ok((pids, profiles.map(|entry| entry.path()).collect()))
+    pub(crate) fn browsers(&self) -> (Vec<u32>, Vec<PathBuf>) {
+        context::browsers(self.browsers.path())
     }
 
     /// All that is in storage, as keys below its root.
@@ -219,40 +217,19 @@ impl World {
         let loaded = self.number("SELECT count(*) FROM nstore.ledger").await.unwrap_or(0);
         answered as u64 + loaded.unsigned_abs()
     }
-
-    /// The SQL text with which a table's days are compared.
-    pub(crate) fn sql(&self, api: Api) -> String {
-        self.simulator.sql(api, "public")
-    }
 }
 
-/// A file system in a folder, that can become full.
-struct Room(Child);
-
-impl Room {
-    /// None for those who may not mount.
-    fn of(dir: &Path) -> anyhow::Result<Option<Self>> {
-        if !rustix::process::getuid().is_root() {
-            println!("chaos: a full disk is left out: it takes root, who may mount one");
-            return Ok(None);
-        }
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", ROOM, "chaos"]).arg(dir).status()?;
-        ensure!(status.success(), "mount ended with {status}");
-        // it goes with us, even when we are killed
-        let keeper = Command::new("sh")
-            .args(["-c", "read -r _; umount -l \"$1\"", "keeper"])
-            .arg(dir)
-            .stdin(Stdio::piped())
-            .spawn()?;
-        Ok(Some(Self(keeper)))
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
-    }
+/// From now on, tables are made in a room of their own.
+async fn room_for_tables(postgres: &OwnPostgres, scratch: &Scratch) -> anyhow::Result<Option<Room>> {
+    let dir = scratch.path().join("tables");
+    std::fs::create_dir(&dir)?;
+    let Some(room) = Room::of(&dir, TABLES_MEGABYTES)? else { return Ok(None) };
+    let owner = std::fs::metadata(postgres.server.dir().join("data"))?;
+    chown(&dir, Some(owner.uid()), Some(owner.gid()))?;
+    let make = format!("CREATE TABLESPACE room LOCATION '{}'", dir.display());
+    postgres.client().await.batch_execute(&make).await?;
+    postgres.set("default_tablespace = room").await;
+    Ok(Some(room))
 }
 
 fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
@@ -287,34 +264,20 @@ fn through(url: &str, line: &Proxy) -> anyhow::Result<String> {
 
 /// The shipped config, in a hurry; one source is sequential, and one has a table without a key.
 fn write_config(to: &Path) -> anyhow::Result<()> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
-    for folder in ["", "sources", "mappings"] {
-        std::fs::create_dir_all(to.join(folder))?;
-        for entry in std::fs::read_dir(shipped.join(folder))? {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                std::fs::copy(entry.path(), to.join(folder).join(entry.file_name()))?;
-            }
-        }
-    }
+    context::copy_config(to);
     for api in Api::HTTP {
         let file = format!("sources/{}.yaml", api.name());
-        edit(&to.join(&file), "base: 1s", "base: 50ms")?;
+        context::edit(&to.join(&file), "base: 1s", "base: 50ms");
         let mut source = std::fs::OpenOptions::new().append(true).open(to.join(&file))?;
+        writeln!(source, "limits: {{ max_body: 1MB }}")?;
         writeln!(source, "timeouts: {{ connect: 2s, read: 2s, total: 10s }}")?;
         writeln!(source, "chunk_retry: {{ base: 100ms, ceiling: 1s }}")?;
     }
-    edit(&to.join("sources/seller_orders.yaml"), "execution: auto", "execution: sequential")?;
-    edit(&to.join("mappings/seller_tickets.yaml"), "key: [ticket_id]\n", "")?;
+    context::edit(&to.join("sources/seller_orders.yaml"), "execution: auto", "execution: sequential");
+    context::edit(&to.join("mappings/seller_tickets.yaml"), "key: [ticket_id]\n", "");
     let dashboard = to.join("sources/network_observability.yaml");
     let mut dashboard = std::fs::OpenOptions::new().append(true).open(dashboard)?;
     writeln!(dashboard, "timeouts: {{ step: 15s, login: 20s, chunk: 60s }}")?;
     writeln!(dashboard, "chunk_retry: {{ base: 100ms, ceiling: 1s }}")?;
     Ok(())
-}
-
-fn edit(path: &Path, from: &str, to: &str) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path)?;
-    ensure!(text.contains(from), "{} does not hold `{from}`", path.display());
-    Ok(std::fs::write(path, text.replace(from, to))?)
 }

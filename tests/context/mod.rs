@@ -16,6 +16,7 @@ mod redis_group;
 pub mod s3;
 mod scratch;
 mod shared;
+mod site;
 mod tls;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use redis_group::{RedisCluster, RedisNode, RedisPair};
 pub use s3::{S3, own_s3};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};
+pub use site::{browsers, copy_config, edit};
 pub use tls::{Certificates, Pair, certificates};
 
 /// A name that no other test has: of this process, of another one, of an earlier one.

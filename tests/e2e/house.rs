@@ -8,7 +8,7 @@ use std::{
 
 use chrono::{DateTime, NaiveDate, Utc};
 use nstore_tests::{
-    context::{Exit, Process, Running, TestContext},
+    context::{self, Exit, Process, Running, TestContext},
     simulator::{self, Api, Options, Simulator, truth::DayTruth},
 };
 
@@ -40,7 +40,7 @@ impl House {
     pub(crate) async fn with(options: Options) -> Self {
         let context = TestContext::new().await;
         let simulator = simulator::start(options).await.unwrap();
-        copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"), &context.dir.join("config"));
+        context::copy_config(&context.dir.join("config"));
         // tests of failing requests must not wait for real
         let house = Self { context, simulator, env: vec![], browsers: tempfile::tempdir().unwrap() };
         for api in Api::HTTP {
@@ -56,10 +56,7 @@ impl House {
 
     /// Replaces a text in a config file, which must hold it.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.config(file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{file} does not hold `{from}`");
-        std::fs::write(path, text.replace(from, to)).unwrap();
+        context::edit(&self.config(file), from, to);
     }
 
     fn process(&self, binary: &str) -> Process {
@@ -123,17 +120,7 @@ impl House {
 
     /// The processes of this house's browsers, and the profiles that lie there.
     pub(crate) fn browsers(&self) -> (Vec<u32>, Vec<PathBuf>) {
-        let folder = self.browsers.path();
-        let name = folder.to_str().unwrap().to_owned();
-        let own = |pid: &u32| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(&name)
-        };
-        let pids = std::fs::read_dir("/proc").unwrap().flatten();
-        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(own).collect();
-        let roots = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let workers = roots.flat_map(|root| std::fs::read_dir(root.path()).into_iter().flatten().flatten());
-        (pids, workers.map(|worker| worker.path()).collect())
+        context::browsers(self.browsers.path())
     }
 
     /// Puts another way to read into the dashboard's file.
@@ -229,18 +216,5 @@ pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(ask: impl Fn() 
         }
         assert!(tokio::time::Instant::now() < end, "waited for nothing");
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }

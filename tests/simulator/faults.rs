@@ -22,6 +22,8 @@ pub enum FaultKind {
     Slow,
     /// The connection breaks in the middle of the body.
     HalfBody,
+    /// The body goes on for ever, with blanks.
+    Endless,
     /// 200 with a page for people.
     Html,
     /// 200 with JSON that ends too early.
@@ -84,6 +86,7 @@ pub(crate) const OF_APIS: &[FaultKind] = &[
     FaultKind::ErrorBurst,
     FaultKind::Slow,
     FaultKind::HalfBody,
+    FaultKind::Endless,
     FaultKind::Html,
     FaultKind::BadJson,
     FaultKind::Auth,

@@ -130,6 +130,7 @@ fn spoil(fault: &Fault, dialect: &dyn Dialect, page: impl FnOnce() -> Answer) ->
         FaultKind::ErrorBurst => error(500, "something broke"),
         FaultKind::Auth => error(401, "the credentials are wrong"),
         FaultKind::HalfBody => half(text(dialect, &page().body)),
+        FaultKind::Endless => endless(),
         FaultKind::Html => {
             let status = fault.status.unwrap_or(200);
             build(
@@ -166,6 +167,17 @@ fn half(text: String) -> Response {
     let mut response = build(200, "application/json", None, Body::from_stream(parts));
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     response
+}
+
+/// A body without an end; a blank is good JSON so far.
+fn endless() -> Response {
+    const BLANKS: Bytes = Bytes::from_static(&[b' '; 16 << 10]);
+    build(
+        200,
+        "application/json",
+        None,
+        Body::from_stream(stream::repeat_with(|| std::io::Result::Ok(BLANKS))),
+    )
 }
 
 fn drift(dialect: &dyn Dialect, mut answer: Answer) -> Answer {

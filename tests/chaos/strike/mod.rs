@@ -37,7 +37,7 @@ pub(crate) async fn strike(
         RepliesDropped | ConnectionsReset | HalfOpen | RedisSlow | RepliesCut | ManyReconnect => {
             redis::line(world, fault, &mut rng).await
         }
-        BackendKilled | PostgresKilled | CutAtCommit | TableLocked | LongReader => {
+        BackendKilled | PostgresKilled | CutAtCommit | TableLocked | LongReader | DatabaseFull => {
             postgres::strike(world, fault).await
         }
         SecondLoader | KillCoordinator | KillSubmit | SubmitTogether | Cancel | Flood => {
@@ -47,8 +47,8 @@ pub(crate) async fn strike(
             store::strike(world, fault).await
         }
         ClockAhead | ClockBehind | ClockJumps => clock(world, fault).await,
-        SourceRateLimits | SourceFails | SourceHangs | SourceHalfBody | SourceBadJson | SourceDrifts
-        | TabOutOfMemory => source::strike(world, side, fault, &mut rng).await,
+        SourceRateLimits | SourceFails | SourceHangs | SourceHalfBody | SourceEndless | SourceBadJson
+        | SourceDrifts | TabOutOfMemory => source::strike(world, side, fault, &mut rng).await,
     }
 }
 

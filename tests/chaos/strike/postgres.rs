@@ -40,6 +40,11 @@ pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
         Fault::TableLocked => {
             hold(world, "LOCK TABLE public.buyer_orders IN ACCESS EXCLUSIVE MODE", LEASE * 2).await;
         }
+        Fault::DatabaseFull => {
+            if let Some(room) = &world.tables_room {
+                room.fill(LEASE).await?;
+            }
+        }
         _ => hold(world, "SELECT count(*) FROM public.buyer_tickets", LEASE * 2).await,
     }
     Ok(())

@@ -23,13 +23,14 @@ pub(super) async fn strike(
         Fault::SourceFails => (FaultKind::ErrorBurst, 4),
         Fault::SourceHangs => (FaultKind::Hang, 2),
         Fault::SourceHalfBody => (FaultKind::HalfBody, 3),
+        Fault::SourceEndless => (FaultKind::Endless, 2),
         Fault::SourceBadJson => (FaultKind::BadJson, 2),
         Fault::SourceDrifts => (FaultKind::Drift, 1),
         _ => (FaultKind::Oom, 1),
     };
     let source = if kind == FaultKind::Oom { "network_observability" } else { api.name() };
-    if kind == FaultKind::Drift {
-        // wrong data is refused for good, and rightly so
+    if matches!(kind, FaultKind::Drift | FaultKind::Endless) {
+        // wrong data is refused for good, and rightly so; so is what is too much and has no halves
         side.drifted.lock().await.insert(source.to_owned());
     }
     world.simulator.fault(SourceFault::new(source, kind).times(times));

@@ -13,11 +13,9 @@ use crate::{
 pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
     match fault {
         Fault::DiskFull => {
-            let filler = world.folder.dir.join("filler");
-            // until it says that there is no room
-            drop(std::fs::write(&filler, vec![0; 600 << 20]));
-            tokio::time::sleep(LEASE).await;
-            std::fs::remove_file(filler)?;
+            if let Some(room) = &world.storage_room {
+                room.fill(LEASE).await?;
+            }
         }
         Fault::FlippedBit => {
             tokio::time::timeout(LEASE * 2, flip(world)).await.unwrap_or(Ok(()))?;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use nstore_tests::context::Fault as LineFault;
+use nstore_tests::context::{Fault as LineFault, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{office::Side, some};
@@ -16,9 +16,15 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
+/// The same for what stands in storage, where it is a server that others wait for.
+const LOOK_AT_S3: Duration = Duration::from_millis(100);
 /// Three losses of a chunk take no longer.
 const LAST: u32 = 2;
 const POISONED: Duration = Duration::from_secs(40);
+
+fn look(world: &World) -> Duration {
+    if world.s3.is_some() { LOOK_AT_S3 } else { LOOK }
+}
 
 /// Kills a worker when it reaches that step; any, when none does in time.
 pub(super) async fn kill(world: &World, step: Step, rng: &mut fastrand::Rng) -> anyhow::Result<()> {
@@ -53,7 +59,7 @@ async fn reach(world: &World, step: Step, rng: &mut fastrand::Rng) -> u32 {
     }
     let before: BTreeSet<String> = world.keys().await.into_iter().collect();
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look(world)).await;
         let now = world.keys().await;
         let fresh = |ending: &str| {
             let ending = ending.to_owned();
@@ -103,17 +109,15 @@ pub(super) async fn end(world: &World, rng: &mut fastrand::Rng) -> anyhow::Resul
     let at = rng.usize(..fleet.workers.len());
     let worker = fleet.workers.remove(at);
     drop(fleet);
-    leave(world, worker.running).await?;
+    leave(worker.running).await?;
     world.fleet.lock().await.fill(world);
     Ok(())
 }
 
-async fn leave(world: &World, running: nstore_tests::context::Running) -> anyhow::Result<()> {
+async fn leave(running: Running) -> anyhow::Result<()> {
     running.sigterm();
     let exit = running.wait_exit(Duration::from_secs(40)).await;
-    ended_well("a worker that was asked to end", &exit)?;
-    world.fleet.lock().await.last_words.push(exit.stderr);
-    Ok(())
+    ended_well("a worker that was asked to end", &exit)
 }
 
 /// A zombie: it wakes up long after its leases are over.
@@ -171,7 +175,7 @@ pub(super) async fn poison(world: &World, side: &Side) -> anyhow::Result<()> {
         if world.keys().await.contains(&marker) {
             return Ok(());
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look(world)).await;
     }
     Ok(())
 }
@@ -186,7 +190,7 @@ pub(super) async fn scale(world: &World) -> anyhow::Result<()> {
         let leaving: Vec<_> = fleet.workers.drain(count..).collect();
         drop(fleet);
         for worker in leaving {
-            leave(world, worker.running).await?;
+            leave(worker.running).await?;
         }
         tokio::time::sleep(LEASE / 2).await;
     }
@@ -195,7 +199,7 @@ pub(super) async fn scale(world: &World) -> anyhow::Result<()> {
 
 /// The browser dies, or hangs.
 pub(super) async fn browser(world: &World, fault: Fault) -> anyhow::Result<()> {
-    let (pids, _) = world.browsers()?;
+    let (pids, _) = world.browsers();
     let all = |signal| {
         for pid in pids.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
             // it may have ended by itself
