@@ -63,6 +63,33 @@ async fn the_same_key_is_the_same_run() {
     assert!(exit.stderr.contains("same idempotency key"), "{}", exit.stderr);
 }
 
+/// Some of them find that PostgreSQL takes no more connections, and say so with code 4: as anybody would, they ask again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_who_ask_at_once_with_one_key_get_one_run() {
+    const TOGETHER: usize = 100;
+    let house = House::with_rows(20).await;
+    let _worker = house.worker(4);
+    let command = "extract --start-date 2025-08-01 --end-date 2025-08-04 --sources buyer_orders,seller_tickets \
+                   --upload --detach --json --idempotency-key daily";
+    let ask = || async {
+        loop {
+            let exit = house.run(command).await;
+            if exit.code != Some(4) {
+                break exit;
+            }
+        }
+    };
+    let exits = futures::future::join_all((0..TOGETHER).map(|_| ask())).await;
+    let answers: Vec<serde_json::Value> = exits
+        .iter()
+        .map(|exit| serde_json::from_str(&exit.stdout).unwrap_or_else(|_| panic!("{}", exit.stderr)))
+        .collect();
+    assert!(answers.iter().all(|answer| answer["run"] == answers[0]["run"]), "{answers:?}");
+    assert_eq!(house.runs().len(), 1);
+    house.good(&format!("resume {}", house.runs()[0])).await;
+    house.assert_equal(&[Api::BuyerOrders, Api::SellerTickets], "2025-08-01", "2025-08-04").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sequential_is_one_at_a_time_in_order_and_parallel_keeps_its_width() {
     let options =
