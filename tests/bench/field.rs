@@ -20,7 +20,7 @@ pub(crate) struct Field {
     pub(crate) postgres: OwnPostgres,
     pub(crate) storage: Storage,
     pub(crate) simulator: Simulator,
-    /// The folder of its config: the shipped one.
+    /// The folder of its config: the shipped one, unless a measurement needs another.
     pub(crate) config: PathBuf,
     /// Variables that differ from the field's, such as another storage.
     pub(crate) env: Vec<(String, String)>,
