@@ -131,6 +131,26 @@ async fn an_emptied_redis_is_noticed_at_once_although_workers_tell_it_what_they_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_redis_is_waited_for_and_told_in_few_lines() {
+    let (house, own) = house().await;
+    house.good(&format!("{RUN} --detach")).await;
+    assert!(say(&own.url(), "CONFIG SET maxmemory 1").starts_with("+OK"));
+    let mut worker = house.worker(4);
+    worker.wait_for("redis does not answer", LONG).await;
+    let mut serve = house.nstore("serve").start();
+    serve.wait_for("cannot be followed yet", LONG).await;
+    // reads go on, and fail no call
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let about = |text: &str| worker.stderr().lines().filter(|line| line.contains(text)).count();
+    assert_eq!((about("redis does not answer"), about("redis answers again")), (1, 0), "{}", worker.stderr());
+    assert!(say(&own.url(), "CONFIG SET maxmemory 0").starts_with("+OK"));
+    let freed = Instant::now();
+    serve.wait_for("run ended", LONG).await;
+    assert!(freed.elapsed() < SOON, "went on after {:?}", freed.elapsed());
+    assert_whole(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_was_set_back_hears_of_all_that_ended_since() {
     let (house, mut own) = house().await;
     let always = || say(&own.url(), "CONFIG SET appendfsync always");

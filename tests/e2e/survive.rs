@@ -65,6 +65,25 @@ async fn a_killed_coordinator_is_finished_by_resume_and_nothing_is_done_twice() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn those_who_follow_a_run_disturb_nobody_who_works_on_it() {
+    let house = slow_house().await;
+    let worker = house.worker(4);
+    house.good(&format!("{RUN} --detach")).await;
+    let run = house.newest_run().await;
+    eventually(|| async { (house.simulator.requests().len() >= 3).then_some(()) }).await;
+    let followers: Vec<_> = (0..2).map(|_| house.nstore("serve").start()).collect();
+    house.good(&format!("resume {run}")).await;
+    assert_whole(&house).await;
+    assert!(!worker.stderr().contains("lost: another worker"), "{}", worker.stderr());
+    let mut asked: Vec<_> = house.simulator.requests().into_iter().map(|request| request.query).collect();
+    let all = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), all, "no page is asked for twice");
+    drop(followers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_ends_the_watch_alone_and_says_how_to_go_on() {
     let house = slow_house().await;
     let _worker = house.worker(4);

@@ -26,10 +26,8 @@ pub(super) async fn resume(global: &Global, args: &RunArgs) -> anyhow::Result<Ex
         Want { postgres: load, slots: access::slots(&manifest.sources), beside: false, ..Want::default() };
     let access = Access::open(global, want).await?;
     let options = WatchOptions { extract: true, load, fail_fast: manifest.fail_fast };
-    match submit::submit(&access.house, manifest, access.fresh_fleet).await {
-        Ok(submitted) => {
-            follow::follow(global, access, &submitted.manifest, options, &interrupt, args.json).await
-        }
+    match submit::take_up(&access.house, &manifest, access.fresh_fleet).await {
+        Ok(()) => follow::follow(global, access, &manifest, options, &interrupt, args.json).await,
         Err(error) => {
             access.close(Some(&interrupt)).await;
             Err(error).context("the run does not go on")

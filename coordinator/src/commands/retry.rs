@@ -48,6 +48,6 @@ pub(super) async fn retry(global: &Global, args: &RunArgs) -> anyhow::Result<Exi
 
 async fn open_again(access: &Access, manifest: &Manifest) -> Result<Retried, RunError> {
     let retried = change::retry(&access.house, manifest).await?;
-    submit::submit(&access.house, manifest.clone(), access.fresh_fleet).await?;
+    submit::take_up(&access.house, manifest, access.fresh_fleet).await?;
     Ok(retried)
 }

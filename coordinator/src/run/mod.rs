@@ -80,6 +80,18 @@ pub enum RunError {
     Load(#[from] LoadError),
 }
 
+impl RunError {
+    /// Whether waiting and trying again can help.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Storage(e) => e.may_pass(),
+            Self::Redis(e) => e.may_pass(),
+            Self::Load(e) => e.may_pass(),
+            Self::Unknown(_) | Self::KeyTaken(_) | Self::Cancelled { .. } | Self::NoLoader(_) => false,
+        }
+    }
+}
+
 impl House {
     /// A run's manifest.
     ///

@@ -62,18 +62,43 @@ pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Res
             }
         }
     }
+    start(house, &manifest, &others, !again, fresh_fleet).await?;
+    let overlaps = overlaps(&manifest, &others);
+    Ok(Submitted { manifest, again, overlaps })
+}
+
+/// Takes up a run that stands, wherever who submitted it came to: claims its days, enqueues what has no outcome yet.
+/// What Redis knows of it stays as it is. Repeating it is safe.
+///
+/// # Errors
+/// When the run is cancelled, a table does not fit, days are held by another run, or a service is away.
+pub async fn take_up(house: &House, manifest: &Manifest, fresh_fleet: bool) -> Result<(), RunError> {
+    if manifest.upload.enabled {
+        house.loader_of(manifest)?.preflight(manifest).await?;
+    }
+    let others = open_runs(house).await?;
+    refuse_cancelled(house, &manifest.run).await?;
+    start(house, manifest, &others, true, fresh_fleet).await
+}
+
+/// Claims days and enqueues. A run that is refused is cancelled, unless it is somebody else's to say so.
+async fn start(
+    house: &House,
+    manifest: &Manifest,
+    others: &[Manifest],
+    ours: bool,
+    fresh_fleet: bool,
+) -> Result<(), RunError> {
     if manifest.upload.enabled
-        && let Err(refused) = house.loader_of(&manifest)?.register(&manifest).await
+        && let Err(refused) = house.loader_of(manifest)?.register(manifest).await
     {
         // the run exists by now; it must not wait for ever for days that it does not get
-        if !again && !refused.may_pass() {
+        if ours && !refused.may_pass() {
             change::cancel(house, &manifest.run, &refused.to_string()).await?;
         }
         return Err(refused.into());
     }
-    let overlaps = overlaps(&manifest, &others);
-    enqueue_all(house, &manifest, &others, fresh_fleet).await?;
-    Ok(Submitted { manifest, again, overlaps })
+    enqueue_all(house, manifest, others, fresh_fleet).await
 }
 
 /// Fails for a cancelled run.

@@ -11,6 +11,7 @@ use nstore_shared::{
     chunk::RunId,
     health::Sign,
     redis::Redis,
+    retry::Backoff,
     storage::{StorageError, manifest::Manifest},
 };
 use tokio::{
@@ -27,6 +28,8 @@ use crate::run::{self, House, RunError, RunReport, SourceStatus, Verdict, View, 
 
 /// How often new runs are looked for.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a service that is away is left alone.
+const PATIENCE: Backoff = Backoff { base: Duration::from_millis(500), ceiling: Duration::from_secs(15) };
 /// How often runs that had ended are looked at again: a retry opens them.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -175,12 +178,30 @@ impl Daemon {
     }
 }
 
-/// Who submitted a run may have died before the end of that: repeating it is safe, and nothing is loaded before.
+/// Follows a run to its end; a service that is away is waited for.
 async fn follow(house: &House, manifest: &Manifest, run: RunId) -> Result<RunReport, RunError> {
-    run::submit::submit(house, manifest.clone(), false).await?;
+    let mut setbacks = 0;
+    loop {
+        match follow_once(house, manifest, &run).await {
+            Err(error) if error.may_pass() => {
+                if setbacks == 0 {
+                    warn!(%run, %error, "run cannot be followed yet; trying again, nothing is lost");
+                }
+                setbacks += 1;
+                tokio::time::sleep(PATIENCE.wait(setbacks, 0.5 + fastrand::f64() / 2.0)).await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Who submitted a run may have died before the end of that: repeating it is safe, and nothing is loaded before.
+async fn follow_once(house: &House, manifest: &Manifest, run: &RunId) -> Result<RunReport, RunError> {
+    run::submit::take_up(house, manifest, false).await?;
     let options =
         WatchOptions { extract: true, load: manifest.upload.enabled, fail_fast: manifest.fail_fast };
-    run::watch::watch(house, manifest, options, &mut LogView { run }, std::future::pending()).await
+    let mut view = LogView { run: run.clone() };
+    run::watch::watch(house, manifest, options, &mut view, std::future::pending()).await
 }
 
 /// Notes go to the log; progress is what `nstore status` shows.
