@@ -117,6 +117,7 @@ async fn work_goes_on_over_an_outage_of_redis_with_few_words() {
     assert!(said <= MOST_SAID, "{said} lines in {OUTAGE:?}: {}", worker.stderr());
     redis.server.restart().unwrap();
     house.wait_for(&run, ChunkState::Completed, 10).await;
+    worker.wait_for("redis answers again", LIMIT).await;
     worker.sigterm();
     let exit = worker.wait_exit(LIMIT).await;
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);

@@ -1,4 +1,5 @@
-//! A service that is away: one log line when it goes and one when it is back, however many loops meet it.
+//! A service that is away: one log line when it goes and one when it is back, however many loops meet it, and however
+//! often it answers one call and fails the next, as a Redis does that has no memory left.
 
 use std::{
     sync::{
@@ -17,16 +18,26 @@ const KNOCK: Backoff = Backoff { base: Duration::from_millis(200), ceiling: Dura
 /// Answers that make no sense are logged so often at most.
 const ODD_EVERY: Duration = Duration::from_secs(60);
 
+/// A service is back when it has failed no more for so long; that is longer than the longest wait between two calls.
+const CALM: Duration = Duration::from_secs(4);
+
 /// What is known of one service.
 pub(super) struct Outage {
     /// What is logged when it goes, and when it is back.
     words: (&'static str, &'static str),
-    /// When it went, and when it failed last.
-    away: Mutex<Option<(Instant, Instant)>>,
+    state: Mutex<State>,
     /// When an answer made no sense last.
     odd: Mutex<Option<Instant>>,
     /// That the service belongs to a newer nstore was said.
     newer: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    /// When it failed last, if that was the last that was heard of it.
+    failed: Option<Instant>,
+    /// What was logged to have gone: when, and when it failed last.
+    gone: Option<(Instant, Instant)>,
 }
 
 impl Outage {
@@ -34,7 +45,7 @@ impl Outage {
     pub(super) fn new(gone: &'static str, back: &'static str) -> Self {
         Self {
             words: (gone, back),
-            away: Mutex::new(None),
+            state: Mutex::default(),
             odd: Mutex::new(None),
             newer: AtomicBool::new(false),
         }
@@ -43,27 +54,31 @@ impl Outage {
     /// Notes a call that began at `began` and failed; the first of a row is logged.
     pub(super) fn failed(&self, why: &dyn std::fmt::Display) {
         let now = Instant::now();
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        if away.is_none() {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.gone.is_none() {
             warn!(error = %why, "{}", self.words.0);
         }
-        *away = Some((away.map_or(now, |(since, _)| since), now));
+        state.failed = Some(now);
+        state.gone = Some((state.gone.map_or(now, |(since, _)| since), now));
     }
 
     /// Notes a call that went well. One that began before the last failure says nothing about now.
     pub(super) fn worked(&self, began: Instant) {
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((since, last)) = *away
-            && began > last
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.failed.is_some_and(|last| began > last) {
+            state.failed = None;
+        }
+        if let Some((since, last)) = state.gone
+            && began > last + CALM
         {
-            *away = None;
-            info!(seconds = since.elapsed().as_secs(), "{}", self.words.1);
+            state.gone = None;
+            info!(seconds = (last - since).as_secs(), "{}", self.words.1);
         }
     }
 
     /// Whether the last call failed.
     pub(super) fn is_away(&self) -> bool {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).failed.is_some()
     }
 
     /// Notes an answer that makes no sense, which is no outage; logged once a minute at most.
@@ -143,5 +158,20 @@ mod tests {
         assert!(outage.is_away());
         outage.worked(Instant::now() + Duration::from_millis(1));
         assert!(!outage.is_away());
+    }
+
+    #[test]
+    fn an_outage_with_answers_in_between_is_one() {
+        let outage = Outage::new("gone", "back");
+        let told = || outage.state.lock().unwrap().gone.is_some();
+        outage.failed(&"full");
+        let (since, _) = outage.state.lock().unwrap().gone.unwrap();
+        outage.worked(Instant::now() + CALM / 2);
+        assert!(told());
+        outage.failed(&"full");
+        let (still, last) = outage.state.lock().unwrap().gone.unwrap();
+        assert_eq!(still, since);
+        outage.worked(last + CALM * 2);
+        assert!(!told());
     }
 }
