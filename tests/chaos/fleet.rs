@@ -40,6 +40,8 @@ pub(crate) struct Fleet {
     pub(crate) others: Vec<Running>,
     /// How often a chunk lost its worker by our hand.
     pub(crate) losses: BTreeMap<String, u32>,
+    /// What those who are gone wrote, by their processes.
+    gone: BTreeMap<u32, String>,
 }
 
 impl Fleet {
@@ -54,7 +56,12 @@ impl Fleet {
     /// Starts as many as are missing, as whoever looks after workers does: one that finds no service when it starts
     /// ends with code 4.
     pub(crate) fn fill(&mut self, world: &World) {
-        self.workers.retain_mut(|worker| worker.running.is_running());
+        for at in (0..self.workers.len()).rev() {
+            if !self.workers[at].running.is_running() {
+                let worker = self.workers.remove(at);
+                self.bid_farewell(worker.running.pid(), worker.running.stderr());
+            }
+        }
         while self.workers.len() < WORKERS {
             self.add(world);
         }
@@ -80,12 +87,28 @@ impl Fleet {
         }
     }
 
+    /// Keeps what a process wrote that is gone.
+    pub(crate) fn bid_farewell(&mut self, pid: u32, log: String) {
+        self.gone.insert(pid, log);
+    }
+
+    /// What each process wrote so far.
+    pub(crate) fn logs(&self) -> BTreeMap<u32, String> {
+        let workers = self.workers.iter().map(|worker| &worker.running);
+        let running = workers.chain(&self.browser).chain(&self.daemons).chain(&self.others);
+        let mut logs = self.gone.clone();
+        logs.extend(running.map(|running| (running.pid(), running.stderr())));
+        logs
+    }
+
     /// Kills a worker that was taken out.
     pub(crate) async fn bury(&mut self, worker: Worker) {
+        let pid = worker.running.pid();
         worker.running.kill9();
         let exit = worker.running.wait_exit(Duration::from_secs(10)).await;
         // what it held at its very end
         self.lose(holds(&exit.stderr));
+        self.bid_farewell(pid, exit.stderr);
     }
 
     /// Lets everything go on that may stand still.

@@ -150,7 +150,7 @@ async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
     let (world, side, mut sum) = (World::new(store, seed).await?, Side::default(), Sum::default());
     let began = Instant::now();
     *world.fleet.lock().await = Fleet::start(&world);
-    let mut slips = Slips::new();
+    let (mut slips, mut stalls) = (Slips::new(), vec![]);
     for group in groups {
         side.ensure_work(&world).await?;
         for fault in &group {
@@ -167,13 +167,10 @@ async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
         }
         match recovered(&world, &side).await? {
             Some(time) => sum.recoveries.extend(time),
-            None => {
-                println!("chaos: round {round}: I8: nothing went on for {PATIENCE:?} after {group:?}");
-                sum.broken += 1;
-            }
+            None => stalls.push(format!("nothing went on for {PATIENCE:?} after {group:?}")),
         }
     }
-    let found = oracle::look(&world, &side, &slips).await?;
+    let found = oracle::look(&world, &side, &slips, stalls).await?;
     sum.take(round, &found);
     sum.waits.append(&mut *side.waits.lock().await);
     println!("chaos: round {round}: {} after {:.0} s", summary(&found), began.elapsed().as_secs_f64());

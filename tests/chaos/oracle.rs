@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,7 @@ use nstore_shared::{
     },
 };
 use nstore_tests::{
-    context::say,
+    context::{say, unique},
     simulator::{Api, truth::DayTruth},
 };
 use tokio_postgres::SimpleQueryMessage;
@@ -28,9 +29,6 @@ use crate::{
 
 /// Within which every run ends by itself, once nothing is harmed any more.
 const SETTLED: Duration = Duration::from_secs(150);
-
-/// Of a log, what is shown.
-const LINES: usize = 40;
 
 /// What a round found.
 #[derive(Debug, Default)]
@@ -57,9 +55,15 @@ impl Findings {
 /// When Redis may have forgotten who works on what.
 pub(crate) type Slips = Vec<(u64, u64)>;
 
-/// Waits until all is done, and looks at everything.
-pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::Result<Findings> {
+/// Waits until all is done, and looks at everything. It was seen already where nothing went on after a fault.
+pub(crate) async fn look(
+    world: &World,
+    side: &Side,
+    slips: &Slips,
+    stalls: Vec<String>,
+) -> anyhow::Result<Findings> {
     let mut found = Findings::default();
+    stalls.into_iter().for_each(|stall| found.broken("I8", stall));
     let end = Instant::now() + SETTLED;
     while Instant::now() < end && !side.open_runs(world).await?.is_empty() {
         tokio::time::sleep(LEASE / 4).await;
@@ -82,7 +86,6 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
             found.stuck += 1;
             let status = world.nstore(&format!("status {run}")).run(SETTLED).await;
             found.broken("I4", format!("run {run} is open still\n{}", status.stdout));
-            told(world).await;
         }
         ledger(world, &run, &standing, &mut found).await?;
     }
@@ -94,19 +97,25 @@ pub(crate) async fn look(world: &World, side: &Side, slips: &Slips) -> anyhow::R
         }
     }
     leases(world, &mut found);
+    let logs = world.fleet.lock().await.logs();
     rest(world, &mut found).await?;
+    if !found.none() {
+        println!("chaos: what all processes wrote and all requests are in {}", kept(world, &logs)?.display());
+    }
     Ok(found)
 }
 
-/// What the coordinators and the workers said last.
-async fn told(world: &World) {
-    let fleet = world.fleet.lock().await;
-    let workers = fleet.workers.iter().map(|worker| &worker.running);
-    for process in fleet.daemons.iter().chain(workers).chain(&fleet.browser) {
-        let log = process.stderr();
-        let lines: Vec<&str> = log.lines().collect();
-        println!("process {}:\n{}", process.pid(), lines[lines.len().saturating_sub(LINES)..].join("\n"));
+/// Writes a folder for those who look into what went wrong; it stays.
+fn kept(world: &World, logs: &BTreeMap<u32, String>) -> anyhow::Result<PathBuf> {
+    let folder = std::env::temp_dir().join(unique("nstore-chaos-logs"));
+    std::fs::create_dir(&folder)?;
+    for (process, log) in logs {
+        std::fs::write(folder.join(format!("{process}.log")), log)?;
     }
+    let requests = world.simulator.requests().into_iter().map(|request| serde_json::to_string(&request));
+    let requests = requests.collect::<Result<Vec<_>, _>>()?.join("\n");
+    std::fs::write(folder.join("requests.jsonl"), requests)?;
+    Ok(folder)
 }
 
 /// I5: a sequential source has one chunk in flight, and they come in order.

@@ -169,3 +169,28 @@ async fn a_stall_does_not_expire_the_fleet() {
     assert_eq!((granted, bad), (0, vec![0; 5]));
     assert_eq!(stage.count(&run, ChunkState::Running).await, 5);
 }
+
+#[tokio::test]
+async fn a_full_redis_forgets_nothing() {
+    let own = context::own_redis(true);
+    let stage = Stage::at(&own.url(), "test").await;
+    let (first, second) = (stage.sequential("a-run", 4), stage.sequential("b-run", 4));
+    stage.enqueue(&first, 0..4).await;
+    let mut worker = Worker::with_lease("w1", LEASE);
+    let grant = stage.claim(&mut worker).await.unwrap();
+    raw(&own.url(), "CONFIG SET maxmemory 1").await;
+    assert!(stage.queue.pause(&stage.source, None, false).await.is_ok());
+    assert!(stage.queue.pause(&stage.source, Some(&first.run), false).await.is_ok());
+    assert!(stage.queue.enqueue(&first, &[]).await.is_err());
+    assert_eq!(stage.beat(&grant, LEASE).await, Pulse::Ok);
+    worker.nonce += 1;
+    assert!(stage.queue.claim(&stage.source, &worker.claimant(), None).await.is_err());
+    assert!(stage.complete(&grant).await);
+    raw(&own.url(), "CONFIG SET maxmemory 0").await;
+    stage.enqueue(&second, 4..8).await;
+    for n in 1..8 {
+        let grant = stage.claim(&mut worker).await.unwrap();
+        assert_eq!(grant.chunk.range, day(n));
+        assert!(stage.complete(&grant).await);
+    }
+}

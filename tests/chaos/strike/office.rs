@@ -182,6 +182,7 @@ pub(super) async fn strike(
             let at = rng.usize(..fleet.daemons.len());
             let daemon = fleet.daemons.remove(at);
             daemon.kill9();
+            fleet.bid_farewell(daemon.pid(), daemon.stderr());
             drop(fleet);
             tokio::time::sleep(some(rng, LEASE)).await;
             world.fleet.lock().await.daemons.push(world.nstore("serve").start());

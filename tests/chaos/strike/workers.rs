@@ -109,15 +109,18 @@ pub(super) async fn end(world: &World, rng: &mut fastrand::Rng) -> anyhow::Resul
     let at = rng.usize(..fleet.workers.len());
     let worker = fleet.workers.remove(at);
     drop(fleet);
-    leave(worker.running).await?;
+    leave(world, worker.running).await?;
     world.fleet.lock().await.fill(world);
     Ok(())
 }
 
-async fn leave(running: Running) -> anyhow::Result<()> {
+async fn leave(world: &World, running: Running) -> anyhow::Result<()> {
+    let pid = running.pid();
     running.sigterm();
     let exit = running.wait_exit(Duration::from_secs(40)).await;
-    ended_well("a worker that was asked to end", &exit)
+    ended_well("a worker that was asked to end", &exit)?;
+    world.fleet.lock().await.bid_farewell(pid, exit.stderr);
+    Ok(())
 }
 
 /// A zombie: it wakes up long after its leases are over.
@@ -190,7 +193,7 @@ pub(super) async fn scale(world: &World) -> anyhow::Result<()> {
         let leaving: Vec<_> = fleet.workers.drain(count..).collect();
         drop(fleet);
         for worker in leaving {
-            leave(worker.running).await?;
+            leave(world, worker.running).await?;
         }
         tokio::time::sleep(LEASE / 2).await;
     }
