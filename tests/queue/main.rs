@@ -1,9 +1,10 @@
 //! The queue on a real Redis.
 //!
-//! - `stage`: a source of its own, workers, days as chunks
+//! They play on the `stage` of `nstore_tests::histories`.
+//!
 //! - `claims`, `facts`, `leases`, `order`, `runs`: what each call promises
 //! - `outages`: Redis killed, emptied, stalled
-//! - `model`: a naive queue in Rust; `against_model`: random histories on both
+//! - `against_model`: random histories, compared with a naive queue; `losses`: histories in which Redis loses everything
 //! - `servers`: what kind of server is accepted; the fleet
 //! - `tls`, `users`, `cluster`: by TLS, under the shipped users, on three nodes
 //! - `fairness`: a huge source beside small ones, many runs of one; `versions`: builds of several versions
@@ -18,12 +19,13 @@ mod facts;
 mod fairness;
 mod figures;
 mod leases;
-mod model;
+mod losses;
 mod order;
 mod outages;
 mod runs;
 mod servers;
-mod stage;
 mod tls;
 mod users;
 mod versions;
+
+use nstore_tests::histories::stage;

@@ -10,33 +10,40 @@ use nstore_shared::{
         queue::{ChunkEntry, Claim, Claimant, Fact, GiveBack, Grant, Held, Pulse, Queue, RunEntry, Tally},
     },
 };
-use nstore_tests::context::{self, unique};
+
+use crate::context::{self, unique};
 
 /// A lease that no test outlives.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 /// A lease that tests let run out.
-pub(crate) const SHORT: Duration = Duration::from_millis(400);
+pub const SHORT: Duration = Duration::from_millis(400);
 
-pub(crate) struct Stage {
-    pub(crate) redis: Redis,
-    pub(crate) queue: Queue,
-    pub(crate) source: SourceId,
+/// A source of its own on a Redis.
+pub struct Stage {
+    /// The connection.
+    pub redis: Redis,
+    /// Its door to chunks.
+    pub queue: Queue,
+    /// The source, that nobody else has.
+    pub source: SourceId,
 }
 
 impl Stage {
     /// On the Redis of all tests.
-    pub(crate) async fn new() -> Self {
+    pub async fn new() -> Self {
         let redis = context::redis();
         Self::at(&redis.url, &redis.prefix).await
     }
 
-    pub(crate) async fn at(url: &str, prefix: &str) -> Self {
+    /// On that Redis, under that prefix.
+    pub async fn at(url: &str, prefix: &str) -> Self {
         let redis = Redis::connect(url, prefix).await.unwrap();
         let source = unique("source").parse().unwrap();
         Self { queue: redis.queue(), redis, source }
     }
 
-    pub(crate) fn parallel(&self, run: &str, parallel_workers: u32, total: u32) -> RunEntry {
+    /// A run of so many chunks, so many of them at once.
+    pub fn parallel(&self, run: &str, parallel_workers: u32, total: u32) -> RunEntry {
         RunEntry {
             run: run.parse().unwrap(),
             source: self.source.clone(),
@@ -50,12 +57,13 @@ impl Stage {
         }
     }
 
-    pub(crate) fn sequential(&self, run: &str, total: u32) -> RunEntry {
+    /// A run of so many chunks, one after the other.
+    pub fn sequential(&self, run: &str, total: u32) -> RunEntry {
         RunEntry { mode: ExecutionMode::Sequential, ..self.parallel(run, 4, total) }
     }
 
     /// Puts days in at generation 1, as the first coordinator does that finds no worker at work.
-    pub(crate) async fn enqueue(&self, run: &RunEntry, days: Range<u32>) {
+    pub async fn enqueue(&self, run: &RunEntry, days: Range<u32>) {
         let fresh = self.queue.is_fresh(&self.source).await.unwrap();
         let chunks: Vec<ChunkEntry> = days.map(|n| entry(n, 1)).collect();
         self.queue.enqueue(run, &chunks).await.unwrap();
@@ -64,33 +72,36 @@ impl Stage {
         }
     }
 
-    pub(crate) async fn reopen(&self, run: &RunEntry, n: u32, generation: u32) {
+    /// Puts a day in once more, at a later generation.
+    pub async fn reopen(&self, run: &RunEntry, n: u32, generation: u32) {
         self.queue.enqueue(run, &[entry(n, generation)]).await.unwrap();
     }
 
-    pub(crate) async fn claim(&self, worker: &mut Worker) -> Option<Grant> {
+    /// The next claim of a worker.
+    pub async fn claim(&self, worker: &mut Worker) -> Option<Grant> {
         worker.nonce += 1;
         self.repeat(worker).await
     }
 
     /// What the source's only sequential run is at, by the word of another worker that takes it over.
-    pub(crate) async fn claim_again(&self, worker: &mut Worker) -> Grant {
+    pub async fn claim_again(&self, worker: &mut Worker) -> Grant {
         self.queue.adopt(&self.source).await.unwrap();
         self.claim(worker).await.unwrap()
     }
 
     /// The same claim again.
-    pub(crate) async fn repeat(&self, worker: &Worker) -> Option<Grant> {
+    pub async fn repeat(&self, worker: &Worker) -> Option<Grant> {
         self.ask(worker, None).await
     }
 
     /// Reports and claims in one call.
-    pub(crate) async fn next(&self, worker: &mut Worker, done: &Fact) -> Option<Grant> {
+    pub async fn next(&self, worker: &mut Worker, done: &Fact) -> Option<Grant> {
         worker.nonce += 1;
         self.ask(worker, Some(done)).await
     }
 
-    pub(crate) async fn ask(&self, worker: &Worker, done: Option<&Fact>) -> Option<Grant> {
+    /// A claim under the nonce that the worker has, with what is reported first.
+    pub async fn ask(&self, worker: &Worker, done: Option<&Fact>) -> Option<Grant> {
         match self.queue.claim(&self.source, &worker.claimant(), done).await.unwrap() {
             Claim::Granted(grant) => Some(grant),
             Claim::Empty { ask_again } => {
@@ -100,74 +111,89 @@ impl Stage {
         }
     }
 
-    pub(crate) async fn beat(&self, grant: &Grant, lease: Duration) -> Pulse {
+    /// A heartbeat of what was granted.
+    pub async fn beat(&self, grant: &Grant, lease: Duration) -> Pulse {
         self.queue.heartbeat(&[(held(grant), Tally::default())], lease).await.unwrap()[0]
     }
 
-    pub(crate) async fn give_back(&self, grant: &Grant, how: GiveBack) -> bool {
+    /// Gives back what was granted; whether it was taken.
+    pub async fn give_back(&self, grant: &Grant, how: GiveBack) -> bool {
         self.queue.give_back(&held(grant), &how).await.unwrap()
     }
 
-    pub(crate) async fn fail(&self, grant: &Grant, wait: Duration) -> bool {
+    /// The try failed, and the next one waits so long; whether that was taken.
+    pub async fn fail(&self, grant: &Grant, wait: Duration) -> bool {
         self.give_back(grant, GiveBack::Retry { wait, error: "no luck".to_owned() }).await
     }
 
-    pub(crate) async fn complete(&self, grant: &Grant) -> bool {
+    /// What was granted is completed; whether that changed anything.
+    pub async fn complete(&self, grant: &Grant) -> bool {
         self.queue.report(&fact(grant, ChunkState::Completed)).await.unwrap()
     }
 
-    pub(crate) async fn state(&self, run: &RunEntry, n: u32) -> Option<ChunkState> {
+    /// The state of a day, if it is known.
+    pub async fn state(&self, run: &RunEntry, n: u32) -> Option<ChunkState> {
         self.queue.known(&self.source, &run.run).await.unwrap().get(&day(n)).map(|known| known.state)
     }
 
-    pub(crate) async fn count(&self, run: &RunEntry, state: ChunkState) -> u64 {
+    /// How many chunks of a run are in a state.
+    pub async fn count(&self, run: &RunEntry, state: ChunkState) -> u64 {
         let progress = self.queue.progress(&self.source, &run.run).await.unwrap();
         progress.and_then(|progress| progress.chunks.get(&state).copied()).unwrap_or(0)
     }
 
-    pub(crate) fn chunk(&self, run: &RunId, n: u32) -> Chunk {
+    /// A day of a run.
+    pub fn chunk(&self, run: &RunId, n: u32) -> Chunk {
         Chunk { source: self.source.clone(), run: run.clone(), range: day(n) }
     }
 }
 
 /// One claim loop.
 #[derive(Debug, Clone)]
-pub(crate) struct Worker {
-    pub(crate) id: WorkerId,
-    pub(crate) nonce: u64,
-    pub(crate) lease: Duration,
+pub struct Worker {
+    /// What it calls itself.
+    pub id: WorkerId,
+    /// The number of its last claim.
+    pub nonce: u64,
+    /// How long its claims last.
+    pub lease: Duration,
 }
 
 impl Worker {
-    pub(crate) fn new(id: &str) -> Self {
+    /// One that has not claimed yet, with a long lease.
+    pub fn new(id: &str) -> Self {
         Self { id: id.parse().unwrap(), nonce: 0, lease: LONG }
     }
 
-    pub(crate) fn with_lease(id: &str, lease: Duration) -> Self {
+    /// One with that lease.
+    pub fn with_lease(id: &str, lease: Duration) -> Self {
         Self { lease, ..Self::new(id) }
     }
 
-    pub(crate) fn claimant(&self) -> Claimant {
+    /// What it says of itself when it claims.
+    pub fn claimant(&self) -> Claimant {
         Claimant { worker: self.id.clone(), nonce: self.nonce, lease: self.lease }
     }
 }
 
 /// The n-th day of 2025.
-pub(crate) fn day(n: u32) -> ChunkRange {
+pub fn day(n: u32) -> ChunkRange {
     let start = NaiveDate::from_ymd_opt(2025, 1, 1).unwrap() + Days::new(u64::from(n));
     ChunkRange::days(start, start + Days::new(1)).unwrap()
 }
 
-pub(crate) fn entry(n: u32, generation: u32) -> ChunkEntry {
+/// The n-th day, to be put in at a generation.
+pub fn entry(n: u32, generation: u32) -> ChunkEntry {
     ChunkEntry { range: day(n), generation, unproven: false }
 }
 
-pub(crate) fn held(grant: &Grant) -> Held {
+/// What its holder says that it holds.
+pub fn held(grant: &Grant) -> Held {
     Held { chunk: grant.chunk.clone(), generation: grant.generation, by: grant.by.clone() }
 }
 
 /// The grant's holder tells how it ended, with one page of ten rows.
-pub(crate) fn fact(grant: &Grant, state: ChunkState) -> Fact {
+pub fn fact(grant: &Grant, state: ChunkState) -> Fact {
     Fact {
         chunk: grant.chunk.clone(),
         generation: grant.generation,
@@ -179,6 +205,6 @@ pub(crate) fn fact(grant: &Grant, state: ChunkState) -> Fact {
 }
 
 /// What a grant is for, as tests write it.
-pub(crate) fn what(grant: Option<&Grant>) -> Option<(&str, ChunkRange)> {
+pub fn what(grant: Option<&Grant>) -> Option<(&str, ChunkRange)> {
     grant.map(|grant| (grant.chunk.run.as_str(), grant.chunk.range))
 }
