@@ -10,11 +10,13 @@
 //! - [`chromium`]: which browser a host has
 //! - [`telemetry`]: tracing set-up
 //! - [`health`]: signs of life, and the check that looks for them
+//! - [`guard`]: what keeps the promises, as test builds may take it away
 
 pub mod chromium;
 pub mod chunk;
 pub mod config;
 pub mod contract;
+pub mod guard;
 pub mod health;
 pub mod proven;
 pub mod redis;

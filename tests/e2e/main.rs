@@ -6,6 +6,7 @@ mod canary;
 mod dashboards;
 mod fairness;
 mod fleet;
+mod guards;
 mod hosts;
 mod house;
 mod letters;

@@ -10,23 +10,24 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 30] = [
+const FLOORS: [Row; 31] = [
     ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
     ("shared::config", &["shared::chunk", "shared::retry", "shared::contract"]),
     ("shared::contract", &["shared::chunk", "shared::retry", "shared::config::spec"]),
     // a grant is named alike in the queue and in markers
-    ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker::GrantRef"]),
-    ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::retry"]),
+    ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry", "shared::storage::marker::GrantRef"]),
+    ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry"]),
+    ("shared::guard", &[]),
     ("shared::proven", &["shared::chunk", "shared::redis::queue", "shared::storage"]),
     ("shared::telemetry", &[]),
     ("shared::health", &[]),
 
     // the manifest, which is part of storage, is what a plan is written into
     ("coordinator::plan", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),
-    ("coordinator::db", &["shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),
-    ("coordinator::load", &["coordinator::db", "shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage"]),
+    ("coordinator::db", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry", "shared::storage"]),
+    ("coordinator::load", &["coordinator::db", "shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry", "shared::storage"]),
     ("coordinator::run", &["coordinator::db", "coordinator::load", "coordinator::plan", "shared"]),
     ("coordinator::local", &["shared::chromium"]),
     ("coordinator::serve", &["coordinator::db", "coordinator::load", "coordinator::plan", "coordinator::run", "shared"]),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use nstore_shared::{
     chunk::{RunId, UploadMode},
+    guard::Guard,
     storage::manifest::{Manifest, SourcePlan},
 };
 use tokio_postgres::{Error as PgError, GenericClient};
@@ -44,7 +45,8 @@ pub(super) async fn held_by_others(
     target: &Target,
     run: &RunId,
 ) -> Result<Held, PgError> {
-    let Some(wanted) = spans::days_of(plan) else { return Ok(Held::new()) };
+    let wanted = spans::days_of(plan).filter(|_| Guard::ClaimedDays.stands());
+    let Some(wanted) = wanted else { return Ok(Held::new()) };
     let mut held = days::claimed(client, target, run).await?;
     held.extend(days::loaded(client, target, run).await?);
     held.retain(|day, _| wanted.contains(day));

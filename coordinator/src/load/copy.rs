@@ -4,9 +4,12 @@ use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt as _, StreamExt as _};
-use nstore_shared::storage::{
-    Storage,
-    marker::{Committed, Marker},
+use nstore_shared::{
+    guard::Guard,
+    storage::{
+        Storage,
+        marker::{Committed, Marker},
+    },
 };
 use sha2::{Digest, Sha256};
 use tokio_postgres::{CopyInSink, Error as PgError, Transaction};
@@ -103,7 +106,7 @@ async fn send(
         }
     }
     let found = hex::encode(sha256.finalize());
-    if found != committed.artifact.sha256 {
+    if found != committed.artifact.sha256 && Guard::Checksum.stands() {
         let wanted = &committed.artifact.sha256;
         return Err(Stop::Damaged(format!("artifact {name} has sha256 {found}, its marker says {wanted}")));
     }

@@ -82,12 +82,19 @@ pub(super) struct Library {
 }
 
 /// The queue's. The name in its text becomes `nstore_2` with the first change to what a stored field means.
-pub(super) static LIBRARY: LazyLock<Library> =
-    LazyLock::new(|| Library::new("nstore_1", include_str!("nstore.lua")));
+pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::new("nstore_1", &queue_text()));
 
 /// The vault's. Apart from the queue's, whose memory of boots goes with every change of its text.
 pub(super) static VAULT_LIBRARY: LazyLock<Library> =
     LazyLock::new(|| Library::new("nstore_vault_1", include_str!("vault.lua")));
+
+fn queue_text() -> std::borrow::Cow<'static, str> {
+    let text = include_str!("nstore.lua");
+    #[cfg(feature = "unguarded")]
+    return super::unguarded::without_guards(text).into();
+    #[cfg(not(feature = "unguarded"))]
+    text.into()
+}
 
 impl Library {
     /// The library under a name that holds a piece of its hash: two builds with different text work side by side

@@ -8,6 +8,7 @@
 //!   key names
 //! - `address`: what a URL says; `route`: the way there, to a server, a primary that moves, or a cluster
 //! - `connection`, `wire`: how calls and answers travel; `explain`: what errors mean
+//! - `unguarded`: the library without some of its guards, in test builds alone
 
 use std::{
     sync::Arc,
@@ -24,6 +25,8 @@ mod route;
 mod runs;
 mod seal;
 mod transitions;
+#[cfg(any(test, feature = "unguarded"))]
+mod unguarded;
 pub mod vault;
 mod wire;
 

@@ -18,7 +18,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, path::Path};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::chunk::RunId;
+use crate::{chunk::RunId, guard::Guard};
 
 mod answers;
 pub mod artifact;
@@ -148,7 +148,8 @@ impl Storage {
             match self.get(key).await {
                 Ok(Some(stands)) => {
                     let stands: T = self.versioned(key, &stands, version)?;
-                    return Ok(if stands == *document { Created::Mine } else { Created::Other(stands) });
+                    let mine = Guard::ReadBack.stands() && stands == *document;
+                    return Ok(if mine { Created::Mine } else { Created::Other(stands) });
                 }
                 // refused while another's create was under way, which came to nothing, or never arrived
                 Ok(None) if tries < CREATES => {}
@@ -161,7 +162,10 @@ impl Storage {
 
     /// Writes an object, unless one stands there.
     async fn put_new(&self, key: &Path, bytes: Bytes) -> Result<(), StoreError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let marker = || matches!(key.filename().and_then(paths::entry), Some(paths::Entry::Marker(..)));
+        let overwrites = !Guard::CreateOnly.stands() && marker();
+        let mode = if overwrites { PutMode::Overwrite } else { PutMode::Create };
+        let options = PutOptions { mode, ..PutOptions::default() };
         self.store.put_opts(key, bytes.into(), options).await.map(drop)
     }
 
