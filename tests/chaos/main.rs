@@ -6,6 +6,7 @@ mod oracle;
 mod room;
 mod schedule;
 mod strike;
+mod witness;
 mod world;
 
 use std::{

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use chrono::NaiveDate;
 use nstore_shared::{
     chunk::ChunkRange,
     retry::FailureClass,
@@ -24,6 +25,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use crate::{
     strike::{Side, office},
+    witness::newest,
     world::{LEASE, World},
 };
 
@@ -42,7 +44,8 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    fn broken(&mut self, invariant: &str, what: impl std::fmt::Display) {
+    /// Notes an invariant that does not hold.
+    pub(crate) fn broken(&mut self, invariant: &str, what: impl std::fmt::Display) {
         self.broken.push(format!("{invariant}: {what}"));
     }
 
@@ -68,6 +71,7 @@ pub(crate) async fn look(
     while Instant::now() < end && !side.open_runs(world).await?.is_empty() {
         tokio::time::sleep(LEASE / 4).await;
     }
+    side.witness.look(world).await?;
     order(world, slips, &mut found);
     followers(world, &mut found).await;
     for run in side.runs.lock().await.clone() {
@@ -90,12 +94,10 @@ pub(crate) async fn look(
         ledger(world, &run, &standing, &mut found).await?;
     }
     tables(world, side, &mut found).await?;
-    for (run, then) in side.cancelled.lock().await.iter() {
-        let now = office::loaded(world, run).await.unwrap_or(0);
-        if now != *then {
-            found.broken("I1", format!("run {run} was cancelled with {then} chunks loaded, and has {now}"));
-        }
-    }
+    cancelled(world, side, &mut found).await;
+    side.witness.outcomes(world, &mut found).await;
+    side.witness.damages(world, &mut found).await?;
+    newest(world, &mut found).await?;
     leases(world, &mut found);
     let logs = world.fleet.lock().await.logs();
     rest(world, &mut found).await?;
@@ -118,8 +120,18 @@ fn kept(world: &World, logs: &BTreeMap<u32, String>) -> anyhow::Result<PathBuf> 
     Ok(folder)
 }
 
+/// I1: nothing of a cancelled run came in since its cancel was acknowledged.
+pub(crate) async fn cancelled(world: &World, side: &Side, found: &mut Findings) {
+    for (run, then) in side.cancelled.lock().await.iter() {
+        let now = office::loaded(world, run).await.unwrap_or(0);
+        if now != *then {
+            found.broken("I1", format!("run {run} was cancelled with {then} chunks loaded, and has {now}"));
+        }
+    }
+}
+
 /// I5: a sequential source has one chunk in flight, and they come in order.
-fn order(world: &World, slips: &Slips, found: &mut Findings) {
+pub(crate) fn order(world: &World, slips: &Slips, found: &mut Findings) {
     let mut requests = world.simulator.requests();
     requests.retain(|request| request.source == Api::SellerOrders.name());
     requests.sort_by_key(|request| request.at_ms);
@@ -206,24 +218,34 @@ async fn outcomes(world: &World, run: &str) -> anyhow::Result<Outcomes> {
 
 /// I1: every table holds the truth.
 async fn tables(world: &World, side: &Side, found: &mut Findings) -> anyhow::Result<()> {
-    let (first, last) = side.days().await;
     for api in Api::ALL {
-        let mut days = vec![];
-        for row in rows(world, &world.simulator.sql(api, "public")).await? {
-            let [day, rows, checksum] = <[String; 3]>::try_from(row).ok().context("three columns")?;
-            days.push(DayTruth { day: day.parse()?, rows: rows.parse()?, checksum });
-        }
-        let truth = world.simulator.truth(api, first, last);
-        for difference in truth.differences(&days) {
-            found.broken("I1", format!("{}: {difference}", api.name()));
-        }
-        let count = |days: &[DayTruth], day| days.iter().find(|d| d.day == day).map_or(0, |d| d.rows);
-        let all: BTreeSet<_> = truth.days.iter().chain(&days).map(|d| d.day).collect();
-        for day in all {
-            let (wanted, held) = (count(&truth.days, day), count(&days, day));
-            found.lost += wanted.saturating_sub(held);
-            found.doubled += held.saturating_sub(wanted);
-        }
+        table(world, api, side.days().await, found).await?;
+    }
+    Ok(())
+}
+
+/// I1: a table holds the truth of these days.
+pub(crate) async fn table(
+    world: &World,
+    api: Api,
+    (first, last): (NaiveDate, NaiveDate),
+    found: &mut Findings,
+) -> anyhow::Result<()> {
+    let mut days = vec![];
+    for row in rows(world, &world.simulator.sql(api, "public")).await? {
+        let [day, rows, checksum] = <[String; 3]>::try_from(row).ok().context("three columns")?;
+        days.push(DayTruth { day: day.parse()?, rows: rows.parse()?, checksum });
+    }
+    let truth = world.simulator.truth(api, first, last);
+    for difference in truth.differences(&days) {
+        found.broken("I1", format!("{}: {difference}", api.name()));
+    }
+    let count = |days: &[DayTruth], day| days.iter().find(|d| d.day == day).map_or(0, |d| d.rows);
+    let all: BTreeSet<_> = truth.days.iter().chain(&days).map(|d| d.day).collect();
+    for day in all {
+        let (wanted, held) = (count(&truth.days, day), count(&days, day));
+        found.lost += wanted.saturating_sub(held);
+        found.doubled += held.saturating_sub(wanted);
     }
     Ok(())
 }
@@ -280,7 +302,7 @@ async fn rest(world: &World, found: &mut Findings) -> anyhow::Result<()> {
 }
 
 /// What a query answers, as texts.
-async fn rows(world: &World, sql: &str) -> anyhow::Result<Vec<Vec<String>>> {
+pub(crate) async fn rows(world: &World, sql: &str) -> anyhow::Result<Vec<Vec<String>>> {
     let (client, connection) = tokio_postgres::connect(&world.postgres_url, tokio_postgres::NoTls).await?;
     let running = tokio::spawn(connection);
     let answer = client.simple_query(sql).await?;

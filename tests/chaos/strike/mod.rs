@@ -44,7 +44,7 @@ pub(crate) async fn strike(
             office::strike(world, side, fault, &mut rng).await
         }
         StoreRefuses | StoreSlow | StoreReplyLost | DiskFull | FlippedBit => {
-            store::strike(world, fault).await
+            store::strike(world, side, fault).await
         }
         ClockAhead | ClockBehind | ClockJumps => clock(world, fault).await,
         SourceRateLimits | SourceFails | SourceHangs | SourceHalfBody | SourceEndless | SourceBadJson

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use super::some;
 use crate::{
     schedule::Fault,
+    witness::Witness,
     world::{LEASE, World},
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Side {
     pub(crate) drifted: Mutex<BTreeSet<String>>,
     /// How long a small run waited beside a very large one.
     pub(crate) waits: Mutex<Vec<Duration>>,
+    /// What was seen on the way.
+    pub(crate) witness: Witness,
     /// Those of the runs that have come to an end.
     over: Mutex<BTreeSet<String>>,
     blocks: Mutex<u64>,
@@ -55,6 +58,7 @@ impl Side {
 
     /// Sees to it that there is work.
     pub(crate) async fn ensure_work(&self, world: &World) -> anyhow::Result<()> {
+        self.witness.look(world).await?;
         for _ in self.open_runs(world).await?.len()..OPEN {
             self.submit(world).await?;
         }
@@ -154,7 +158,8 @@ async fn insist(world: &World, args: &str) -> anyhow::Result<Exit> {
     }
 }
 
-fn run_of(exit: &Exit) -> anyhow::Result<String> {
+/// The run that was submitted.
+pub(crate) fn run_of(exit: &Exit) -> anyhow::Result<String> {
     let told: Value = serde_json::from_str(&exit.stdout).with_context(|| exit.stdout.clone())?;
     Ok(told["run"].as_str().context("a run")?.to_owned())
 }

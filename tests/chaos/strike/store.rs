@@ -5,12 +5,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use nstore_tests::context::Fault as LineFault;
 
+use super::office::Side;
 use crate::{
     schedule::Fault,
     world::{LEASE, World},
 };
 
-pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
+pub(super) async fn strike(world: &World, side: &Side, fault: Fault) -> anyhow::Result<()> {
     match fault {
         Fault::DiskFull => {
             if let Some(room) = &world.storage_room {
@@ -18,7 +19,7 @@ pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
             }
         }
         Fault::FlippedBit => {
-            tokio::time::timeout(LEASE * 2, flip(world)).await.unwrap_or(Ok(()))?;
+            tokio::time::timeout(LEASE * 2, flip(world, side)).await.unwrap_or(Ok(()))?;
         }
         _ => {
             let line = world.s3_line.as_ref().context("a round on S3")?;
@@ -35,7 +36,7 @@ pub(super) async fn strike(world: &World, fault: Fault) -> anyhow::Result<()> {
 }
 
 /// Flips a bit of the next artifact whose marker stands.
-async fn flip(world: &World) -> anyhow::Result<()> {
+async fn flip(world: &World, side: &Side) -> anyhow::Result<()> {
     let markers = |keys: &[String]| -> Vec<String> {
         let orders = keys.iter().filter(|key| key.starts_with("chunks/buyer_orders/"));
         orders.filter(|key| key.ends_with(".json") && !key.ends_with(".void.json")).cloned().collect()
@@ -47,6 +48,7 @@ async fn flip(world: &World) -> anyhow::Result<()> {
         let of = fresh.as_deref().and_then(|marker| marker.strip_suffix("json"));
         let artifact = of.and_then(|of| keys.iter().find(|key| key.starts_with(of) && key.ends_with(".csv")));
         if let Some(artifact) = artifact {
+            side.witness.damage(artifact).await;
             let path = world.folder.dir.join(artifact);
             let mut bytes = std::fs::read(&path)?;
             let middle = bytes.len() / 2;
