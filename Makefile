@@ -8,10 +8,10 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 DEBUG := $(CARGO_TARGET_DIR)/debug
 
-.PHONY: help setup build fmt lint test chaos compose fuzz demo bench clean
+.PHONY: help setup build fmt lint test chaos chaos-mutants compose fuzz demo bench clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Redis, PostgreSQL, Chromium, a C compiler, Python's venv, rustfmt, clippy
 	@.ci/setup
@@ -49,6 +49,15 @@ SEED ?=
 chaos: setup ## Faults of all kinds in an order by lot, FAULTS=100 SEED=...; all tables must hold the truth
 	cargo build --locked --workspace --bins
 	env -u RUST_BACKTRACE $(DEBUG)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
+
+UNGUARDED := $(DEBUG)/unguarded
+chaos-mutants: setup ## Take each guard of the promises away in turn: a promise must break, and hold when all stand
+	cargo build --locked --workspace --bins --features nstore-tests/unguarded
+	mkdir -p $(UNGUARDED)
+	cp $(addprefix $(DEBUG)/,nstore nstore-worker chaos) $(UNGUARDED)/
+	@# everything else is to find programs whose guards stand
+	cargo build --locked --workspace --bins
+	env -u RUST_BACKTRACE $(UNGUARDED)/chaos --mutants
 
 compose: ## Try docker-compose.yml out: two months with faults in containers, compared with the truth
 	@.ci/setup compose

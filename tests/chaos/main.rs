@@ -2,6 +2,7 @@
 //! truth, whatever died. `make chaos` runs it; docs/reliability.md tells what the classes and the invariants are.
 
 mod fleet;
+mod mutants;
 mod oracle;
 mod room;
 mod schedule;
@@ -42,6 +43,8 @@ struct Args {
     /// Rounds at once: most of their time is spent waiting
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    #[command(flatten)]
+    mutants: mutants::Asked,
 }
 
 /// Of a round, or of all.
@@ -59,7 +62,12 @@ struct Sum {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match all(&Args::parse()).await {
+    let args = Args::parse();
+    let holds = match args.mutants.wanted() {
+        true => mutants::check(&args.mutants).await,
+        false => all(&args).await,
+    };
+    match holds {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

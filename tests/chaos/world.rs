@@ -27,6 +27,9 @@ const STORAGE_MEGABYTES: u32 = 512;
 /// Room of the tables.
 const TABLES_MEGABYTES: u32 = 96;
 
+/// Which guards the processes do without.
+pub(crate) const UNGUARDED: &str = "NSTORE_UNGUARDED";
+
 /// What the processes find.
 pub(crate) struct World {
     pub(crate) redis: Mutex<OwnRedis>,
@@ -88,6 +91,8 @@ impl World {
             env.extend(s3::env(line.address, &s3.writer));
             env.push(("AWS_READ_TIMEOUT".into(), "3s".into()));
         }
+        // of a build whose guards may be taken away; an ordinary one does not read it
+        env.extend(std::env::var(UNGUARDED).ok().map(|guards| (UNGUARDED.to_owned(), guards)));
         env.push(("NSTORE_STORAGE_URL".into(), url.clone()));
         env.push(("NSTORE_POSTGRES_URL".into(), through(&postgres_url, &postgres_line)?));
         let config = scratch.path().join("config");
@@ -144,9 +149,7 @@ impl World {
 
     /// An API worker, perhaps with a clock of its own.
     pub(crate) fn api_worker(&self, clock: bool) -> Process {
-        let lease = format!("{}ms", LEASE.as_millis());
-        let args = ["--kind", "api", "--concurrency", "2", "--grace", "10s", "--lease", &lease];
-        let worker = self.process("nstore-worker", &self.workers_line).args(args);
+        let worker = self.worker_by(&self.workers_line);
         if !clock {
             return worker;
         }
@@ -155,6 +158,18 @@ impl World {
             .env("FAKETIME_TIMESTAMP_FILE", &self.clock)
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    }
+
+    /// An API worker whose way to Redis is this one.
+    pub(crate) fn worker_by(&self, line: &Proxy) -> Process {
+        let lease = format!("{}ms", LEASE.as_millis());
+        let args = ["--kind", "api", "--concurrency", "2", "--grace", "10s", "--lease", &lease];
+        self.process("nstore-worker", line).args(args)
+    }
+
+    /// Replaces a text in a file of the config, which must hold it.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        context::edit(&self.config.join(file), from, to);
     }
 
     /// Sets the clock of the worker that has one of its own.
