@@ -175,7 +175,12 @@ async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
             slips.push((millis(from), millis(began.elapsed() + LEASE * 2)));
         }
         match recovered(&world, &side).await? {
-            Some(time) => sum.recoveries.extend(time),
+            Some(time) => {
+                if let Some(long) = time.filter(|time| *time > LEASE * 2) {
+                    println!("chaos: round {round}: {long:.1?} until something went on");
+                }
+                sum.recoveries.extend(time);
+            }
             None => stalls.push(format!("nothing went on for {PATIENCE:?} after {group:?}")),
         }
     }

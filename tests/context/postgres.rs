@@ -100,23 +100,17 @@ impl OwnPostgres {
     /// Takes connections over TCP only with TLS and with a certificate that this authority signed.
     pub async fn ask_for_certificates(&self, authority: &Path) {
         self.keep(authority, "ca.crt");
+        // before: a server that is just reading its settings reads the rules after them, and they let this one in no more
+        let client = self.client().await;
         let file = self.server.dir().join("data/pg_hba.conf");
         fs::write(file, "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n")
             .expect("its rules");
-        self.set("ssl_ca_file = 'ca.crt'").await;
+        set(&client, "ssl_ca_file = 'ca.crt'").await;
     }
 
     /// Changes a setting of the running server.
     pub async fn set(&self, setting: &str) {
-        let client = self.client().await;
-        let loaded = "SELECT pg_conf_load_time()::text";
-        let before: String = client.query_one(loaded, &[]).await.expect("a time").get(0);
-        client.batch_execute(&format!("ALTER SYSTEM SET {setting}")).await.expect("a setting");
-        client.batch_execute("SELECT pg_reload_conf()").await.expect("a superuser");
-        // each session reads it by itself; the server has once this one has
-        while client.query_one(loaded, &[]).await.expect("a time").get::<_, String>(0) == before {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        set(&self.client().await, setting).await;
     }
 
     /// Copies a file into its data directory, as its own.
@@ -127,6 +121,17 @@ impl OwnPostgres {
         fs::copy(file, &path).expect("a file of ours");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a file of ours");
         chown(path, Some(owner.uid()), Some(owner.gid())).expect("the right to give it away");
+    }
+}
+
+async fn set(client: &Client, setting: &str) {
+    let loaded = "SELECT pg_conf_load_time()::text";
+    let before: String = client.query_one(loaded, &[]).await.expect("a time").get(0);
+    client.batch_execute(&format!("ALTER SYSTEM SET {setting}")).await.expect("a setting");
+    client.batch_execute("SELECT pg_reload_conf()").await.expect("a superuser");
+    // each session reads it by itself; the server has once this one has
+    while client.query_one(loaded, &[]).await.expect("a time").get::<_, String>(0) == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
