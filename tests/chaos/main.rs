@@ -130,11 +130,14 @@ impl Sum {
         for broken in &found.broken {
             println!("chaos: round {round}: {broken}");
         }
-        self.lost += found.lost;
-        self.doubled += found.doubled;
-        self.stuck += found.stuck;
-        self.wrongly_discarded += found.wrongly_discarded;
-        self.broken += found.broken.len();
+        self.add(Self {
+            lost: found.lost,
+            doubled: found.doubled,
+            stuck: found.stuck,
+            wrongly_discarded: found.wrongly_discarded,
+            broken: found.broken.len(),
+            ..Self::default()
+        });
     }
 }
 
