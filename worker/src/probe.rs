@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     extract::{
-        ExtractError, Extractor as _, Page, Sent, Span,
+        Excuse, ExtractError, Extractor as _, Page, Sent, Span,
         host::{BrowserConfig, Host},
     },
     refine::Refiner,
@@ -247,7 +247,10 @@ impl Prepared {
 
 fn patience(wait: Duration) -> ExtractError {
     let message = format!("the source asks to be left alone for {} s", wait.as_secs().max(1));
-    ExtractError { wait: Some(wait), ..ExtractError::new(FailureClass::RateLimited, message) }
+    ExtractError {
+        excuse: Some(Excuse::Patience(wait)),
+        ..ExtractError::new(FailureClass::RateLimited, message)
+    }
 }
 
 /// The whole day before the one that it is in the source's zone.

@@ -146,7 +146,7 @@ pub enum GiveBack {
     },
     /// No try is counted: the worker ends, or lacks a secret.
     Release,
-    /// No try is counted: this worker is too old for it, and others may not be.
+    /// No try is counted: this worker cannot do it, being too old or ill, and others may.
     Refuse {
         /// For people, in `status`.
         error: String,

@@ -56,6 +56,8 @@ pub(super) enum Fault {
          is it the coordinator's storage?"
     )]
     Disagree { url: String, chunk: Chunk, granted: Generation },
+    #[error("{0}")]
+    Host(String),
 }
 
 /// Works a grant off.
@@ -155,9 +157,9 @@ impl Work<'_> {
             }
         }
         let bundle = self.keep(&mut failure.error).await;
-        let ExtractError { class, wait, .. } = failure.error;
+        let ExtractError { class, excuse, .. } = failure.error;
         let (attempt, attempts) = (self.grant.by.attempt, self.grant.attempts);
-        match decide(class, attempt, attempts, wait) {
+        match decide(class, attempt, attempts, excuse) {
             Decision::Discard => self.discard(failure, bundle).await,
             Decision::Defer(wait) => {
                 let seconds = wait.as_secs_f64();
@@ -165,6 +167,7 @@ impl Work<'_> {
                 tell!(info, self.grant, seconds, error, "deferred: no try is counted");
                 Ok(Done::Back(GiveBack::Defer { wait, error }))
             }
+            Decision::LeaveToOthers => Err(Fault::Host(self.bench.fit_to_tell(&failure.error.message))),
             Decision::Retry => {
                 let wait = self.plan.spec.chunk_backoff.wait(attempt, fastrand::f64());
                 let error = self.bench.fit_to_tell(&failure.error.message);

@@ -21,7 +21,7 @@ use super::{
     stop::Stop,
 };
 
-/// How long a source is left alone after storage failed on it, growing.
+/// How long a source is left alone after storage or this host failed on it, growing.
 const FAULT_WAIT: Backoff = Backoff { base: Duration::from_secs(2), ceiling: Duration::from_secs(15) };
 /// The wait while the disk has no room.
 const SPACE_WAIT: Duration = Duration::from_secs(2);
@@ -128,6 +128,10 @@ impl Slot {
                 self.faults += 1;
                 let how = match fault {
                     Fault::Storage(error @ StorageError::Version { .. }) => self.bench.refuse(&error),
+                    Fault::Host(error) => {
+                        tell!(warn, &grant, error, "left to other workers: this host cannot do it now");
+                        GiveBack::Refuse { error }
+                    }
                     fault => {
                         self.bench.stored.failed(&fault);
                         GiveBack::Release

@@ -69,8 +69,8 @@ pub struct ExtractError {
     pub class: FailureClass,
     /// What failed, where (URL without secrets), and what to do next.
     pub message: String,
-    /// How long the chunk is to be left alone, without a try counted: the source asks for it, or this host cannot do it now.
-    pub wait: Option<Duration>,
+    /// Why the try does not count.
+    pub excuse: Option<Excuse>,
     /// Whether less of it may do: two halves of the chunk.
     pub split: Split,
     /// What it looked like.
@@ -80,8 +80,17 @@ pub struct ExtractError {
 impl ExtractError {
     /// A failure with nothing beside its text.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), wait: None, split: Split::No, bundle: None }
+        Self { class, message: message.into(), excuse: None, split: Split::No, bundle: None }
     }
+}
+
+/// Why a try does not count, if its failure is one that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excuse {
+    /// The source asks to be left alone for so long, by everybody.
+    Patience(Duration),
+    /// This host cannot do it now; others may.
+    Host,
 }
 
 /// Whether the halves of a chunk may do better than the chunk.

@@ -6,7 +6,7 @@ use nstore_shared::{config::spec::RequestRetry, retry::FailureClass};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::request::Failure;
-use crate::extract::{ExtractError, Sent, Split};
+use crate::extract::{Excuse, ExtractError, Sent, Split};
 
 /// Longer waits give the chunk back, so that its worker does other work meanwhile.
 const LONGEST_IN_PLACE: Duration = Duration::from_secs(60);
@@ -53,7 +53,10 @@ where
                     let message =
                         format!("GET {shown}: {message}; to be left alone for {} s", wait.as_secs_f64());
                     let class = FailureClass::RateLimited;
-                    return Err(ExtractError { wait: Some(wait), ..ExtractError::new(class, message) });
+                    return Err(ExtractError {
+                        excuse: Some(Excuse::Patience(wait)),
+                        ..ExtractError::new(class, message)
+                    });
                 }
                 tracing::debug!(url = shown, limited, ?wait, "the source asks for patience");
                 // a closed channel ends the extraction from outside

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::extract::Excuse;
 
 const SECRET: &str = "s3cr3t/key value";
 
@@ -223,12 +224,13 @@ async fn patience_is_told_and_kept() {
     assert_eq!(sent[0], Sent::Patience(Duration::from_secs(1)));
     // longer than anyone waits in place
     let error = error_of(vec![answer("503 Busy", "retry-after: 120\r\n", "")]).await;
-    assert_eq!((error.class, error.wait), (FailureClass::RateLimited, Some(Duration::from_secs(120))));
+    let patience = Excuse::Patience(Duration::from_secs(120));
+    assert_eq!((error.class, error.excuse), (FailureClass::RateLimited, Some(patience)));
     // and not for ever
     let busy = answer("429 Too Many Requests", "", "");
     let error = error_of(vec![busy.clone(), busy.clone(), busy]).await;
     assert_eq!(error.class, FailureClass::RateLimited);
-    assert!(error.wait.is_some());
+    assert!(error.excuse.is_some());
 }
 
 #[tokio::test]

@@ -123,7 +123,7 @@ impl BrowserExtractor {
 
 /// With the step that failed.
 fn of(trouble: Trouble, place: &Place) -> ExtractError {
-    let (class, wait) = (trouble.class, trouble.wait);
+    let (class, excuse) = (trouble.class, trouble.excuse);
     let split = match (trouble.capped, trouble.late) {
         (true, _) => Split::AtOnce,
         // a page that hangs is late as well
@@ -134,7 +134,7 @@ fn of(trouble: Trouble, place: &Place) -> ExtractError {
         Some((number, word)) => format!("step {number} ({word}): {}", trouble.message),
         None => trouble.message,
     };
-    ExtractError { split, wait, ..ExtractError::new(class, message) }
+    ExtractError { split, excuse, ..ExtractError::new(class, message) }
 }
 
 impl Extractor for BrowserExtractor {

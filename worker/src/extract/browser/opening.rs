@@ -12,6 +12,7 @@ use super::{
     trouble::Trouble,
     visit::{TRIES, Visit, script},
 };
+use crate::extract::Excuse;
 
 /// How long a frame may take to mount before the page is opened again.
 const MOUNT: Duration = Duration::from_secs(10);
@@ -111,8 +112,8 @@ pub(super) fn accept(url: &str, status: u32) -> Result<(), Trouble> {
         429 => FailureClass::RateLimited,
         _ => FailureClass::Transient,
     };
-    let wait = (class == FailureClass::RateLimited).then_some(PATIENCE);
-    Err(Trouble { wait, ..Trouble::new(class, format!("{} answers {status}", bare(url))) })
+    let excuse = (class == FailureClass::RateLimited).then_some(Excuse::Patience(PATIENCE));
+    Err(Trouble { excuse, ..Trouble::new(class, format!("{} answers {status}", bare(url))) })
 }
 
 /// A trouble, with what was on the page instead of what was waited for.

@@ -1,10 +1,9 @@
 //! Why a visit to a dashboard failed.
 
-use std::time::Duration;
-
 use nstore_shared::{redis::vault::VaultError, retry::FailureClass};
 
 use super::{chrome::ChromeError, lanes::decode};
+use crate::extract::Excuse;
 
 /// A failure, before anything is kept of the page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,16 +19,13 @@ pub(super) struct Trouble {
     pub(super) late: bool,
     /// The browser can be asked no more.
     pub(super) browser_gone: bool,
-    /// Nobody but this host is to blame, or the source asks for patience: the try does not count.
-    pub(super) wait: Option<Duration>,
+    /// Why the try does not count.
+    pub(super) excuse: Option<Excuse>,
 }
-
-/// How long a chunk is left alone when this host cannot work on it.
-const HOST_WAIT: Duration = Duration::from_secs(15);
 
 impl Trouble {
     pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), capped: false, late: false, browser_gone: false, wait: None }
+        Self { class, message: message.into(), capped: false, late: false, browser_gone: false, excuse: None }
     }
 
     /// Another try may do.
@@ -44,7 +40,7 @@ impl Trouble {
 
     /// This host cannot do it now.
     fn of_host(message: impl Into<String>) -> Self {
-        Self { wait: Some(HOST_WAIT), ..Self::passing(message) }
+        Self { excuse: Some(Excuse::Host), ..Self::passing(message) }
     }
 
     /// With what else is known.
@@ -131,7 +127,7 @@ mod tests {
             "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";
         assert_eq!(class(css), FailureClass::Config);
         assert!(Trouble::from(ChromeError::Gone("x".into())).browser_gone);
-        assert!(Trouble::from(ChromeError::Start("x".into())).wait.is_some(), "no try of the chunk");
+        assert_eq!(Trouble::from(ChromeError::Start("x".into())).excuse, Some(Excuse::Host));
         assert_eq!(origin("https://a.example:443/b").unwrap(), "https://a.example");
     }
 }

@@ -13,15 +13,18 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{ChromeError, leftovers};
 
 /// How long it may take until it can be talked to.
 const UP: Duration = Duration::from_secs(45);
+/// Between two looks at what it is to do.
+const LOOK: Duration = Duration::from_millis(10);
 /// Lines of its own that are kept for error texts.
 const LAST_LINES: usize = 20;
 /// Before the address at which it can be talked to.
@@ -123,14 +126,34 @@ impl Process {
             ended: AtomicBool::new(false),
             lines,
         };
-        match listening.recv_timeout(UP) {
-            Ok(address) => process.address = address,
-            Err(_) => {
+        match process.wait_for(|| listening.try_recv().ok()) {
+            Some(address) => process.address = address,
+            None => {
                 process.end();
                 return Err(ChromeError::Start(process.last_words()));
             }
         }
         Ok(process)
+    }
+
+    /// Waits for what it does as it starts; not for what a dead one will never do.
+    pub(super) fn wait_for<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let end = Instant::now() + UP;
+        loop {
+            let may_come = self.lives() && Instant::now() < end;
+            let found = look();
+            if found.is_some() || !may_come {
+                return found;
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// Whether it runs. Its children may do so without it, and hold its pipes open.
+    fn lives(&self) -> bool {
+        // it is still to be waited for: its number stays its own
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !self.ended.load(Ordering::SeqCst) && matches!(waitid(WaitId::Pid(self.group), look), Ok(None))
     }
 
     /// Kills it and its children.

@@ -199,3 +199,44 @@ fn serve(launch: &Launch, early: &Early, ready: Ready, work: &mpsc::Receiver<Job
     }
     process.end();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The crate itself waits 20 s for what a dead browser will never do.
+    const MISSED: Duration = Duration::from_secs(10);
+
+    async fn kill(launch: &Launch) -> usize {
+        let profiles = launch.profiles.clone();
+        tokio::task::spawn_blocking(move || leftovers::kill_all_of(&profiles)).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_browser_that_dies_while_it_starts_is_missed_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let binary = nstore_shared::chromium::find(None).unwrap();
+        let sandbox = !rustix::process::getuid().is_root();
+        let launch = Launch { binary, sandbox, profiles: dir.path().to_owned() };
+        for lived in (0..).map(|n| Duration::from_millis(n * 100)) {
+            let start = tokio::spawn(Chrome::start(launch.clone()));
+            tokio::time::sleep(lived).await;
+            let (started, since, mut killed) = (start.is_finished(), Instant::now(), 0);
+            // more than once: what is just becoming another program is overlooked
+            while killed == 0 || !start.is_finished() {
+                killed += kill(&launch).await;
+                assert!(since.elapsed() < MISSED, "after {lived:?}");
+            }
+            let gone = match start.await.unwrap() {
+                Ok(chrome) => {
+                    chrome.ask(MISSED, |seat| seat.goto("about:blank")).await.map(drop).unwrap_err()
+                }
+                Err(error) => error,
+            };
+            assert!(gone.is_final(), "after {lived:?}: {gone}");
+            if started {
+                return;
+            }
+        }
+    }
+}

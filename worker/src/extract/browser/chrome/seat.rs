@@ -15,6 +15,7 @@ use headless_chrome::{
         DOM, Emulation, Inspector, Log, Network, Page, Runtime,
         types::{Event, Method},
     },
+    util::Timeout,
 };
 use nstore_shared::config::spec::browser::Selector;
 use serde::Serialize;
@@ -55,7 +56,7 @@ impl Seat {
     /// Connects to a process and opens a page.
     pub(super) fn take(process: &Arc<Process>) -> Result<Self, ChromeError> {
         let browser = Browser::connect_with_timeout(process.address.clone(), NEVER).map_err(failed)?;
-        let tab = browser.new_tab().map_err(failed)?;
+        let tab = open_tab(&browser, process)?;
         let watch = Arc::new(Watch::default());
         listen(&tab, &watch, process)?;
         let seat =
@@ -282,6 +283,18 @@ impl Seat {
     }
 }
 
+/// Opens a page. The crate waits for its tab far longer than the browser may live, so that is done here.
+fn open_tab(browser: &Browser, process: &Process) -> Result<Arc<Tab>, ChromeError> {
+    browser.set_default_timeout(Duration::ZERO);
+    match browser.new_tab() {
+        Err(error) if error.is::<Timeout>() => {
+            let only = || browser.get_tabs().lock().ok()?.first().cloned();
+            process.wait_for(only).ok_or_else(|| ChromeError::Gone("it opened no page".to_owned()))
+        }
+        opened => opened.map_err(failed),
+    }
+}
+
 /// Events come on a thread of the crate's.
 fn listen(tab: &Arc<Tab>, watch: &Arc<Watch>, process: &Arc<Process>) -> Result<(), ChromeError> {
     let (watch, process): (_, Weak<Process>) = (watch.clone(), Arc::downgrade(process));
@@ -326,6 +339,7 @@ fn failed(error: impl std::fmt::Display) -> ChromeError {
     let text = format!("{error:#}");
     let has = |part: &str| text.contains(part);
     if has("connection is closed")
+        || has("closed connection")
         || has("Connection closed")
         || has("Broken pipe")
         || has("Unable to make method calls")
