@@ -43,6 +43,9 @@ struct Args {
     /// Rounds at once: most of their time is spent waiting
     #[arg(long, default_value_t = 2)]
     jobs: usize,
+    /// Keep what all processes wrote of rounds that hold, too
+    #[arg(long)]
+    keep_logs: bool,
     #[command(flatten)]
     mutants: mutants::Asked,
 }
@@ -83,10 +86,11 @@ async fn all(args: &Args) -> anyhow::Result<bool> {
     println!("chaos: seed {seed}, lease {LEASE:?}");
     let rounds = (0..args.faults).step_by(ROUND).enumerate();
     let asked = rounds.filter(|(round, _)| args.round.is_none_or(|only| only == *round));
+    let keep = args.keep_logs;
     let started = asked.map(|(round, first)| {
         let faults = ROUND.min(args.faults - first);
         // each a task of its own: what blocks in one holds no other up
-        async move { (round, tokio::spawn(one(seed, round, faults)).await) }
+        async move { (round, tokio::spawn(one(seed, round, faults, keep)).await) }
     });
     let mut ended = stream::iter(started).buffer_unordered(args.jobs.max(1));
     let mut sum = Sum::default();
@@ -154,7 +158,7 @@ fn told(times: &mut [Duration]) -> String {
 }
 
 /// A fresh world, its faults, and what is left of it.
-async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
+async fn one(seed: u64, round: usize, faults: usize, keep_logs: bool) -> anyhow::Result<Sum> {
     let store = if round.is_multiple_of(2) { Store::Folder } else { Store::S3 };
     let mut rng = fastrand::Rng::with_seed(seed.wrapping_add(round as u64 * 0x9E37_79B9));
     let groups = schedule::of(&mut rng, store, faults);
@@ -187,7 +191,7 @@ async fn one(seed: u64, round: usize, faults: usize) -> anyhow::Result<Sum> {
             None => stalls.push(format!("nothing went on for {PATIENCE:?} after {group:?}")),
         }
     }
-    let found = oracle::look(&world, &side, &slips, stalls).await?;
+    let found = oracle::look(&world, &side, &slips, stalls, keep_logs).await?;
     sum.take(round, &found);
     sum.waits.append(&mut *side.waits.lock().await);
     println!("chaos: round {round}: {} after {:.0} s", summary(&found), began.elapsed().as_secs_f64());

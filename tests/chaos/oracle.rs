@@ -64,6 +64,7 @@ pub(crate) async fn look(
     side: &Side,
     slips: &Slips,
     stalls: Vec<String>,
+    keep_logs: bool,
 ) -> anyhow::Result<Findings> {
     let mut found = Findings::default();
     stalls.into_iter().for_each(|stall| found.broken("I8", stall));
@@ -101,7 +102,7 @@ pub(crate) async fn look(
     leases(world, &mut found);
     let logs = world.fleet.lock().await.logs();
     rest(world, &mut found).await?;
-    if !found.none() {
+    if keep_logs || !found.none() {
         println!("chaos: what all processes wrote and all requests are in {}", kept(world, &logs)?.display());
     }
     Ok(found)

@@ -71,6 +71,25 @@ async fn serve_loads_detached_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn serve_does_not_leave_a_run_alone_for_long_that_could_not_be_read_once() {
+    let house = House::with_rows(20).await;
+    let _worker = house.worker(4);
+    house.good(&format!("extract {DAYS} --sources buyer_orders --upload --detach")).await;
+    let run = house.newest_run().await;
+    let manifest = house.context.storage.dir.join("runs").join(&run).join("manifest.json");
+    let whole = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
+    let mut serve = house.nstore("serve").start();
+    serve.wait_for("run cannot be looked at; trying again in", LONG).await;
+    std::fs::write(&manifest, &whole).unwrap();
+    let mended = std::time::Instant::now();
+    serve.wait_for("run ended", LONG).await;
+    // a run that has ended is looked at once a minute
+    assert!(mended.elapsed() < std::time::Duration::from_secs(30), "{}", serve.stderr());
+    house.assert_equal(&[Api::BuyerOrders], "2025-08-01", "2025-08-06").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_loaded_after_an_acknowledged_cancel() {
     let options = nstore_tests::simulator::Options {
         rows_per_day: 3_000,

@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use nstore_shared::{
     chunk::ChunkState,
-    redis::queue::{Claim, Grant, Pulse, Tally},
+    redis::{
+        Redis,
+        queue::{Claim, Grant, Pulse, Tally},
+    },
 };
-use nstore_tests::context;
+use nstore_tests::context::{self, Fault, Proxy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -62,6 +65,23 @@ async fn a_killed_redis_comes_back_with_its_leases_and_a_quiet_time() {
     assert_eq!(grant.chunk.range, lost.chunk.range, "reaped after the quiet time");
     assert_eq!(stage.beat(&living, LEASE * 9).await, Pulse::Ok);
     assert_eq!(stage.count(&run, ChunkState::Running).await, 2);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_outage_and_the_next_one_comes() {
+    let context::Redis { url, prefix, .. } = context::redis();
+    let (user, server) = url.rsplit_once('@').unwrap();
+    let line = Proxy::start(server.parse().unwrap()).await;
+    let redis = Redis::connect(&format!("{user}@{}", line.address), &prefix).await.unwrap();
+    for bytes in 0.."+PONG\r\n".len() {
+        line.harm("PING", usize::MAX, Fault::CutAfter(bytes));
+        let error = redis.check().await.unwrap_err();
+        assert!(error.may_pass(), "after {bytes} bytes: {error}");
+        line.heal();
+        while let Err(error) = redis.check().await {
+            assert!(error.may_pass(), "after {bytes} bytes, healed: {error}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const PATIENCE: Backoff = Backoff { base: Duration::from_millis(500), ceiling: Duration::from_secs(15) };
 /// How often runs that had ended are looked at again: a retry opens them.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long a run that could not be looked at or followed is left alone.
+const SETBACK: Backoff = Backoff { base: Duration::from_secs(1), ceiling: LOOK_AGAIN };
 
 /// How often Redis is asked, for a sign of life.
 const ASK: Duration = Duration::from_secs(5);
@@ -54,7 +56,7 @@ pub async fn serve(
     let mut daemon = Daemon {
         house,
         followed: BTreeSet::new(),
-        ended: BTreeMap::new(),
+        resting: BTreeMap::new(),
         others: BTreeSet::new(),
         tasks: JoinSet::new(),
         names: HashMap::new(),
@@ -87,7 +89,8 @@ async fn live(redis: &Redis, sign: Option<&Sign>) {
 struct Daemon {
     house: House,
     followed: BTreeSet<RunId>,
-    ended: BTreeMap<RunId, Instant>,
+    /// What is looked at later: runs that had ended, or failed here.
+    resting: BTreeMap<RunId, Rest>,
     /// Runs of another version, which was said.
     others: BTreeSet<RunId>,
     tasks: JoinSet<(RunId, Result<RunReport, RunError>)>,
@@ -120,24 +123,22 @@ impl Daemon {
 
     async fn look(&mut self) -> Result<(), RunError> {
         for run in self.house.storage.runs().await? {
-            let rested = self.ended.get(&run).is_none_or(|at| at.elapsed() >= LOOK_AGAIN);
-            if self.followed.contains(&run) || !rested {
+            let rests = self.resting.get(&run).is_some_and(|rest| Instant::now() < rest.until);
+            if self.followed.contains(&run) || rests {
                 continue;
             }
             // one run that cannot be read keeps nobody from the others
             match self.open(&run).await {
                 Ok(Some(manifest)) => self.follow(manifest),
-                Ok(None) => drop(self.ended.insert(run, Instant::now())),
-                Err(error) => {
-                    // of another version it stays until somebody updates: that is said once
-                    let other = matches!(&error, RunError::Storage(StorageError::Version { .. }));
-                    if !other {
-                        warn!(%run, %error, "run cannot be looked at; trying again in a minute");
-                    } else if self.others.insert(run.clone()) {
+                Ok(None) => self.ended(run),
+                // of another version it stays until somebody updates: that is said once
+                Err(error @ RunError::Storage(StorageError::Version { .. })) => {
+                    if self.others.insert(run.clone()) {
                         warn!(%run, %error, "run is left to an nstore of that version");
                     }
-                    self.ended.insert(run, Instant::now());
+                    self.ended(run);
                 }
+                Err(error) => self.set_back(run, "run cannot be looked at", &error),
             }
         }
         Ok(())
@@ -162,20 +163,41 @@ impl Daemon {
 
     fn broken(&mut self, broken: &JoinError) {
         if let Some(run) = self.names.remove(&broken.id()) {
-            warn!(%run, error = %broken, "following a run broke off; trying again in a minute");
-            self.followed.remove(&run);
-            self.ended.insert(run, Instant::now());
+            self.set_back(run, "following a run broke off", broken);
         }
     }
 
     fn note(&mut self, run: RunId, result: &Result<RunReport, RunError>) {
         match result {
-            Ok(report) => info!(%run, verdict = ?report.verdict, "run ended"),
-            Err(error) => warn!(%run, %error, "run cannot be followed; trying again in a minute"),
+            Ok(report) => {
+                info!(%run, verdict = ?report.verdict, "run ended");
+                self.ended(run);
+            }
+            Err(error) => self.set_back(run, "run cannot be followed", error),
         }
-        self.followed.remove(&run);
-        self.ended.insert(run, Instant::now());
     }
+
+    /// Nothing of it is to be done, until somebody says so.
+    fn ended(&mut self, run: RunId) {
+        self.followed.remove(&run);
+        self.resting.insert(run, Rest { until: Instant::now() + LOOK_AGAIN, setbacks: 0 });
+    }
+
+    /// It may be a garbled answer, or something that stays until a person sees to it: it is tried again less and less often.
+    fn set_back(&mut self, run: RunId, what: &str, error: &dyn std::fmt::Display) {
+        self.followed.remove(&run);
+        let setbacks = self.resting.get(&run).map_or(0, |rest| rest.setbacks) + 1;
+        let wait = SETBACK.wait(setbacks, 0.5 + fastrand::f64() / 2.0);
+        warn!(%run, %error, "{what}; trying again in {:.0?}", wait.max(LOOK));
+        self.resting.insert(run, Rest { until: Instant::now() + wait, setbacks });
+    }
+}
+
+/// For how long a run is not looked at.
+struct Rest {
+    until: Instant,
+    /// Failures in a row.
+    setbacks: u32,
 }
 
 /// Follows a run to its end; a service that is away is waited for.

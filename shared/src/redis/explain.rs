@@ -60,6 +60,10 @@ pub(super) fn explain(url: &str, error: &redis::RedisError) -> RedisError {
             let reason = format!("no answer in time; is it overloaded or stopped{plain}");
             RedisError::Unreachable { url, reason }
         }
+        // the first connection has shown that it is one; a cut connection leaves half an answer
+        None if error.kind() == ErrorKind::Parse => {
+            RedisError::Unreachable { url, reason: format!("its answer broke off: {error}") }
+        }
         None if error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound => {
             RedisError::Unreachable { url, reason: error.to_string() }
         }
