@@ -90,3 +90,19 @@ async fn clean_without_grace_removes_it_by_hand_and_shows_it_first() {
     let staged = "SELECT count(*) FROM pg_class WHERE relname LIKE 'nstore\\_stage%'";
     assert_eq!(house.number(staged).await, 0, "no table of a load is left");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_try_left_goes_when_its_run_is_cancelled_and_not_before() {
+    let house = House::with_rows(20).await;
+    house.good(&format!("extract {DAYS} --sources buyer_orders --chunk-sizes buyer_orders:2 --detach")).await;
+    let run = house.newest_run().await;
+    let left = format!("chunks/buyer_orders/{run}/2025-08-01_2025-08-03.g1.lost-1-s0-7.csv");
+    let left = house.context.storage.dir.join(left);
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, "left behind").unwrap();
+    house.good("clean --grace 0s --yes").await;
+    assert!(left.exists(), "its outcome may still come");
+    house.good(&format!("cancel {run}")).await;
+    house.good("clean --grace 0s --yes").await;
+    assert!(!left.exists());
+}

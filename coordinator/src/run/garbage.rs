@@ -57,6 +57,8 @@ pub struct Memory(HashMap<(RunId, SourceId), u64>);
 
 /// What lists show of a source's part of a run.
 struct Listed {
+    /// The run is cancelled: no outcome comes any more.
+    cancelled: bool,
     generations: BTreeMap<ChunkRange, Generations>,
     artifacts: Vec<StoredArtifact>,
     bundles: Vec<StoredBundle>,
@@ -69,18 +71,20 @@ impl Listed {
         run: &RunId,
         before: DateTime<Utc>,
     ) -> Result<Self, StorageError> {
+        let cancelled = storage.cancelled(run).await?.is_some();
         // files before markers: a file that is listed was there before the outcome that it is compared with
         let mut artifacts = storage.artifacts(source, run).await?;
         let mut bundles = storage.bundles(source, run).await?;
         let generations = storage.generations(source, run).await?;
-        let listed = |range: &ChunkRange| generations.contains_key(range);
-        artifacts.retain(|artifact| artifact.modified < before && listed(&artifact.range));
-        bundles.retain(|bundle| bundle.modified < before && listed(&bundle.range));
-        Ok(Self { generations, artifacts, bundles })
+        let decided = |range: &ChunkRange| cancelled || generations.contains_key(range);
+        artifacts.retain(|artifact| artifact.modified < before && decided(&artifact.range));
+        bundles.retain(|bundle| bundle.modified < before && decided(&bundle.range));
+        Ok(Self { cancelled, generations, artifacts, bundles })
     }
 
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
+        self.cancelled.hash(&mut hasher);
         for (range, known) in &self.generations {
             (range, &known.marked, &known.voided).hash(&mut hasher);
         }
@@ -115,10 +119,11 @@ pub async fn look(
         return Ok(());
     }
     let standing = standing(storage, (source, run), &listed).await?;
-    let Listed { generations, artifacts, bundles } = listed;
+    let Listed { cancelled, generations, artifacts, bundles } = listed;
+    let none = Generations::default();
     let goes = |range: &ChunkRange, generation, name: &str| {
-        let known = generations.get(range);
-        known.is_some_and(|known| unneeded(generation, name, known, standing.get(range)))
+        let known = generations.get(range).unwrap_or(&none);
+        unneeded(generation, name, known, standing.get(range), cancelled)
     };
     let count = found.artifacts.len() + found.bundles.len();
     for artifact in artifacts.into_iter().filter(|a| goes(&a.range, a.generation, &a.name)) {
@@ -151,14 +156,20 @@ async fn standing(
     Ok(markers.into_iter().map(|marker| (marker.chunk.range, marker)).collect())
 }
 
-/// Whether nothing can ever refer to an artifact or bundle of that name: its generation has another outcome, or is
-/// voided and a later one stands.
-fn unneeded(generation: Generation, name: &str, known: &Generations, standing: Option<&Marker>) -> bool {
-    let Some(standing) = standing else { return false };
-    if standing.generation > generation {
-        return known.voided.contains(&generation);
+/// Whether nothing can ever refer to an artifact or bundle of that name: its generation has another outcome, is voided
+/// and a later one stands, or never gets one because the run is cancelled.
+fn unneeded(
+    generation: Generation,
+    name: &str,
+    known: &Generations,
+    standing: Option<&Marker>,
+    cancelled: bool,
+) -> bool {
+    match standing {
+        Some(standing) if standing.generation > generation => known.voided.contains(&generation),
+        Some(standing) if standing.generation == generation => !names(standing, name),
+        _ => cancelled,
     }
-    standing.generation == generation && !names(standing, name)
 }
 
 fn names(marker: &Marker, name: &str) -> bool {
@@ -201,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_unneeded_only_when_a_standing_outcome_names_another() {
+    fn a_file_is_unneeded_only_when_an_outcome_names_another_or_none_comes_any_more() {
         const RANGE: &str = "2025-08-01_2025-08-02";
         let range: ChunkRange = RANGE.parse().unwrap();
         let marker = |generation| Marker {
@@ -225,13 +236,17 @@ mod tests {
             |g, nonce| format!("{RANGE}.g{g}.w-{nonce}.csv"),
             |g, nonce| format!("failures/s/r/{RANGE}.g{g}.w-{nonce}"),
         ] {
-            let goes =
-                |g, nonce, known, standing: Option<&Marker>| unneeded(g, &name(g, nonce), known, standing);
-            assert!(!goes(1, 1, &first, Some(&marker(1))), "the outcome names it");
-            assert!(goes(1, 2, &first, Some(&marker(1))), "the outcome names another");
-            assert!(!goes(2, 1, &first, Some(&marker(1))), "someone works on the next");
-            assert!(!goes(1, 2, &first, None), "nothing stands");
-            assert!(goes(1, 1, &voided, Some(&marker(2))), "voided, and a later one stands");
+            let goes = |g, nonce, known, standing: Option<&Marker>| {
+                let [open, cancelled] =
+                    [false, true].map(|cancelled| unneeded(g, &name(g, nonce), known, standing, cancelled));
+                assert!(cancelled || !open, "what nothing refers to goes in any case");
+                (open, cancelled)
+            };
+            assert_eq!(goes(1, 1, &first, Some(&marker(1))), (false, false), "the outcome names it");
+            assert_eq!(goes(1, 2, &first, Some(&marker(1))), (true, true), "the outcome names another");
+            assert_eq!(goes(2, 1, &first, Some(&marker(1))), (false, true), "someone may work on the next");
+            assert_eq!(goes(1, 2, &first, None), (false, true), "nothing stands yet");
+            assert_eq!(goes(1, 1, &voided, Some(&marker(2))), (true, true), "voided, and a later one stands");
         }
     }
 }
