@@ -65,7 +65,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new(store: Store, seed: u64) -> anyhow::Result<Self> {
-        let latency = Duration::from_millis(120);
+        let latency = Duration::from_millis(300);
         let simulator =
             simulator::start(Options { rows_per_day: 60, latency, seed, ..Options::default() }).await?;
         let (redis, postgres, folder) = (own_redis(true), own_postgres(), context::storage());

@@ -50,6 +50,8 @@ pub struct S3 {
     pub writer: Keys,
     /// A user who may only read.
     pub reader: Keys,
+    /// One for all questions: each reads the system's certificates.
+    client: reqwest::Client,
     _server: Running,
     _scratch: Scratch,
 }
@@ -76,6 +78,7 @@ pub async fn own_s3() -> S3 {
         absent: told.absent,
         writer: told.writer,
         reader: told.reader,
+        client: reqwest::Client::new(),
         _server: server,
         _scratch: scratch,
     }
@@ -107,25 +110,27 @@ impl S3 {
     /// # Errors
     /// When there is no such thing.
     pub async fn text(&self, key: &str) -> anyhow::Result<String> {
-        let answer = reqwest::get(format!("http://{}/text?{key}", self.address)).await?;
+        let answer = self.client.get(format!("http://{}/text?{key}", self.address)).send().await?;
         Ok(answer.error_for_status()?.text().await?)
     }
 
     async fn list(&self, what: &str) -> Vec<String> {
-        let answer = reqwest::get(format!("http://{}/{what}", self.address)).await.expect("the server");
+        let answer =
+            self.client.get(format!("http://{}/{what}", self.address)).send().await.expect("the server");
         answer.json().await.expect("a list")
     }
 
     /// Puts an object into the bucket that nstore knows nothing of.
     pub async fn plant(&self, text: &str) {
         let url = format!("http://{}/objects", self.address);
-        let answer = reqwest::Client::new().post(url).body(text.to_owned()).send().await.expect("the server");
+        let answer = self.client.post(url).body(text.to_owned()).send().await.expect("the server");
         assert!(answer.status().is_success(), "{}", answer.status());
     }
 
     /// All keys of the bucket and what stands under them, one after the other.
     pub async fn objects(&self) -> Vec<u8> {
-        let answer = reqwest::get(format!("http://{}/objects", self.address)).await.expect("the server");
+        let answer =
+            self.client.get(format!("http://{}/objects", self.address)).send().await.expect("the server");
         answer.bytes().await.expect("all of it").into()
     }
 }

@@ -186,10 +186,13 @@ impl Daemon {
     /// It may be a garbled answer, or something that stays until a person sees to it: it is tried again less and less often.
     fn set_back(&mut self, run: RunId, what: &str, error: &dyn std::fmt::Display) {
         self.followed.remove(&run);
-        let setbacks = self.resting.get(&run).map_or(0, |rest| rest.setbacks) + 1;
+        let now = Instant::now();
+        // what is long over does not count
+        let recent = self.resting.get(&run).filter(|rest| now < rest.until + LOOK_AGAIN);
+        let setbacks = recent.map_or(0, |rest| rest.setbacks) + 1;
         let wait = SETBACK.wait(setbacks, 0.5 + fastrand::f64() / 2.0);
         warn!(%run, %error, "{what}; trying again in {:.0?}", wait.max(LOOK));
-        self.resting.insert(run, Rest { until: Instant::now() + wait, setbacks });
+        self.resting.insert(run, Rest { until: now + wait, setbacks });
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use chrono::{Days, NaiveDate};
+use futures::future::{try_join, try_join_all};
 use nstore_tests::{context::Exit, simulator::Api};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -59,6 +60,7 @@ impl Side {
     /// Sees to it that there is work.
     pub(crate) async fn ensure_work(&self, world: &World) -> anyhow::Result<()> {
         self.witness.look(world).await?;
+        // one after the other: their order is the order of a sequential source, and of tables that are replaced
         for _ in self.open_runs(world).await?.len()..OPEN {
             self.submit(world).await?;
         }
@@ -67,17 +69,14 @@ impl Side {
 
     /// The runs that are not over.
     pub(crate) async fn open_runs(&self, world: &World) -> anyhow::Result<Vec<String>> {
-        let (mut open, mut over) = (vec![], self.over.lock().await);
-        for run in self.runs.lock().await.iter() {
-            if over.contains(run) {
-                continue;
-            }
-            match verdict(world, run).await?.as_str() {
-                "open" => open.push(run.clone()),
-                _ => drop(over.insert(run.clone())),
-            }
-        }
-        Ok(open)
+        let mut over = self.over.lock().await;
+        let mut runs = self.runs.lock().await.clone();
+        runs.retain(|run| !over.contains(run));
+        let verdicts = try_join_all(runs.iter().map(|run| verdict(world, run))).await?;
+        let (open, ended): (Vec<_>, Vec<_>) =
+            runs.into_iter().zip(verdicts).partition(|(_, verdict)| verdict == "open");
+        over.extend(ended.into_iter().map(|(run, _)| run));
+        Ok(open.into_iter().map(|(run, _)| run).collect())
     }
 
     /// Submits the next block.
@@ -93,8 +92,9 @@ impl Side {
     }
 
     async fn submit_block(&self, world: &World, block: u64) -> anyhow::Result<String> {
-        let run = run_of(&insist(world, &extract(block)).await?)?;
-        let table = run_of(&insist(world, &extract_table(block)).await?)?;
+        let (days, table) = (extract(block), extract_table(block));
+        let (run, table) = try_join(insist(world, &days), insist(world, &table)).await?;
+        let (run, table) = (run_of(&run)?, run_of(&table)?);
         self.runs.lock().await.extend([run.clone(), table]);
         Ok(run)
     }

@@ -126,6 +126,35 @@ async fn a_cancelled_run_ends_in_the_middle_of_a_visit_and_the_worker_goes_on_wi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_whose_browser_starts_no_more_leaves_its_chunks_to_others_and_no_try_is_counted() {
+    let portal = Portal::new(Options::default()).await;
+    let house = portal.house;
+    drop(portal.worker);
+    // it is well when it is tried out, and later it is not
+    let ill = house.context.dir.join("ill");
+    let script = "#!/bin/sh\ncase \"$*\" in *remote-debugging-port*) echo 'no room' >&2; exit 1;; esac\n\
+                  exec chromium \"$@\"\n";
+    std::fs::write(&ill, script).unwrap();
+    std::fs::set_permissions(&ill, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut ill = house.browser_worker(1).env("NSTORE_BROWSER_BINARY", &ill).start();
+    let job = house.nstore(RUN).start();
+    ill.wait_for("left to other workers: this host cannot do it now", LONG).await;
+    let run = house.newest_run().await;
+    eventually(|| async {
+        let status = house.run(&format!("status {run}")).await.stdout;
+        status.contains("chromium does not start: no room").then_some(())
+    })
+    .await;
+    let well = house.browser_worker(1).start();
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}\n{}", exit.stdout, exit.stderr, well.stderr());
+    for marker in house.markers(NAME, &run) {
+        assert_eq!(text(&marker, "/grant/attempt"), "1", "{}\n{}", ill.stderr(), well.stderr());
+    }
+    house.assert_equal(&[Api::NetworkObservability], "2025-08-01", "2025-08-06").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_browser_the_worker_says_what_to_install_and_ends() {
     let portal = Portal::new(Options::default()).await;
     let house = portal.house;
