@@ -21,7 +21,12 @@ use nstore_shared::config::spec::browser::Selector;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ChromeError, launch::Process, protocol::from_base64, watch::Watch};
+use super::{
+    ChromeError,
+    launch::{HEAP_MIB, Process},
+    protocol::from_base64,
+    watch::Watch,
+};
 use crate::extract::browser::scripts::{PAGE, Script};
 
 /// The crate ends a connection whose calls are silent for so long; our own limits are shorter.
@@ -103,9 +108,9 @@ impl Seat {
     {
         self.tab.call_method(method).map_err(|error| {
             if self.watch.has_crashed() {
-                return ChromeError::Gone(
-                    "the page's process crashed, for lack of memory as a rule".to_owned(),
-                );
+                return ChromeError::Gone(format!(
+                    "the page's process crashed, for lack of memory as a rule: its scripts may hold {HEAP_MIB} MiB; smaller chunks need less"
+                ));
             }
             failed(error)
         })
