@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use nstore_shared::{
     chunk::{Chunk, RunId, SourceId},
-    retry::FailureClass,
-    storage::{Storage, manifest::Manifest, marker::Marker, outcomes::leaves, upkeep::Usage},
+    storage::{Storage, manifest::Manifest, outcomes::leaves, upkeep::Usage},
 };
 
 use super::{
@@ -103,7 +102,9 @@ async fn look(
         }
         for plan in manifest.sources.iter().filter(|plan| args.means(&plan.source)) {
             let (place, into) = ((&plan.source, &manifest.run), &mut found.garbage);
-            garbage::look(&house.storage, place, now - args.grace, &mut Memory::default(), into).await?;
+            let before = now - args.grace;
+            garbage::look(&house.storage, place, stored.cancelled, before, &mut Memory::default(), into)
+                .await?;
         }
     }
     Ok(found)
@@ -158,23 +159,18 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
     Ok(garbage::remove(&house.storage, &found.garbage).await?)
 }
 
-/// A worker that is cut off may still end a chunk of a cancelled run: an outcome that stands already refuses it.
 async fn close_open_chunks(storage: &Storage, manifest: &Manifest) -> anyhow::Result<()> {
     for plan in &manifest.sources {
         let standing = storage.standing(&plan.source, &manifest.run).await?;
         let open = leaves(&plan.chunks, &standing).into_iter().filter(|(_, marker)| marker.is_none());
         for (range, _) in open {
             let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range };
-            storage.create_marker(&closed(storage, chunk).await?).await?;
+            let generation = storage.generations_of(&chunk).await?.wanted();
+            // whatever outcome stands then, no later one comes
+            garbage::close(storage, &chunk, generation).await?;
         }
     }
     Ok(())
-}
-
-async fn closed(storage: &Storage, chunk: Chunk) -> anyhow::Result<Marker> {
-    let generation = storage.generations_of(&chunk).await?.wanted();
-    let (class, error) = (FailureClass::Config, "its run was cancelled and cleaned".to_owned());
-    Ok(Marker::discarded_by_coordinator(chunk, generation, class, error, Utc::now()))
 }
 
 impl Sweep {

@@ -4,15 +4,16 @@
 //! What a loader holds beside a table is temporary and goes with its transaction: nothing of it is left to remove.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
 };
 
 use chrono::{DateTime, Utc};
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, Generation, RunId, SourceId},
+    retry::FailureClass,
     storage::{
-        Storage, StorageError,
+        Created, Storage, StorageError,
         failures::StoredBundle,
         marker::{Marker, Outcome},
         outcomes::Generations,
@@ -27,9 +28,11 @@ pub struct Garbage {
     /// Artifacts and files of rejected rows.
     pub artifacts: Vec<(Chunk, StoredArtifact)>,
     /// Failure bundles.
-    pub bundles: Vec<StoredBundle>,
+    pub bundles: Vec<(Chunk, StoredBundle)>,
     /// Uploads.
     pub uploads: Vec<Unfinished>,
+    /// Chunks of cancelled runs with such files and without an outcome, and the generation that lacks it.
+    open: BTreeMap<Chunk, Generation>,
 }
 
 impl Garbage {
@@ -40,7 +43,7 @@ impl Garbage {
 
     /// How much it takes; uploads are not counted, no listing tells their size.
     pub fn usage(&self) -> Usage {
-        let bundles = self.bundles.iter().fold(Usage::default(), |sum, bundle| Usage {
+        let bundles = self.bundles.iter().fold(Usage::default(), |sum, (_, bundle)| Usage {
             files: sum.files + bundle.usage.files,
             bytes: sum.bytes + bundle.usage.bytes,
         });
@@ -57,8 +60,6 @@ pub struct Memory(HashMap<(RunId, SourceId), u64>);
 
 /// What lists show of a source's part of a run.
 struct Listed {
-    /// The run is cancelled: no outcome comes any more.
-    cancelled: bool,
     generations: BTreeMap<ChunkRange, Generations>,
     artifacts: Vec<StoredArtifact>,
     bundles: Vec<StoredBundle>,
@@ -69,9 +70,9 @@ impl Listed {
         storage: &Storage,
         source: &SourceId,
         run: &RunId,
+        cancelled: bool,
         before: DateTime<Utc>,
     ) -> Result<Self, StorageError> {
-        let cancelled = storage.cancelled(run).await?.is_some();
         // files before markers: a file that is listed was there before the outcome that it is compared with
         let mut artifacts = storage.artifacts(source, run).await?;
         let mut bundles = storage.bundles(source, run).await?;
@@ -79,12 +80,12 @@ impl Listed {
         let decided = |range: &ChunkRange| cancelled || generations.contains_key(range);
         artifacts.retain(|artifact| artifact.modified < before && decided(&artifact.range));
         bundles.retain(|bundle| bundle.modified < before && decided(&bundle.range));
-        Ok(Self { cancelled, generations, artifacts, bundles })
+        Ok(Self { generations, artifacts, bundles })
     }
 
-    fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self, cancelled: bool) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.cancelled.hash(&mut hasher);
+        cancelled.hash(&mut hasher);
         for (range, known) in &self.generations {
             (range, &known.marked, &known.voided).hash(&mut hasher);
         }
@@ -96,14 +97,15 @@ impl Listed {
     }
 }
 
-/// Looks for what is older than `before` in a source's part of a run. `memory` saves reading what has not changed since
-/// a look that found nothing.
+/// Looks for what is older than `before` in a source's part of a run. Of a `cancelled` run no outcome is waited for.
+/// `memory` saves reading what has not changed since a look that found nothing.
 ///
 /// # Errors
 /// When storage fails.
 pub async fn look(
     storage: &Storage,
     (source, run): (&SourceId, &RunId),
+    cancelled: bool,
     before: DateTime<Utc>,
     memory: &mut Memory,
     found: &mut Garbage,
@@ -113,24 +115,34 @@ pub async fn look(
     let fresh = |upload: &Unfinished| upload.began < before && !found.uploads.contains(upload);
     let uploads: Vec<Unfinished> = uploads.into_iter().filter(fresh).collect();
     found.uploads.extend(uploads);
-    let listed = Listed::of(storage, source, run, before).await?;
-    let (place, fingerprint) = ((run.clone(), source.clone()), listed.fingerprint());
+    let listed = Listed::of(storage, source, run, cancelled, before).await?;
+    let (place, fingerprint) = ((run.clone(), source.clone()), listed.fingerprint(cancelled));
     if memory.0.get(&place) == Some(&fingerprint) {
         return Ok(());
     }
     let standing = standing(storage, (source, run), &listed).await?;
-    let Listed { cancelled, generations, artifacts, bundles } = listed;
+    let Listed { generations, artifacts, bundles } = listed;
     let none = Generations::default();
-    let goes = |range: &ChunkRange, generation, name: &str| {
-        let known = generations.get(range).unwrap_or(&none);
-        unneeded(generation, name, known, standing.get(range), cancelled)
+    let mut open = BTreeMap::new();
+    let mut gone = |range: ChunkRange, generation, name: &str| {
+        let (known, standing) = (generations.get(&range).unwrap_or(&none), standing.get(&range));
+        let chunk = Chunk { source: source.clone(), run: run.clone(), range };
+        let goes = unneeded(generation, name, known, standing, cancelled);
+        if goes && standing.is_none() {
+            open.insert(chunk.clone(), known.wanted());
+        }
+        goes.then_some(chunk)
     };
     let count = found.artifacts.len() + found.bundles.len();
-    for artifact in artifacts.into_iter().filter(|a| goes(&a.range, a.generation, &a.name)) {
-        let chunk = Chunk { source: source.clone(), run: run.clone(), range: artifact.range };
-        found.artifacts.push((chunk, artifact));
+    for artifact in artifacts {
+        let chunk = gone(artifact.range, artifact.generation, &artifact.name);
+        found.artifacts.extend(chunk.map(|chunk| (chunk, artifact)));
     }
-    found.bundles.extend(bundles.into_iter().filter(|b| goes(&b.range, b.generation, &b.key)));
+    for bundle in bundles {
+        let chunk = gone(bundle.range, bundle.generation, &bundle.key);
+        found.bundles.extend(chunk.map(|chunk| (chunk, bundle)));
+    }
+    found.open.append(&mut open);
     if found.artifacts.len() + found.bundles.len() == count {
         memory.0.insert(place, fingerprint);
     }
@@ -190,10 +202,18 @@ fn names(marker: &Marker, name: &str) -> bool {
 /// # Errors
 /// When storage fails; the rest is found again.
 pub async fn remove(storage: &Storage, garbage: &Garbage) -> Result<(), StorageError> {
-    for (chunk, artifact) in &garbage.artifacts {
+    let mut ended = BTreeSet::new();
+    for (chunk, generation) in &garbage.open {
+        if !close(storage, chunk, *generation).await? {
+            ended.insert(chunk);
+        }
+    }
+    // what an outcome names that came meanwhile stays; the rest is found again
+    let goes = |chunk: &Chunk| !ended.contains(chunk);
+    for (chunk, artifact) in garbage.artifacts.iter().filter(|(chunk, _)| goes(chunk)) {
         storage.delete_artifact(chunk, &artifact.name).await?;
     }
-    for bundle in &garbage.bundles {
+    for (_, bundle) in garbage.bundles.iter().filter(|(chunk, _)| goes(chunk)) {
         storage.delete_bundle(bundle).await?;
     }
     for upload in &garbage.uploads {
@@ -202,22 +222,38 @@ pub async fn remove(storage: &Storage, garbage: &Garbage) -> Result<(), StorageE
     Ok(())
 }
 
+/// Ends a chunk of a cancelled run: a worker that is cut off may still want to, and an outcome that stands already
+/// refuses it. False when another outcome than this one stands.
+///
+/// # Errors
+/// When storage fails.
+pub async fn close(storage: &Storage, chunk: &Chunk, generation: Generation) -> Result<bool, StorageError> {
+    let (class, error) = (FailureClass::Config, "its run was cancelled and cleaned".to_owned());
+    let closed = Marker::discarded_by_coordinator(chunk.clone(), generation, class, error, Utc::now());
+    Ok(match storage.create_marker(&closed).await? {
+        Created::Mine => true,
+        Created::Other(other) => other.outcome == closed.outcome,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use nstore_shared::{
-        retry::FailureClass,
-        storage::marker::{GrantRef, MARKER_VERSION},
+    use nstore_shared::storage::{
+        ArtifactKind,
+        marker::{GrantRef, MARKER_VERSION},
     };
 
     use super::*;
 
-    #[test]
-    fn a_file_is_unneeded_only_when_an_outcome_names_another_or_none_comes_any_more() {
-        const RANGE: &str = "2025-08-01_2025-08-02";
-        let range: ChunkRange = RANGE.parse().unwrap();
-        let marker = |generation| Marker {
+    const RANGE: &str = "2025-08-01_2025-08-02";
+
+    /// An outcome that names the files of nonce 1.
+    fn marker(generation: Generation) -> Marker {
+        let chunk =
+            Chunk { source: "s".parse().unwrap(), run: "r".parse().unwrap(), range: RANGE.parse().unwrap() };
+        Marker {
             version: MARKER_VERSION,
-            chunk: Chunk { source: "s".parse().unwrap(), run: "r".parse().unwrap(), range },
+            chunk,
             generation,
             grant: GrantRef { worker: "w".parse().unwrap(), nonce: 1, attempt: 1 },
             started_at: Utc::now(),
@@ -226,10 +262,37 @@ mod tests {
                 class: FailureClass::Data,
                 error: "e".into(),
                 attempts: 1,
-                rejects: Some("2025-08-01_2025-08-02.g1.w-1.csv".into()),
-                bundle: Some("failures/s/r/2025-08-01_2025-08-02.g1.w-1".into()),
+                rejects: Some(format!("{RANGE}.g1.w-1.csv")),
+                bundle: Some(format!("failures/s/r/{RANGE}.g1.w-1")),
             },
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_late_outcome_of_a_cancelled_run_names_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&format!("file:{}", dir.path().display())).unwrap();
+        let late = marker(1);
+        let Marker { chunk, grant, .. } = &late;
+        let mut file = storage.artifact_writer(chunk, 1, &grant.worker, grant.nonce, ArtifactKind::Rows);
+        file.write("a\n".into()).await.unwrap();
+        file.finish().await.unwrap();
+        let look = async || {
+            let (mut found, before) = (Garbage::default(), Utc::now() + chrono::Duration::hours(1));
+            let place = (&chunk.source, &chunk.run);
+            look(&storage, place, true, before, &mut Memory::default(), &mut found).await.unwrap();
+            found
         };
+        let seen = look().await;
+        assert_eq!(seen.artifacts.len(), 1, "no outcome names it, and none is waited for");
+        assert_eq!(storage.create_marker(&late).await.unwrap(), Created::Mine);
+        remove(&storage, &seen).await.unwrap();
+        assert_eq!(storage.artifacts(&chunk.source, &chunk.run).await.unwrap().len(), 1);
+        assert!(look().await.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_unneeded_only_when_an_outcome_names_another_or_none_comes_any_more() {
         let first = Generations { marked: [1].into(), ..Generations::default() };
         let voided = Generations { marked: [1, 2].into(), voided: [1].into(), ..Generations::default() };
         for name in [

@@ -47,8 +47,10 @@ impl Upkeep {
                 }
             };
             let (mut found, before) = (Garbage::default(), Utc::now() - self.grace);
+            let cancelled = storage.cancelled(&run).await?.is_some();
             for plan in &manifest.sources {
-                garbage::look(storage, (&plan.source, &run), before, memory, &mut found).await?;
+                let place = (&plan.source, &run);
+                garbage::look(storage, place, cancelled, before, memory, &mut found).await?;
             }
             if !found.is_empty() {
                 garbage::remove(storage, &found).await?;
