@@ -35,11 +35,13 @@ pub enum Guard {
     Order,
     /// What is loaded has the checksum that its marker names.
     Checksum,
+    /// No request leaves without a time slot of its source's budget.
+    Budget,
 }
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LedgerKey,
         Self::RisingNonces,
         Self::SelfFence,
@@ -54,6 +56,7 @@ impl Guard {
         Self::GiveBackFence,
         Self::Order,
         Self::Checksum,
+        Self::Budget,
     ];
 
     /// What it is called where guards are named.
@@ -73,6 +76,7 @@ impl Guard {
             Self::GiveBackFence => "give-back-fence",
             Self::Order => "order",
             Self::Checksum => "checksum",
+            Self::Budget => "budget",
         }
     }
 

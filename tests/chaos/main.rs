@@ -59,7 +59,7 @@ struct Sum {
     stuck: u64,
     wrongly_discarded: u64,
     broken: usize,
-    recoveries: Vec<Duration>,
+    recoveries: Vec<Recovery>,
     waits: Vec<Duration>,
 }
 
@@ -105,7 +105,10 @@ async fn all(args: &Args) -> anyhow::Result<bool> {
             }
         }
     }
-    println!("chaos: recovery after a fault's end: {}", told(&mut sum.recoveries));
+    let mut times: Vec<Duration> = sum.recoveries.iter().map(|recovery| recovery.time).collect();
+    println!("chaos: recovery after a fault's end: {}", told(&mut times));
+    let late = sum.recoveries.iter().filter(|recovery| recovery.is_late()).count();
+    println!("chaos: later than two leases of what went on: {late} of {}", times.len());
     println!("chaos: a small run beside a very large one waited: {}", told(&mut sum.waits));
     if sum.broken > 0 {
         println!(
@@ -184,11 +187,15 @@ async fn one(seed: u64, round: usize, faults: usize, keep_logs: bool) -> anyhow:
             slips.push((millis(from), millis(began.elapsed() + LEASE * 2)));
         }
         match recovered(&world, &side).await? {
-            Some(time) => {
-                if let Some(long) = time.filter(|time| *time > LEASE * 2) {
-                    println!("chaos: round {round}: {long:.1?} until something went on");
+            Some(recovery) => {
+                if let Some(long) = recovery.as_ref().filter(|recovery| recovery.time > LEASE * 2) {
+                    let late = if long.is_late() { ", too late" } else { "" };
+                    println!(
+                        "chaos: round {round}: {:.1?} until something with a lease of {:?} went on{late}",
+                        long.time, long.lease
+                    );
                 }
-                sum.recoveries.extend(time);
+                sum.recoveries.extend(recovery);
             }
             None => stalls.push(format!("nothing went on for {PATIENCE:?} after {group:?}")),
         }
@@ -204,11 +211,28 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// How something went on after a fault.
+#[derive(Debug)]
+struct Recovery {
+    time: Duration,
+    /// How long a claim of what went on lasts.
+    lease: Duration,
+}
+
+impl Recovery {
+    fn is_late(&self) -> bool {
+        self.time > self.lease * 2
+    }
+}
+
 /// I8: how long it takes until something goes on. None when nothing does; no time when all is done.
-async fn recovered(world: &World, side: &Side) -> anyhow::Result<Option<Option<Duration>>> {
+async fn recovered(world: &World, side: &Side) -> anyhow::Result<Option<Option<Recovery>>> {
     let (healed, before) = (Instant::now(), world.progress().await);
     let mut asked = healed;
-    while world.progress().await <= before {
+    loop {
+        if let Some(lease) = world.progress().await.since(&before) {
+            return Ok(Some(Some(Recovery { time: healed.elapsed(), lease })));
+        }
         if healed.elapsed() > PATIENCE {
             return Ok(None);
         }
@@ -221,7 +245,6 @@ async fn recovered(world: &World, side: &Side) -> anyhow::Result<Option<Option<D
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(Some(Some(healed.elapsed())))
 }
 
 fn summary(found: &Findings) -> String {

@@ -26,7 +26,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::{
     strike::{Side, office},
     witness::newest,
-    world::{LEASE, World},
+    world::{BURST, LEASE, RATE, SHARING, World},
 };
 
 /// Within which every run ends by itself, once nothing is harmed any more.
@@ -74,6 +74,7 @@ pub(crate) async fn look(
     }
     side.witness.look(world).await?;
     order(world, slips, &mut found);
+    budget(world, &mut found);
     followers(world, &mut found).await;
     for run in side.runs.lock().await.clone() {
         let mut standing = outcomes(world, &run).await?;
@@ -149,6 +150,20 @@ pub(crate) fn order(world: &World, slips: &Slips, found: &mut Findings) {
             );
         }
         latest = if excused { since } else { latest.max(since) };
+    }
+}
+
+/// I6: sources that share a budget are asked no more often than it says.
+pub(crate) fn budget(world: &World, found: &mut Findings) {
+    let mut requests = world.simulator.requests();
+    requests.retain(|request| SHARING.iter().any(|api| api.name() == request.source));
+    let mut times: Vec<u64> = requests.iter().map(|request| request.at_ms).collect();
+    times.sort_unstable();
+    let within = |at: usize| times[at..].iter().take_while(|later| **later < times[at] + 1000).count();
+    let most = (0..times.len()).map(|at| (within(at), times[at])).max();
+    let may = RATE + BURST + 1;
+    if let Some((count, at)) = most.filter(|(count, _)| *count > may) {
+        found.broken("I6", format!("{count} requests in the second from {at} ms on, {may} may be"));
     }
 }
 

@@ -14,7 +14,7 @@ use nstore_tests::{
     context::{
         self, OwnPostgres, OwnRedis, Process, Proxy, S3, Scratch, own_postgres, own_redis, own_s3, s3,
     },
-    simulator::{self, Api, Options, Simulator},
+    simulator::{self, Api, Options, Simulator, log::Request},
 };
 use tokio::sync::Mutex;
 
@@ -22,10 +22,18 @@ use crate::{fleet::Fleet, room::Room, schedule::Store};
 
 /// How long a claim of an API worker lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// How long one of a browser worker lasts.
+const BROWSER_LEASE: Duration = Duration::from_secs(5);
 /// Room of the storage: workers start no chunk with less than 256.
 const STORAGE_MEGABYTES: u32 = 512;
 /// Room of the tables.
 const TABLES_MEGABYTES: u32 = 96;
+
+/// Sources that share a budget.
+pub(crate) const SHARING: [Api; 2] = [Api::BuyerOrders, Api::BuyerTickets];
+/// Requests to them in a second, and at once.
+pub(crate) const RATE: usize = 5;
+pub(crate) const BURST: usize = 2;
 
 /// Which guards the processes do without.
 pub(crate) const UNGUARDED: &str = "NSTORE_UNGUARDED";
@@ -181,7 +189,8 @@ impl World {
     }
 
     pub(crate) fn browser_worker(&self) -> Process {
-        let args = ["--kind", "browser", "--concurrency", "1", "--grace", "10s", "--lease", "5s"];
+        let lease = format!("{}s", BROWSER_LEASE.as_secs());
+        let args = ["--kind", "browser", "--concurrency", "1", "--grace", "10s", "--lease", &lease];
         let worker = self.process("nstore-worker", &self.workers_line).args(args);
         let worker = worker.env("TMPDIR", self.browsers.path());
         // Chromium gives root no sandbox
@@ -226,11 +235,32 @@ impl World {
         tokio::time::timeout(LEASE, ask).await.ok().flatten()
     }
 
-    /// What grows as long as anything goes on: answered requests, and chunks in the ledger.
-    pub(crate) async fn progress(&self) -> u64 {
-        let answered = self.simulator.requests().iter().filter(|request| request.status == 200).count();
+    /// How far all is.
+    pub(crate) async fn progress(&self) -> Progress {
+        let mut requests = self.simulator.requests();
+        requests.retain(|request| request.status == 200);
+        let of_dashboards = |request: &&Request| request.source == Api::NetworkObservability.name();
+        let dashboards = requests.iter().filter(of_dashboards).count();
         let loaded = self.number("SELECT count(*) FROM nstore.ledger").await.unwrap_or(0);
-        answered as u64 + loaded.unsigned_abs()
+        Progress { dashboards, apis: requests.len() - dashboards, loaded }
+    }
+}
+
+/// What grows as long as anything goes on: answered requests, and chunks in the ledger.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Progress {
+    dashboards: usize,
+    apis: usize,
+    loaded: i64,
+}
+
+impl Progress {
+    /// The lease of whoever has gone on since: a browser's where nobody else had anything to do.
+    pub(crate) fn since(&self, before: &Self) -> Option<Duration> {
+        if self.apis > before.apis || self.loaded > before.loaded {
+            return Some(LEASE);
+        }
+        (self.dashboards > before.dashboards).then_some(BROWSER_LEASE)
     }
 }
 
@@ -277,7 +307,7 @@ fn through(url: &str, line: &Proxy) -> anyhow::Result<String> {
     Ok(url.replace(&address(url)?.to_string(), &line.address.to_string()))
 }
 
-/// The shipped config, in a hurry; one source is sequential, and one has a table without a key.
+/// The shipped config, in a hurry; one source is sequential, one has a table without a key, two share a budget.
 fn write_config(to: &Path) -> anyhow::Result<()> {
     context::copy_config(to);
     for api in Api::HTTP {
@@ -287,6 +317,9 @@ fn write_config(to: &Path) -> anyhow::Result<()> {
         writeln!(source, "limits: {{ max_body: 1MB }}")?;
         writeln!(source, "timeouts: {{ connect: 2s, read: 2s, total: 10s }}")?;
         writeln!(source, "chunk_retry: {{ base: 100ms, ceiling: 1s }}")?;
+        if SHARING.contains(&api) {
+            writeln!(source, "budget: {{ key: market, rate: {RATE}/s, burst: {BURST} }}")?;
+        }
     }
     context::edit(&to.join("sources/seller_orders.yaml"), "execution: auto", "execution: sequential");
     context::edit(&to.join("mappings/seller_tickets.yaml"), "key: [ticket_id]\n", "");

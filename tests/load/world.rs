@@ -353,6 +353,7 @@ fn spec() -> SourceSpec {
             },
             paginator: Paginator::None,
             records: Records { selector: String::new() },
+            budget: None,
             retry: RequestRetry { attempts: 1, backoff },
             error_handlers: vec![],
             limits: RequestLimits {

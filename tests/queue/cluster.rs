@@ -1,11 +1,13 @@
-//! The queue, the fleet and the vault on a cluster of three nodes: what belongs together lies together.
+//! The queue, the fleet, the vault and budgets on a cluster of three nodes: what belongs together lies together.
 
 use std::time::Duration;
 
 use nstore_shared::{
     chunk::{ChunkState, Kind},
+    config::spec::budget::Budget,
     redis::{
         Redis, RedisError,
+        budget::Slot,
         queue::{Pulse, Tally},
         vault::{Turn, VaultKey},
     },
@@ -18,8 +20,8 @@ use crate::{
     stage::{LONG, Stage, Worker, fact, held},
 };
 
-/// So many sources that each node has some.
-const SOURCES: usize = 16;
+/// So many sources that each node has some, whatever their names are: all but three in ten million times.
+const SOURCES: usize = 40;
 
 async fn stages(cluster: &RedisCluster) -> Vec<Stage> {
     let mut stages = Vec::new();
@@ -73,7 +75,7 @@ fn random_histories_on_a_cluster_agree_with_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_fleet_and_the_vault_work_there_too() {
+async fn the_fleet_the_vault_and_budgets_work_there_too() {
     let cluster = RedisCluster::start().await;
     let redis = Redis::connect(&cluster.url(WORKER), "nstore").await.unwrap();
     let looks = Redis::connect(&cluster.url(COORDINATOR), "nstore").await.unwrap();
@@ -94,6 +96,13 @@ async fn the_fleet_and_the_vault_work_there_too() {
         assert!(vault.unlock(&held).await.unwrap());
         assert_eq!(vault.get(&name).await.unwrap().unwrap().bytes, b"session");
         assert!(vault.forget(&name, put).await.unwrap());
+    }
+    for key in ["one", "two", "three", "four"] {
+        let budget = Budget { key: key.parse().unwrap(), rate: "10/s".parse().unwrap(), burst: 1 };
+        let Slot::In(_) = redis.budgets().take(&budget).await.unwrap() else { panic!("a first slot") };
+        redis.budgets().hold(&budget.key, LONG).await.unwrap();
+        let told = redis.budgets().take(&budget).await.unwrap();
+        assert!(matches!(told, Slot::Later { held: true, .. }), "{told:?}");
     }
 }
 

@@ -8,11 +8,13 @@
 //! - `servers`: what kind of server is accepted; the fleet
 //! - `tls`, `users`, `cluster`: by TLS, under the shipped users, on three nodes
 //! - `fairness`: a huge source beside small ones, many runs of one; `versions`: builds of several versions
+//! - `budgets`: how often a source may be asked
 //! - `figures`: time and memory per chunk, printed
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod against_model;
+mod budgets;
 mod claims;
 mod cluster;
 mod facts;

@@ -36,9 +36,9 @@ const FLOORS: [Row; 31] = [
     ("coordinator::main", &["coordinator", "shared"]),
     ("coordinator::lib", &["coordinator"]),
 
-    // of Redis it knows one door: where logins are shared
-    ("worker::extract", &["shared::chromium", "shared::chunk", "shared::config", "shared::contract", "shared::retry",
-        "shared::redis::vault", "shared::storage::marker"]),
+    // of Redis it knows two doors: where logins are shared, and where requests get their time
+    ("worker::extract", &["shared::chromium", "shared::chunk", "shared::config", "shared::contract", "shared::guard",
+        "shared::retry", "shared::redis::budget", "shared::redis::vault", "shared::storage::marker"]),
     // the door alone: what a page is, not how it was come by
     ("worker::refine", &["worker::extract::Page", "worker::extract::PageFormat", "worker::extract::Span",
         "shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker"]),

@@ -37,6 +37,7 @@ fn source(zone: Tz) -> Source {
         },
         paginator: Paginator::None,
         records: Records { selector: String::new() },
+        budget: None,
         retry: RequestRetry { attempts: 5, backoff },
         error_handlers: vec![],
         limits: RequestLimits {

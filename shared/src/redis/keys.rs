@@ -1,7 +1,7 @@
 //! Every key that nstore uses in Redis, and the names of its function libraries.
 //!
 //! All keys begin with the prefix, so a Redis user needs `~<prefix>:*` only. The keys of one source share a
-//! hash tag, and so do those of the fleet and of one login; those that the library derives are listed at the top of
+//! hash tag, and so do those of the fleet and of one login or budget; those that the library derives are listed at the top of
 //! `nstore.lua`. In a cluster no call touches keys of two tags; the sets of open sources have none, and are asked alone.
 
 use std::sync::LazyLock;
@@ -9,7 +9,10 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 
 use super::vault::VaultName;
-use crate::chunk::{Kind, RunId, SourceId};
+use crate::{
+    chunk::{Kind, RunId, SourceId},
+    config::spec::budget::BudgetKey,
+};
 
 /// Builds keys under one prefix.
 #[derive(Debug)]
@@ -62,6 +65,11 @@ impl Keys {
         format!("{}:{{fleet}}:drain:{worker}", self.prefix)
     }
 
+    /// When requests may leave under a budget.
+    pub(super) fn budget(&self, key: &BudgetKey) -> String {
+        format!("{}:{{budget:{key}}}", self.prefix)
+    }
+
     /// A shared login, sealed. No source has the vault's tag: a source's name holds no colon.
     pub(super) fn vault_value(&self, name: &VaultName) -> String {
         format!("{}:{{vault:{name}}}:value", self.prefix)
@@ -87,6 +95,10 @@ pub(super) static LIBRARY: LazyLock<Library> = LazyLock::new(|| Library::new("ns
 /// The vault's. Apart from the queue's, whose memory of boots goes with every change of its text.
 pub(super) static VAULT_LIBRARY: LazyLock<Library> =
     LazyLock::new(|| Library::new("nstore_vault_1", include_str!("vault.lua")));
+
+/// That of budgets, apart for the same reason.
+pub(super) static BUDGET_LIBRARY: LazyLock<Library> =
+    LazyLock::new(|| Library::new("nstore_budget_1", include_str!("budget.lua")));
 
 fn queue_text() -> std::borrow::Cow<'static, str> {
     let text = include_str!("nstore.lua");

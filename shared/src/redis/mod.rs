@@ -4,8 +4,9 @@
 //!   a coordinator asks and ends)
 //! - [`fleet`]: live workers
 //! - [`vault`]: logins that workers share, encrypted by `seal`
-//! - `nstore.lua`: the function library that makes every transition one step; `vault.lua`: the vault's; `keys`: all
-//!   key names
+//! - [`budget`]: how often a source may be asked
+//! - `nstore.lua`: the function library that makes every transition one step; `vault.lua`: the vault's; `budget.lua`:
+//!   that of budgets; `keys`: all key names
 //! - `address`: what a URL says; `route`: the way there, to a server, a primary that moves, or a cluster
 //! - `connection`, `wire`: how calls and answers travel; `explain`: what errors mean
 //! - `unguarded`: the library without some of its guards, in test builds alone
@@ -16,6 +17,7 @@ use std::{
 };
 
 mod address;
+pub mod budget;
 mod connection;
 mod explain;
 pub mod fleet;
@@ -152,6 +154,11 @@ impl Redis {
     /// The door to shared logins.
     pub fn vault(&self, key: vault::VaultKey) -> vault::Vault {
         vault::Vault::new(self.clone(), key)
+    }
+
+    /// The door to budgets.
+    pub fn budgets(&self) -> budget::Budgets {
+        budget::Budgets { redis: self.clone() }
     }
 }
 

@@ -65,13 +65,14 @@ const fn row(guard: Guard, invariant: &'static str, seed: u64) -> Row {
     Row { guard, invariant, seed }
 }
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 15] = [
     row(Guard::RisingNonces, "Q1", 1),
     row(Guard::Order, "Q1", 1),
     row(Guard::GiveBackFence, "Q2", 1),
     row(Guard::Generations, "Q3", 1),
     row(Guard::QuietTime, "Q4", 1),
     row(Guard::SelfFence, "I5", 1),
+    row(Guard::Budget, "I6", 1),
     row(Guard::CreateOnly, "I2", 1),
     row(Guard::ReadBack, "I10", 1),
     row(Guard::CommittedStays, "I1", 1),
@@ -174,6 +175,7 @@ async fn played(row: &Row) -> anyhow::Result<Findings> {
             Ok(broken(losses::play(&own.url(), seed).await.err()))
         }
         Guard::SelfFence => work::a_worker_wakes_up_long_after_its_lease(folder().await?).await,
+        Guard::Budget => work::workers_share_a_budget(folder().await?).await,
         Guard::CreateOnly => work::a_marker_arrives_late(s3().await?).await,
         Guard::ReadBack => work::the_reply_to_a_marker_is_lost(s3().await?).await,
         Guard::CommittedStays => work::a_loaded_chunk_meets_a_cap(s3().await?).await,

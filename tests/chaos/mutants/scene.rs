@@ -102,6 +102,7 @@ impl Scene {
         newest(world, &mut found).await?;
         oracle::cancelled(world, side, &mut found).await;
         oracle::order(world, &Slips::new(), &mut found);
+        oracle::budget(world, &mut found);
         Ok(found)
     }
 

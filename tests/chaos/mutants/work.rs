@@ -43,6 +43,15 @@ pub(super) async fn a_worker_wakes_up_long_after_its_lease(scene: Scene) -> anyh
     scene.look_at(Api::SellerOrders, "2025-08-05").await
 }
 
+/// More is to be asked of a source at once than its budget gives.
+pub(super) async fn workers_share_a_budget(scene: Scene) -> anyhow::Result<Findings> {
+    let last = "2025-08-20";
+    let run = scene.submit("buyer_orders", last, 1, "--parallel-workers 4 --upload").await?;
+    let (_workers, daemon) = ([scene.worker(), scene.worker()], scene.daemon());
+    scene.ended(&run, &daemon).await?;
+    scene.look_at(Api::BuyerOrders, last).await
+}
+
 /// A worker's marker is on its way for so long that another worker's stands when it arrives.
 pub(super) async fn a_marker_arrives_late(scene: Scene) -> anyhow::Result<Findings> {
     let Scene { world, side } = &scene;

@@ -121,6 +121,7 @@ pub async fn run(
     let storage = Storage::open(&config.storage_url)?;
     storage.check().await?;
     let redis = connect(&config).await?;
+    host.ration(redis.budgets());
     if let Some(key) = &config.vault_key {
         host.share(redis.vault(key.clone()), &card.id);
     }

@@ -11,7 +11,7 @@ use nstore_shared::{
         secrets::Secret,
         spec::{ExtractSpec, SecretRef},
     },
-    redis::vault::Vault,
+    redis::{budget::Budgets, vault::Vault},
     retry::FailureClass,
 };
 use tokio::sync::mpsc;
@@ -67,6 +67,7 @@ pub enum HostError {
 
 /// The extractors of a host. Browsers and logins are kept between chunks.
 pub struct Host {
+    budgets: Option<Budgets>,
     #[cfg(feature = "browser")]
     browsers: Option<(Arc<Pool>, Arc<Sessions>)>,
 }
@@ -85,7 +86,7 @@ impl Host {
                 Some((Arc::new(pool), Arc::new(Sessions::new(None, ""))))
             }
         };
-        Ok(Self { browsers })
+        Ok(Self { budgets: None, browsers })
     }
 
     /// Gets a host ready for one kind of source.
@@ -96,9 +97,14 @@ impl Host {
     #[expect(clippy::unused_async, reason = "the same door as with browsers")]
     pub async fn open(kind: Kind, _: &BrowserConfig) -> Result<Self, HostError> {
         match kind {
-            Kind::Api => Ok(Self {}),
+            Kind::Api => Ok(Self { budgets: None }),
             Kind::Browser => Err(HostError::NotBuilt(kind)),
         }
+    }
+
+    /// From now on requests keep to their sources' budgets; until then they have none.
+    pub fn ration(&mut self, budgets: Budgets) {
+        self.budgets = Some(budgets);
     }
 
     /// From now on logins are shared with all workers of this vault; `owner` says who asks for them.
@@ -125,7 +131,7 @@ impl Host {
     ) -> Result<AnyExtractor, ExtractError> {
         match spec {
             ExtractSpec::Api(api) => {
-                let extractor = ApiExtractor::new(api, secrets, USER_AGENT)?;
+                let extractor = ApiExtractor::new(api, secrets, self.budgets.as_ref(), USER_AGENT)?;
                 Ok(AnyExtractor::Api(Box::new(extractor)))
             }
             #[cfg(feature = "browser")]

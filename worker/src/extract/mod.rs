@@ -1,4 +1,4 @@
-//! The one door to sources: an extractor turns a chunk's range into pages, and knows nothing of leases, CSV or Redis.
+//! The one door to sources: an extractor turns a chunk's range into pages, and knows nothing of leases, CSV or the queue.
 
 use std::time::Duration;
 

@@ -6,11 +6,15 @@ use super::{
     source::{backoff, time},
     value, window,
 };
-use crate::config::{
-    document::{Document, Wrong},
-    raw::{SecretName, Written, api as raw},
-    spec::{
-        ApiSpec, Auth, ErrorHandler, Paginator, Records, RequestLimits, RequestRetry, RequestSpec, SecretRef,
+use crate::{
+    chunk::SourceId,
+    config::{
+        document::{Document, Wrong},
+        raw::{SecretName, Written, api as raw},
+        spec::{
+            ApiSpec, Auth, ErrorHandler, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
+            SecretRef, budget::Budget,
+        },
     },
 };
 
@@ -19,7 +23,7 @@ const SECRET_WORDS: [&str; 9] =
     ["authorization", "cookie", "api-key", "apikey", "token", "secret", "password", "passwd", "signature"];
 
 /// What an API's file says beyond what every source says.
-pub(super) fn api(doc: &mut Document, raw: &raw::ApiFile) -> ApiSpec {
+pub(super) fn api(id: &SourceId, doc: &mut Document, raw: &raw::ApiFile) -> ApiSpec {
     let auth = auth(doc, raw.auth.as_ref());
     let request = request(doc, &raw.request);
     let window = window::window(doc, &raw.window);
@@ -36,10 +40,20 @@ pub(super) fn api(doc: &mut Document, raw: &raw::ApiFile) -> ApiSpec {
         window,
         paginator,
         records: Records { selector: raw.records.selector.clone() },
+        budget: raw.budget.as_ref().and_then(|raw| budget(id, raw)),
         retry,
         error_handlers: error_handlers(doc, &raw.error_handlers),
         limits: limits(doc, raw),
     }
+}
+
+/// Nothing when its texts mean nothing, which is told already.
+fn budget(id: &SourceId, raw: &raw::Budget) -> Option<Budget> {
+    let key = match &raw.key {
+        Some(key) => value::budget_key(key).ok()?,
+        None => id.clone().into(),
+    };
+    Some(Budget { key, rate: value::rate(&raw.rate).ok()?, burst: raw.burst })
 }
 
 fn error_handlers(doc: &mut Document, raw: &[raw::ErrorHandler]) -> Vec<ErrorHandler> {

@@ -52,7 +52,7 @@ pub(crate) fn draft(id: SourceId, mut doc: Document, zone: Tz) -> Draft {
     let mapping = named.unwrap_or(id.as_str()).to_owned();
     old_words(&mut doc);
     let raw = doc.read::<SourceFile>();
-    let said = raw.map(|raw| said(&mut doc, &raw, zone));
+    let said = raw.map(|raw| said(&id, &mut doc, &raw, zone));
     Draft { id, said, mapping, doc }
 }
 
@@ -71,13 +71,13 @@ fn old_words(doc: &mut Document) {
     }
 }
 
-fn said(doc: &mut Document, raw: &SourceFile, zone: Tz) -> Said {
+fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, zone: Tz) -> Said {
     let common = raw.common();
     let days = common.chunk_days.map(|days| days.0);
     let (extract, secrets) = match raw {
         SourceFile::Api(raw) => {
             let secrets = raw.auth.as_ref().map(api::secrets).unwrap_or_default();
-            (ExtractSpec::Api(Box::new(api::api(doc, raw))), secrets)
+            (ExtractSpec::Api(Box::new(api::api(id, doc, raw))), secrets)
         }
         SourceFile::Browser(raw) => {
             (ExtractSpec::Browser(Box::new(browser::browser(doc, raw))), browser::secrets(raw))

@@ -14,7 +14,10 @@ use crate::{
         cell_format::{CellFormat, CellFormatError},
         document::Wrong,
         nearest,
-        spec::TimeFormat,
+        spec::{
+            TimeFormat,
+            budget::{BudgetKey, NoKey, NoRate, Rate},
+        },
         template::{Template, TemplateError},
     },
     contract::{ColumnType, RejectLimit},
@@ -83,6 +86,18 @@ pub(crate) fn zone(text: &str) -> Result<Tz, Wrong> {
         });
         Wrong::new(format!("unknown time zone `{text}`"), hint)
     })
+}
+
+/// How often a source may be asked.
+pub(crate) fn rate(text: &str) -> Result<Rate, Wrong> {
+    let hint = "requests per second, minute, hour or day: 10/s, 100/min, 1000/h, 5000/d";
+    text.parse().map_err(|error: NoRate| Wrong::new(error.to_string(), hint))
+}
+
+/// The name of a budget.
+pub(crate) fn budget_key(text: &str) -> Result<BudgetKey, Wrong> {
+    let hint = "1 to 100 characters of a-z, 0-9, `_` and `-`";
+    text.parse().map_err(|error: NoKey| Wrong::new(error.to_string(), hint))
 }
 
 /// A number of rows, or a share such as `0.1%`.
@@ -294,6 +309,8 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "time above zero" => some_time(text).map(drop),
         "size" => size(text).map(drop),
         "zone" => zone(text).map(drop),
+        "rate" => rate(text).map(drop),
+        "budget key" => budget_key(text).map(drop),
         "reject limit" => reject_limit(text).map(drop),
         "time format" => time_format(text).map(drop),
         "record format" => record_format(text).map(drop),

@@ -13,7 +13,10 @@ use crate::{
         Fault, Origin, SecretUse, Source,
         document::Document,
         nearest,
-        spec::{Bounds, ExtractSpec},
+        spec::{
+            Bounds, ExtractSpec,
+            budget::{Budget, BudgetKey},
+        },
     },
     contract::Contract,
 };
@@ -45,6 +48,7 @@ pub(crate) fn join(
 ) -> Whole {
     override_names(pipeline_doc, drafts);
     one_source_per_table(drafts, mappings);
+    one_rate_per_budget(drafts);
     let mut whole = Whole::default();
     let mut missing = BTreeSet::new();
     for draft in drafts.iter_mut() {
@@ -104,6 +108,23 @@ fn one_source_per_table(drafts: &mut [Draft], mappings: &BTreeMap<String, Mappin
             draft.doc.fault(&["mapping"], message, Some(hint));
         } else {
             first.insert(contract.table.clone(), name);
+        }
+    }
+}
+
+fn one_rate_per_budget(drafts: &mut [Draft]) {
+    let mut first: BTreeMap<BudgetKey, (SourceId, Budget)> = BTreeMap::new();
+    for Draft { id, doc, said, .. } in drafts {
+        let Some(ExtractSpec::Api(api)) = said.as_ref().map(|said| &said.spec.extract) else { continue };
+        let Some(budget) = &api.budget else { continue };
+        let (other, shared) = first.entry(budget.key.clone()).or_insert_with(|| (id.clone(), budget.clone()));
+        if shared != budget {
+            let Budget { key, rate, burst } = shared;
+            let message = format!("source `{other}` gives the budget `{key}` another limit");
+            let hint = format!(
+                "what is shared has one limit: write `rate: {rate}` and `burst: {burst}`, or another `key`"
+            );
+            doc.fault(&["budget"], message, Some(hint));
         }
     }
 }

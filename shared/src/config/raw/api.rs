@@ -30,6 +30,8 @@ pub(crate) struct ApiFile {
     /// Where the records lie in a page.
     #[serde(default)]
     pub(crate) records: Records,
+    /// How often it may be asked, by all workers together. No limit unless said.
+    pub(crate) budget: Option<Budget>,
     /// Tries of one request.
     #[serde(default)]
     pub(crate) retry: Retry,
@@ -187,6 +189,26 @@ pub(crate) struct Records {
     #[serde(default)]
     #[schemars(extend("x-means" = "path or nothing"))]
     pub(crate) selector: String,
+}
+
+/// How often a source may be asked, by all workers together.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Budget {
+    /// Whose limit it is. Sources that name the same key share it; the source's own name unless said.
+    #[schemars(extend("x-means" = "budget key"))]
+    pub(crate) key: Option<String>,
+    /// Requests per second, minute, hour or day: `10/s`, `100/min`, `1000/h`, `5000/d`.
+    #[schemars(extend("x-means" = "rate"))]
+    pub(crate) rate: String,
+    /// Requests that may leave at once after a rest.
+    #[serde(default = "no_burst")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) burst: u32,
+}
+
+fn no_burst() -> u32 {
+    1
 }
 
 /// Tries of one request.

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub mod browser;
+pub mod budget;
 mod within_day;
 
 /// The name of a secret (`razorpay.key_id`); its value lives with the workers.
@@ -101,6 +102,9 @@ pub struct ApiSpec {
     pub paginator: Paginator,
     /// Where the records lie in a page.
     pub records: Records,
+    /// How often it may be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<budget::Budget>,
     /// Tries of one request.
     pub retry: RequestRetry,
     /// What a refusal means, where it means something else than usual; the first that fits.

@@ -133,6 +133,14 @@ const RULES_OF_A_SOURCE: &[Case] = &[
     ),
     ("base: 1s", "base: 5m", "20:8: the base of `retry` is above its ceiling"),
     ("base: 1s", "base: soon", "20:29: `soon` is no duration"),
+    (
+        "width: 4",
+        "budget: { rate: 10/week }",
+        "22:17: `10/week` is no rate\n  requests per second, minute, hour or day: 10/s, 100/min, 1000/h, 5000/d",
+    ),
+    ("width: 4", "budget: { rate: 0/s }", "22:17: `0/s`: a rate is 1 to 10000 requests"),
+    ("width: 4", "budget: { rate: 1/s, key: My Key }", "22:27: `My Key` is no key of a budget"),
+    ("width: 4", "budget: { key: pay }", "22:9: missing key `rate`"),
     ("selector: items", "selector: a..b", "19:22: `a..b` is no path of keys"),
     ("path: /v1/payments", "path: v1/payments", "12:18: the path must start with `/`"),
     ("secret: pay.key_id", "secret: Pay Key", "10:23: this is no name of a secret"),
@@ -223,6 +231,22 @@ fn rules_between_files() {
     let report = load_files(&files).unwrap_err();
     assert!(
         report.contains("sources/twin.yaml:1:1: table `payments` is loaded by source `pay` already"),
+        "{report}"
+    );
+
+    let sharing = |rate| format!("{SOURCE}budget: {{ key: shop, rate: {rate} }}\n");
+    let (first, same, other) = (sharing("10/s"), sharing("10/s"), sharing("9/s"));
+    let twin_mapping = MAPPING.replace("table: payments", "table: twins");
+    let with = |twin| {
+        let mut files = good();
+        files[1].1 = &first;
+        files.extend([("sources/twin.yaml", twin), ("mappings/twin.yaml", &*twin_mapping)]);
+        load_files(&files)
+    };
+    with(same.as_str()).unwrap();
+    let report = with(other.as_str()).unwrap_err();
+    assert!(
+        report.contains("sources/twin.yaml:23:9: source `pay` gives the budget `shop` another limit"),
         "{report}"
     );
 

@@ -3,6 +3,7 @@
 //! - [`window`]: the chunk's range -> query parameters
 //! - [`paginate`]: which page comes next, and what must not happen on the way
 //! - [`pointers`]: the few things that paging needs to know of a body
+//! - [`budget`]: when a request may leave
 //! - [`access`]: secrets, and how they stay out of texts
 //! - [`request`], [`patience`]: one request, and its tries
 
@@ -11,6 +12,7 @@ use nstore_shared::{
         secrets::Secret,
         spec::{ApiSpec, SecretRef, TimeFormat},
     },
+    redis::budget::Budgets,
     retry::FailureClass,
 };
 use reqwest::{Client, Url};
@@ -19,6 +21,7 @@ use tokio::sync::mpsc;
 use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
 
 mod access;
+mod budget;
 mod paginate;
 mod patience;
 mod pointers;
@@ -26,6 +29,7 @@ mod request;
 mod window;
 
 use access::Access;
+use budget::Allowance;
 use paginate::{PageFacts, Paging, Params, Step};
 use pointers::{PointerFault, Pointers};
 use request::{Answer, Failure};
@@ -40,17 +44,19 @@ pub struct ApiExtractor {
     /// Base, path and fixed parameters.
     address: Url,
     access: Access,
+    allowance: Option<Allowance>,
     pointers: Pointers,
 }
 
 impl ApiExtractor {
-    /// Prepares the requests of a source: its address, its client, its secrets.
+    /// Prepares the requests of a source: its address, its client, its secrets, its budget where somebody hands it out.
     ///
     /// # Errors
     /// Class `config` when the description is wrong, `auth` when a secret is not on this host.
     pub fn new(
         spec: &ApiSpec,
         secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
+        budgets: Option<&Budgets>,
         user_agent: &str,
     ) -> Result<Self, ExtractError> {
         let address = address(spec)?;
@@ -63,7 +69,8 @@ impl ApiExtractor {
         let client = request::client(spec, user_agent)?;
         let access = Access::new(&spec.auth, secrets, &client)?;
         let pointers = Pointers::new(&spec.paginator, &spec.records);
-        Ok(Self { spec: spec.clone(), client, address, access, pointers })
+        let allowance = Allowance::of(spec, budgets);
+        Ok(Self { spec: spec.clone(), client, address, access, allowance, pointers })
     }
 
     /// A page's URL, and the same as it may be shown.
@@ -97,7 +104,8 @@ impl ApiExtractor {
         loop {
             let (url, shown) = self.url(&window, &next);
             let (body, facts) =
-                patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone())).await?;
+                patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone(), *sent > 0))
+                    .await?;
             let step = paging.turn(&facts);
             let step = step.map_err(|fault| {
                 let error = ExtractError::new(fault.class(), format!("GET {shown}: {fault}"));
@@ -135,8 +143,15 @@ impl ApiExtractor {
     }
 
     /// One try of one page.
-    async fn page(&self, url: Url) -> Result<(bytes::Bytes, PageFacts), Failure> {
-        let answer = request::send(&self.client, url, &self.access, &self.spec).await?;
+    async fn page(&self, url: Url, begun: bool) -> Result<(bytes::Bytes, PageFacts), Failure> {
+        if let Some(allowance) = &self.allowance {
+            allowance.wait(begun).await?;
+        }
+        let answer = request::send(&self.client, url, &self.access, &self.spec).await;
+        if let (Some(allowance), Err(Failure::Limited(_, asked))) = (&self.allowance, &answer) {
+            allowance.hold(asked.unwrap_or(self.spec.retry.backoff.base)).await;
+        }
+        let answer = answer?;
         let facts = self.pointers.read(&answer.body).map_err(|fault| self.unreadable(&fault, &answer))?;
         Ok((answer.body, facts))
     }

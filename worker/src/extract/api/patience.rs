@@ -9,7 +9,7 @@ use super::request::Failure;
 use crate::extract::{Excuse, ExtractError, Sent, Split};
 
 /// Longer waits give the chunk back, so that its worker does other work meanwhile.
-const LONGEST_IN_PLACE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_IN_PLACE: Duration = Duration::from_secs(60);
 
 /// Tries until it succeeds, or until no further try is due.
 pub(super) async fn insist<T, F>(
@@ -31,6 +31,14 @@ where
             Err(Failure::TooMuch(message)) => {
                 let error = ExtractError::new(FailureClass::Config, format!("GET {shown}: {message}"));
                 return Err(ExtractError { split: Split::AtOnce, ..error });
+            }
+            Err(Failure::Excused(excuse, message)) => {
+                let class = match excuse {
+                    Excuse::Patience(_) => FailureClass::RateLimited,
+                    Excuse::Host => FailureClass::Transient,
+                };
+                let error = ExtractError::new(class, format!("GET {shown}: {message}"));
+                return Err(ExtractError { excuse: Some(excuse), ..error });
             }
             Err(Failure::Passing(message)) => {
                 tries += 1;

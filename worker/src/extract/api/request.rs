@@ -18,7 +18,7 @@ use reqwest::{
 };
 
 use super::access::Access;
-use crate::extract::ExtractError;
+use crate::extract::{Excuse, ExtractError};
 
 const MOST_REDIRECTS: usize = 5;
 /// How much of an error's body is read.
@@ -45,6 +45,8 @@ pub(super) enum Failure {
     Limited(String, Option<Duration>),
     /// Nothing but a change will help.
     Final(FailureClass, String),
+    /// It did not leave, and may later, or from another host.
+    Excused(Excuse, String),
     /// The window holds more than the source gives: a smaller one may do.
     TooMuch(String),
 }

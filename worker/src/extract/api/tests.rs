@@ -97,6 +97,7 @@ fn spec(url: &str) -> ApiSpec {
             total_path: Some("total".to_owned()),
         },
         records: Records { selector: "items".to_owned() },
+        budget: None,
         retry: RequestRetry {
             attempts: 3,
             backoff: Backoff { base: Duration::from_millis(1), ceiling: Duration::from_millis(2) },
@@ -116,7 +117,7 @@ fn spec(url: &str) -> ApiSpec {
 
 fn extractor(spec: &ApiSpec) -> Result<ApiExtractor, ExtractError> {
     let secrets = Secrets::of([("shop.key".to_owned(), SECRET.to_owned())]);
-    ApiExtractor::new(spec, &|name| secrets.get(name), "nstore-test")
+    ApiExtractor::new(spec, &|name| secrets.get(name), None, "nstore-test")
 }
 
 fn span() -> Span {
