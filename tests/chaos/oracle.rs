@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use chrono::NaiveDate;
 use nstore_shared::{
     chunk::ChunkRange,
-    retry::FailureClass,
     storage::{
         manifest::SourcePlan,
         marker::{Marker, Outcome},
@@ -183,13 +182,12 @@ async fn followers(world: &World, found: &mut Findings) {
 
 /// I9: only true poison is discarded, and wrong data.
 async fn discards(side: &Side, run: &str, standing: &Outcomes, found: &mut Findings) {
-    let (poisoned, drifted) = (side.poisoned.lock().await, side.drifted.lock().await);
+    let (poisoned, refused) = (side.poisoned.lock().await, side.refused.lock().await);
     for (plan, markers) in standing {
         for marker in markers.values() {
             let Outcome::Discarded { class, error, .. } = &marker.outcome else { continue };
             let chunk = format!("{}/{run}/{}", plan.source, marker.chunk.range);
-            let right = poisoned.contains(&chunk)
-                || (*class == FailureClass::Data && drifted.contains(plan.source.as_str()));
+            let right = poisoned.contains(&chunk) || refused.contains(&(plan.source.as_str(), *class));
             if !right {
                 found.wrongly_discarded += 1;
                 found.broken("I9", format!("{chunk} was discarded: {class}: {error}"));

@@ -241,7 +241,7 @@ impl World {
         requests.retain(|request| request.status == 200);
         let of_dashboards = |request: &&Request| request.source == Api::NetworkObservability.name();
         let dashboards = requests.iter().filter(of_dashboards).count();
-        let loaded = self.number("SELECT count(*) FROM nstore.ledger").await.unwrap_or(0);
+        let loaded = self.number("SELECT count(*) FROM nstore.ledger").await;
         Progress { dashboards, apis: requests.len() - dashboards, loaded }
     }
 }
@@ -251,13 +251,15 @@ impl World {
 pub(crate) struct Progress {
     dashboards: usize,
     apis: usize,
-    loaded: i64,
+    /// Not known while the database is away.
+    loaded: Option<i64>,
 }
 
 impl Progress {
     /// The lease of whoever has gone on since: a browser's where nobody else had anything to do.
     pub(crate) fn since(&self, before: &Self) -> Option<Duration> {
-        if self.apis > before.apis || self.loaded > before.loaded {
+        let more = self.loaded.zip(before.loaded).is_some_and(|(now, then)| now > then);
+        if self.apis > before.apis || more {
             return Some(LEASE);
         }
         (self.dashboards > before.dashboards).then_some(BROWSER_LEASE)

@@ -2,9 +2,12 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use nstore::load::{ChunkLoad, LoadError};
+use nstore::{
+    db::Db,
+    load::{ChunkLoad, LoadError, Loader},
+};
 use nstore_shared::{chunk::UploadMode::Append, storage::StorageError};
-use nstore_tests::context;
+use nstore_tests::context::{self, Fault, Proxy};
 
 use crate::world::{World, ask, world};
 
@@ -59,6 +62,35 @@ async fn a_backend_that_is_terminated_during_copy_leaves_exact_rows() {
     assert!(killed > 0 && failures > 0, "{killed} killed, {failures} failures seen");
     assert_eq!(world.rows().await, 120_000);
     assert_eq!(world.number("SELECT count(DISTINCT id) FROM orders").await, 120_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_commits_whose_replies_are_lost_load_each_chunk_once() {
+    let world = world().await;
+    let server = world.url.split('/').nth(2).and_then(|authority| authority.rsplit('@').next()).unwrap();
+    let line = Proxy::start(server.parse().unwrap()).await;
+    let behind = Db::connect(&world.url.replace(server, &line.address.to_string()), "public").await.unwrap();
+    let loader = Loader::new(behind, world.storage.clone());
+    // no key of the table keeps a row from coming twice
+    let run = ask("r1", Append).days("2025-08-01", 50).manifest();
+    loader.register(&run).await.unwrap();
+    for (at, marker) in world.commit_all(&run, 3).await.iter().enumerate() {
+        line.harm("COMMIT", 1, Fault::DropReply);
+        let mut failures = 0;
+        loop {
+            match loader.load_chunk(&run, &run.sources[0], marker).await {
+                Ok(ChunkLoad::Already) => break,
+                // the server has not yet seen that the connection is gone
+                Ok(ChunkLoad::Busy) => {}
+                Err(error) if error.may_pass() => failures += 1,
+                odd => panic!("{odd:?}"),
+            }
+            assert!(failures < 100, "{} is not loaded", marker.chunk);
+        }
+        assert_eq!(line.met(), at + 1);
+    }
+    assert_eq!(world.rows().await, 150);
+    assert_eq!(world.number("SELECT count(DISTINCT id) FROM orders").await, 150);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

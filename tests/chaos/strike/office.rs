@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use chrono::{Days, NaiveDate};
 use futures::future::{try_join, try_join_all};
+use nstore_shared::retry::FailureClass;
 use nstore_tests::{context::Exit, simulator::Api};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -40,8 +41,8 @@ pub(crate) struct Side {
     pub(crate) cancelled: Mutex<Vec<(String, i64)>>,
     /// Chunks that were made to kill their workers.
     pub(crate) poisoned: Mutex<BTreeSet<String>>,
-    /// Sources that gave wrong data.
-    pub(crate) drifted: Mutex<BTreeSet<String>>,
+    /// Sources that gave wrong data or too much, and how a chunk of theirs rightly fails for good.
+    pub(crate) refused: Mutex<Vec<(&'static str, FailureClass)>>,
     /// How long a small run waited beside a very large one.
     pub(crate) waits: Mutex<Vec<Duration>>,
     /// What was seen on the way.

@@ -1,5 +1,6 @@
 //! Sources that fail.
 
+use nstore_shared::retry::FailureClass;
 use nstore_tests::simulator::{
     Api,
     faults::{Fault as SourceFault, FaultKind},
@@ -29,10 +30,13 @@ pub(super) async fn strike(
         _ => (FaultKind::Oom, 1),
     };
     let source = if kind == FaultKind::Oom { "network_observability" } else { api.name() };
-    if matches!(kind, FaultKind::Drift | FaultKind::Endless) {
-        // wrong data is refused for good, and rightly so; so is what is too much and has no halves
-        side.drifted.lock().await.insert(source.to_owned());
-    }
+    let refused = match kind {
+        FaultKind::Drift => Some(FailureClass::Data),
+        // of what has no halves
+        FaultKind::Endless => Some(FailureClass::Config),
+        _ => None,
+    };
+    side.refused.lock().await.extend(refused.map(|class| (source, class)));
     world.simulator.fault(SourceFault::new(source, kind).times(times));
     tokio::time::sleep(LEASE).await;
     world.simulator.clear_faults();

@@ -6,6 +6,7 @@ use nstore_tests::context::{Process, process::binary};
 use nstore_tests::simulator::{
     Api, Options,
     faults::{Fault, FaultKind},
+    log::Request,
 };
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -51,6 +52,32 @@ async fn killed_browsers_and_workers_leave_nothing_and_lose_nothing() {
     let exit = heir.wait_exit(LONG).await;
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     assert_nothing_left(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_is_killed_while_its_page_waits_for_an_answer_is_missed_at_once() {
+    let portal = Portal::new(Options::default()).await;
+    let house = portal.house;
+    house.edit("sources/network_observability.yaml", "step: 8s", "step: 60s");
+    let late = Fault { delay_ms: 600_000, ..Fault::new(NAME, FaultKind::Slow).after(1) };
+    house.simulator.fault(late);
+    let job = house
+        .nstore("extract --start-date 2025-08-01 --end-date 2025-08-02 --sources network_observability")
+        .start();
+    let queried = |request: &Request| request.path.ends_with("/querydata");
+    eventually(|| async { house.simulator.requests().iter().any(queried).then_some(()) }).await;
+    // the filter is set soon; then the page waits for what that chose
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for pid in house.browsers().0 {
+        // some end with the first
+        let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+    }
+    let exit = job.wait_exit(LONG).await;
+    let log = portal.worker.stderr();
+    assert_eq!(exit.code, Some(0), "{}\n{}\n{log}", exit.stdout, exit.stderr);
+    assert!(log.contains("the browser is gone") && !log.contains("lane failed"), "{log}");
+    let run = house.runs().pop().unwrap();
+    assert_eq!(text(&house.markers(NAME, &run)[0], "/grant/attempt"), "2", "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,7 @@ impl Process {
     }
 
     /// Whether it runs. Its children may do so without it, and hold its pipes open.
-    fn lives(&self) -> bool {
+    pub(super) fn lives(&self) -> bool {
         // it is still to be waited for: its number stays its own
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !self.ended.load(Ordering::SeqCst) && matches!(waitid(WaitId::Pid(self.group), look), Ok(None))

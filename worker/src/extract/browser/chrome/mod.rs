@@ -34,6 +34,9 @@ const START: Duration = Duration::from_secs(60);
 /// How much longer than a script's own limit the thread may be silent.
 pub(crate) const SLACK: Duration = Duration::from_secs(10);
 
+/// Between two looks at what a page told.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What a browser could not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ChromeError {
@@ -124,6 +127,12 @@ impl Chrome {
                 Err(ChromeError::Hung(limit))
             }
         }
+    }
+
+    /// Waits until it is worth looking again at what the page told: a dead browser tells nothing any more.
+    pub(crate) async fn look_again(&self) -> Result<(), ChromeError> {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if self.process.lives() { Ok(()) } else { Err(ChromeError::Gone(self.process.last_words())) }
     }
 
     /// Where downloads land.

@@ -6,7 +6,7 @@ use nstore_shared::config::spec::browser::{Delimiter, ExportFormat, LaneSpec, Se
 use serde_json::json;
 
 use super::{
-    Brought, LOOK_AGAIN, Reading,
+    Brought, Reading,
     decode::{csv, xlsx},
 };
 use crate::extract::browser::{
@@ -78,7 +78,7 @@ impl Reading<'_> {
                 }
                 // the next click fell to the document that was about to go
                 Err(ChromeError::ContextLost) if std::mem::take(&mut is_on_its_way) => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    self.chrome.look_again().await?;
                 }
                 // a click may lead to another document; where it should not have, no download begins
                 Err(ChromeError::ContextLost) => return Ok(()),
@@ -101,7 +101,7 @@ impl Reading<'_> {
                     let seconds = self.limit.as_secs();
                     return Err(Trouble::passing(format!("the download {what} within {seconds} s")));
                 }
-                _ => tokio::time::sleep(LOOK_AGAIN).await,
+                _ => self.chrome.look_again().await?,
             }
         }
     }

@@ -10,7 +10,7 @@ use nstore_shared::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Brought, LOOK_AGAIN, Reading, decode::Table};
+use super::{Brought, Reading, decode::Table};
 use crate::extract::browser::{
     chrome::ChromeError, login::millis, scripts::Script, trouble::Trouble, visit::script,
 };
@@ -117,7 +117,7 @@ impl Reading<'_> {
                 let seconds = self.limit.as_secs();
                 return Err(Trouble::passing(format!("page {} did not come within {seconds} s", page + 1)));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            self.chrome.look_again().await?;
         }
         let input = json!({ "act": "wait_for", "selector": "body" });
         match script(self.chrome, self.frame, Script::Step, input, self.limit).await {

@@ -20,9 +20,6 @@ mod export;
 mod grid;
 mod response;
 
-/// How often a page is asked whether it has come to rest.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
 /// How long a page may take until it asks for what a filter chose.
 const ASKS_WITHIN: Duration = Duration::from_millis(1500);
 
@@ -166,7 +163,7 @@ impl Reading<'_> {
                 );
                 return Err(Trouble::passing(message));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            self.chrome.look_again().await?;
         }
         if let Some(busy) = &self.read.busy {
             let input = json!({ "act": "wait_gone", "selector": busy.0 });

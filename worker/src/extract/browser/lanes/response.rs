@@ -10,7 +10,7 @@ use serde_json::{Value, json as object};
 use tokio::task::spawn_blocking;
 
 use super::{
-    Brought, LOOK_AGAIN, Reading,
+    Brought, Reading,
     decode::{
         Table,
         dsr::{self, Completeness, DsrError},
@@ -123,7 +123,7 @@ impl Reading<'_> {
                     None => trouble,
                 });
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            self.chrome.look_again().await?;
         }
     }
 
