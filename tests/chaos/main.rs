@@ -4,7 +4,6 @@
 mod fleet;
 mod mutants;
 mod oracle;
-mod room;
 mod schedule;
 mod strike;
 mod witness;

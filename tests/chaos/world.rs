@@ -12,13 +12,13 @@ use anyhow::{Context as _, ensure};
 use nstore_shared::storage::Storage;
 use nstore_tests::{
     context::{
-        self, OwnPostgres, OwnRedis, Process, Proxy, S3, Scratch, own_postgres, own_redis, own_s3, s3,
+        self, OwnPostgres, OwnRedis, Process, Proxy, Room, S3, Scratch, own_postgres, own_redis, own_s3, s3,
     },
     simulator::{self, Api, Options, Simulator, log::Request},
 };
 use tokio::sync::Mutex;
 
-use crate::{fleet::Fleet, room::Room, schedule::Store};
+use crate::{fleet::Fleet, schedule::Store};
 
 /// How long a claim of an API worker lasts.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);

@@ -13,6 +13,7 @@ pub mod process;
 pub mod proxy;
 mod redis;
 mod redis_group;
+mod room;
 pub mod s3;
 mod scratch;
 mod shared;
@@ -30,6 +31,7 @@ pub use redis::{
     COORDINATOR, OwnRedis, Redis, WORKER, add_users, as_user, own_redis, redis, say, try_to_say, users_file,
 };
 pub use redis_group::{RedisCluster, RedisNode, RedisPair};
+pub use room::Room;
 pub use s3::{S3, own_s3};
 pub use scratch::Scratch;
 pub use shared::{POSTGRES_URL, REDIS_URL, Servers};

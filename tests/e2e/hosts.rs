@@ -9,7 +9,7 @@ use std::{
 
 use nstore_tests::{
     context::{
-        Fault, Process, Proxy, Running, certificates,
+        Fault, Process, Proxy, Room, Running, certificates,
         hosts::{Host, Network},
         own_postgres, own_redis, own_s3,
     },
@@ -109,4 +109,27 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
         assert_eq!(artifacts.count(), 20, "{kept:?}");
     }
     assert_eq!(s3.unfinished().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_starts_without_room_goes_on_when_there_is_some() {
+    let house = House::with_rows(20).await;
+    // claims ask for 256 MiB
+    let room = Room::of(&house.context.storage.dir, 300).unwrap().unwrap();
+    let days = "--start-date 2025-08-01 --end-date 2025-08-04";
+    house.good(&format!("extract {days} --sources buyer_orders --detach --upload")).await;
+    let run = house.newest_run().await;
+    let (mut worker, filled) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let mut worker = house.worker(2);
+            worker.wait_for("no room for another chunk", LONG).await;
+            worker
+        },
+        room.fill(Duration::from_secs(4)),
+    );
+    filled.unwrap();
+    house.good(&format!("resume {run}")).await;
+    assert!(worker.is_running());
+    house.assert_equal(&[Api::BuyerOrders], "2025-08-01", "2025-08-04").await;
 }

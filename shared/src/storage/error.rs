@@ -123,6 +123,16 @@ impl StorageError {
         }
     }
 
+    /// There is no room left on the disk.
+    pub fn is_full(&self) -> bool {
+        let full = |e: &std::io::Error| e.kind() == std::io::ErrorKind::StorageFull;
+        match self {
+            Self::Io { source, .. } => full(source),
+            Self::Store { source, .. } => below(source).is_some_and(full),
+            _ => false,
+        }
+    }
+
     /// What to do next, where that is known.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

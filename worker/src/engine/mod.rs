@@ -55,7 +55,7 @@ use slot::Slot;
 
 use crate::extract::host::{BrowserConfig, Host, HostError};
 
-/// How long a worker that starts waits for a Redis that is away.
+/// How long a worker that starts waits for Redis or a storage that is away.
 const CONNECT: Duration = Duration::from_secs(5);
 /// And how often it tries.
 const CONNECT_EVERY: Duration = Duration::from_millis(500);
@@ -119,7 +119,7 @@ pub async fn run(
         () = &mut shutdown => return Ok(()),
     };
     let storage = Storage::open(&config.storage_url)?;
-    storage.check().await?;
+    ready(&storage).await?;
     let redis = connect(&config).await?;
     host.ration(redis.budgets());
     if let Some(key) = &config.vault_key {
@@ -217,6 +217,22 @@ async fn connect(config: &WorkerConfig) -> Result<Redis, RedisError> {
                 tokio::time::sleep(CONNECT_EVERY).await;
             }
             answer => return answer,
+        }
+    }
+}
+
+/// Looks whether storage can be used, waiting a little. One without room is no reason to end: nothing is claimed until
+/// there is some.
+async fn ready(storage: &Storage) -> Result<(), StorageError> {
+    let since = Instant::now();
+    loop {
+        match storage.check().await {
+            Err(error) if error.is_full() => return Ok(()),
+            Err(error @ StorageError::NoCredentials { .. }) => return Err(error),
+            Err(error) if error.may_pass() && since.elapsed() < CONNECT => {
+                tokio::time::sleep(CONNECT_EVERY).await;
+            }
+            answer => return answer.map(drop),
         }
     }
 }
