@@ -70,6 +70,9 @@ pub struct Backoff {
     pub ceiling: Duration,
 }
 
+/// Waits between two calls to a service of ours that is away; jitter keeps a fleet from knocking in step.
+pub const KNOCK: Backoff = Backoff { base: Duration::from_millis(200), ceiling: Duration::from_secs(3) };
+
 impl Backoff {
     /// The wait before try `tries + 1` after `tries` failed ones (at least 1); `random` lies in `[0, 1)`.
     pub fn wait(&self, tries: u32, random: f64) -> Duration {

@@ -1,14 +1,16 @@
 //! What a measurement stands on: private servers, a simulated marketplace, the binaries built beside this one.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use nstore_tests::{
-    context::{OwnPostgres, OwnRedis, Process, Running, Storage, own_postgres, own_redis, storage},
+    context::{
+        OwnPostgres, OwnRedis, Process, Running, Storage, copy_config, edit, own_postgres, own_redis, storage,
+    },
     simulator::{self, Options, Simulator},
 };
 
@@ -20,22 +22,28 @@ pub(crate) struct Field {
     pub(crate) postgres: OwnPostgres,
     pub(crate) storage: Storage,
     pub(crate) simulator: Simulator,
-    /// The folder of its config: the shipped one, unless a measurement needs another.
+    /// The folder of its config: the shipped one, but nothing of it limits how often a source is asked.
     pub(crate) config: PathBuf,
     /// Variables that differ from the field's, such as another storage.
     pub(crate) env: Vec<(String, String)>,
     redis: OwnRedis,
+    _own_config: tempfile::TempDir,
 }
 
 impl Field {
     pub(crate) async fn new(options: Options) -> anyhow::Result<Self> {
+        let own_config = tempfile::tempdir()?;
+        copy_config(own_config.path());
+        let budget = "budget:    { key: razorpay, rate: 10/s }     # requests of all workers together\n";
+        edit(&own_config.path().join("sources/buyer_razorpay.yaml"), budget, "");
         Ok(Self {
             postgres: own_postgres(),
             storage: storage(),
             simulator: simulator::start(options).await?,
-            config: Path::new(env!("CARGO_MANIFEST_DIR")).join("../config"),
+            config: own_config.path().to_owned(),
             env: vec![],
             redis: own_redis(true),
+            _own_config: own_config,
         })
     }
 

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use nstore_shared::storage::marker::{Marker, Outcome};
-use nstore_tests::{
-    context::{copy_config, edit},
-    simulator::Options,
-};
+use nstore_tests::{context::edit, simulator::Options};
 
 use crate::field::{Field, load_average, median};
 
@@ -29,12 +26,9 @@ struct Took {
 pub(crate) async fn measure(runs: usize) -> anyhow::Result<()> {
     // ten small pages a day: what is measured is the waiting, not two cores at work
     let options = Options { rows_per_day: 4_900, exact: true, latency: LATENCY, ..Options::default() };
-    let mut field = Field::new(options).await?;
+    let field = Field::new(options).await?;
     // as shipped, no more than four of its chunks are in flight
-    let config = tempfile::tempdir()?;
-    copy_config(config.path());
-    edit(&config.path().join("sources/buyer_razorpay.yaml"), "width: 4", "width: 8");
-    field.config = config.path().to_owned();
+    edit(&field.config.join("sources/buyer_razorpay.yaml"), "width: 4", "width: 8");
     let mut one = (0., 0.);
     for workers in WORKERS {
         let _running: Vec<_> = (0..workers).map(|_| field.worker(1)).collect();

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use nstore_tests::simulator::{
-    Api, Options,
-    faults::{Fault, FaultKind},
+use nstore_tests::{
+    context::own_redis,
+    simulator::{
+        Api, Options,
+        faults::{Fault, FaultKind},
+    },
 };
+use rustix::process::Signal;
 
-use crate::house::{House, eventually};
+use crate::house::{House, LONG, eventually};
 
 const SOURCES: [Api; 2] = [Api::BuyerOrders, Api::SellerOrders];
 const RATE: usize = 5;
@@ -40,20 +44,55 @@ fn asked(house: &House) -> Vec<u64> {
     times
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_and_sources_that_share_a_budget_keep_to_it_together() {
-    let house = house().await;
-    let _workers = [house.worker(4), house.worker(4)];
-    house.good(&run("2025-08-20", "--upload --parallel-workers 4")).await;
-    let times = asked(&house);
-    assert!(times.len() >= 40, "{} requests tell little", times.len());
+/// No second has more requests than rate, burst and one.
+fn assert_kept(house: &House) {
+    let times = asked(house);
     let within = |from: &u64| times.iter().filter(|at| (*from..from + 1000).contains(*at)).count();
     let most = times.iter().map(within).max().unwrap();
     assert!(most <= RATE + BURST + 1, "{most} requests within a second: {times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_and_sources_that_share_a_budget_keep_to_it_together() {
+    let house = house().await;
+    let workers = [house.worker(4), house.worker(4)];
+    let job = house.nstore(&run("2025-08-20", "--upload --parallel-workers 4")).start();
+    eventually(|| async { (asked(&house).len() >= 10).then_some(()) }).await;
+    // all of them have a slot, and miss it
+    workers.iter().for_each(|worker| worker.signal(Signal::STOP));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    workers.iter().for_each(|worker| worker.signal(Signal::CONT));
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}", exit.stdout, exit.stderr);
+    let times = asked(&house);
+    assert!(times.len() >= 40, "{} requests tell little", times.len());
+    assert_kept(&house);
     let seconds = (times[times.len() - 1] - times[0]) / 1000;
     let least = (times.len() - BURST) / RATE;
     assert!(usize::try_from(seconds).unwrap() < least * 3, "what may be asked is asked: {seconds} s");
     house.assert_equal(&SOURCES, "2025-08-01", "2025-08-20").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_nothing_is_asked_and_all_goes_on_when_it_is_back() {
+    let mut house = house().await;
+    let mut own = own_redis(true);
+    house.env.push(("NSTORE_REDIS_URL".into(), own.url()));
+    // the outage is shorter than its lease: it is the budget that holds requests back
+    let _worker = house.worker_with_lease(4, Duration::from_secs(10));
+    let job = house.nstore(&run("2025-08-15", "--upload")).start();
+    eventually(|| async { (asked(&house).len() >= 5).then_some(()) }).await;
+    own.server.kill();
+    // a slot that was granted before is one
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = asked(&house).len();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(asked(&house).len(), before, "without its word no request leaves");
+    own.server.restart().unwrap();
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}", exit.stdout, exit.stderr);
+    assert_kept(&house);
+    house.assert_equal(&SOURCES, "2025-08-01", "2025-08-15").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +114,21 @@ async fn a_429_of_one_source_is_heeded_by_all_that_share_its_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_chunk_waits_for_its_budget_is_not_its_own_time() {
+    let house = house().await;
+    for api in SOURCES {
+        let file = format!("sources/{}.yaml", api.name());
+        house.edit(&file, "rate: 5/s, burst: 2", "rate: 1/s, burst: 1");
+        house.edit(&file, "records:", "timeouts: { total: 1s, chunk: 2s }\nrecords:");
+    }
+    let _worker = house.worker(8);
+    house.good(&run("2025-08-05", "--upload --parallel-workers 8")).await;
+    // all began at once, and the last one waited for all others
+    assert_eq!(asked(&house).len(), 10, "none was split, none was asked for again");
+    house.assert_equal(&SOURCES, "2025-08-01", "2025-08-05").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_would_wait_too_long_for_its_first_request_is_given_back() {
     let house = house().await;
     for api in SOURCES {
@@ -83,12 +137,11 @@ async fn a_chunk_that_would_wait_too_long_for_its_first_request_is_given_back() 
     let worker = house.worker(2);
     house.good(&run("2025-08-02", "--detach")).await;
     let run = house.newest_run().await;
-    let told = eventually(|| async {
+    eventually(|| async {
         let status = house.good(&format!("status {run}")).await.stdout;
-        status.contains("the budget `market` (12/h): it is used up").then_some(status)
+        status.contains("the budget `market` (12/h): it is used up").then_some(())
     })
     .await;
-    drop(told);
     eventually(|| async { (house.simulator.requests().len() == 1).then_some(()) }).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(house.simulator.requests().len(), 1, "{}", worker.stderr());

@@ -7,7 +7,7 @@ use nstore_shared::{
     config::spec::budget::Budget,
     redis::{
         Redis, RedisError,
-        budget::Slot,
+        budget::TimeSlot,
         queue::{Pulse, Tally},
         vault::{Turn, VaultKey},
     },
@@ -99,10 +99,10 @@ async fn the_fleet_the_vault_and_budgets_work_there_too() {
     }
     for key in ["one", "two", "three", "four"] {
         let budget = Budget { key: key.parse().unwrap(), rate: "10/s".parse().unwrap(), burst: 1 };
-        let Slot::In(_) = redis.budgets().take(&budget).await.unwrap() else { panic!("a first slot") };
+        let TimeSlot::In(_) = redis.budgets().take(&budget).await.unwrap() else { panic!("a first slot") };
         redis.budgets().hold(&budget.key, LONG).await.unwrap();
         let told = redis.budgets().take(&budget).await.unwrap();
-        assert!(matches!(told, Slot::Later { held: true, .. }), "{told:?}");
+        assert!(matches!(told, TimeSlot::Later { held: true, .. }), "{told:?}");
     }
 }
 

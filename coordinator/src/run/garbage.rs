@@ -22,6 +22,9 @@ use nstore_shared::{
     },
 };
 
+/// Why a chunk of a cancelled run has an outcome.
+const CLEANED: &str = "its run was cancelled and cleaned";
+
 /// What goes.
 #[derive(Debug, Default)]
 pub struct Garbage {
@@ -204,7 +207,10 @@ fn names(marker: &Marker, name: &str) -> bool {
 pub async fn remove(storage: &Storage, garbage: &Garbage) -> Result<(), StorageError> {
     let mut ended = BTreeSet::new();
     for (chunk, generation) in &garbage.open {
-        if !close(storage, chunk, *generation).await? {
+        if close(storage, chunk, *generation).await? {
+            // no dead letter that anybody could do something about
+            storage.drop_outcome(chunk, *generation, CLEANED).await?;
+        } else {
             ended.insert(chunk);
         }
     }
@@ -228,7 +234,7 @@ pub async fn remove(storage: &Storage, garbage: &Garbage) -> Result<(), StorageE
 /// # Errors
 /// When storage fails.
 pub async fn close(storage: &Storage, chunk: &Chunk, generation: Generation) -> Result<bool, StorageError> {
-    let (class, error) = (FailureClass::Config, "its run was cancelled and cleaned".to_owned());
+    let (class, error) = (FailureClass::Config, CLEANED.to_owned());
     let closed = Marker::discarded_by_coordinator(chunk.clone(), generation, class, error, Utc::now());
     Ok(match storage.create_marker(&closed).await? {
         Created::Mine => true,

@@ -1,7 +1,7 @@
 //! The door to budgets: how often a source may be asked, by the whole fleet.
 //!
 //! A worker takes a time slot for each request, by the server's clock. A budget that Redis has lost, or never knew,
-//! grants its first slot a quarter of a second later: whatever was granted before is used up by then.
+//! grants its first slot a quarter of a second later, without a burst: the time of whatever was granted before has come.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::config::spec::budget::{Budget, BudgetKey};
 
 /// What one that wants to send a request is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
+pub enum TimeSlot {
     /// Send it after this time.
     In(Duration),
     /// Ask again after this time.
@@ -39,16 +39,16 @@ impl Budgets {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn take(&self, budget: &Budget) -> Result<Slot, RedisError> {
+    pub async fn take(&self, budget: &Budget) -> Result<TimeSlot, RedisError> {
         let mut call = self.function("take", &budget.key);
         call.push(budget.rate.interval().as_micros()).push(budget.burst);
         let answer = self.redis.connection.function(&BUDGET_LIBRARY, &call).await?;
         let [told, wait] = wire::items(answer)?;
         let wait = Duration::from_micros(wire::number(&wait)?);
         match wire::number::<i64>(&told)? {
-            1 => Ok(Slot::In(wait)),
-            0 => Ok(Slot::Later { wait, held: false }),
-            -1 => Ok(Slot::Later { wait, held: true }),
+            1 => Ok(TimeSlot::In(wait)),
+            0 => Ok(TimeSlot::Later { wait, held: false }),
+            -1 => Ok(TimeSlot::Later { wait, held: true }),
             _ => Err(wire::unexpected("a slot", &told)),
         }
     }

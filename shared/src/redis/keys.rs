@@ -1,8 +1,8 @@
 //! Every key that nstore uses in Redis, and the names of its function libraries.
 //!
 //! All keys begin with the prefix, so a Redis user needs `~<prefix>:*` only. The keys of one source share a
-//! hash tag, and so do those of the fleet and of one login or budget; those that the library derives are listed at the top of
-//! `nstore.lua`. In a cluster no call touches keys of two tags; the sets of open sources have none, and are asked alone.
+//! hash tag, and so do those of the fleet and of one login or budget; those that the library derives are listed at
+//! the top of `nstore.lua`. In a cluster no call touches keys of two tags; the sets of open sources have none, and are asked alone.
 
 use std::sync::LazyLock;
 

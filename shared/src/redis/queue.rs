@@ -151,9 +151,9 @@ pub enum GiveBack {
         /// For people, in `status`.
         error: String,
     },
-    /// No try is counted, and nothing of the source is granted for the wait: 429.
+    /// No try is counted, and nothing of the source is granted for the wait: 429, or a budget that is used up.
     Defer {
-        /// As the source asked.
+        /// As the source or its budget asks.
         wait: Duration,
         /// For people, in `status`.
         error: String,

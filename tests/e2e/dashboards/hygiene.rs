@@ -94,7 +94,7 @@ async fn a_page_that_hangs_and_one_that_eats_all_memory_end_in_time_and_are_read
     }
     let log = portal.worker.stderr();
     assert!(log.contains("the page hung"), "{log}");
-    assert!(log.contains("its scripts may hold 1536 MiB"), "a crash is no time-out: {log}");
+    assert!(log.contains("its scripts may hold 1280 MiB"), "a crash is no time-out: {log}");
     portal.assert_equal("2025-08-01", "2025-08-04").await;
     portal.worker.sigterm();
     assert_eq!(portal.worker.wait_exit(LONG).await.code, Some(0));

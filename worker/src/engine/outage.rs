@@ -9,11 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nstore_shared::{redis::RedisError, retry::Backoff};
+use nstore_shared::{redis::RedisError, retry::KNOCK};
 use tracing::{info, warn};
-
-/// Waits between two calls to a service that is away; jitter keeps a fleet from knocking in step.
-const KNOCK: Backoff = Backoff { base: Duration::from_millis(200), ceiling: Duration::from_secs(3) };
 
 /// Answers that make no sense are logged so often at most.
 const ODD_EVERY: Duration = Duration::from_secs(60);

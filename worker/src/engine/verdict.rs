@@ -11,7 +11,7 @@ use crate::extract::Excuse;
 pub enum Decision {
     /// Another try follows after a back-off.
     Retry,
-    /// The source asks for patience: nobody tries it for the wait, and this try does not count.
+    /// The source is to be left alone: nobody tries it for the wait, and this try does not count.
     Defer(Duration),
     /// This host cannot do it now: others try it, and this try does not count.
     LeaveToOthers,

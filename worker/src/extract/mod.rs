@@ -87,7 +87,7 @@ impl ExtractError {
 /// Why a try does not count, if its failure is one that may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excuse {
-    /// The source asks to be left alone for so long, by everybody.
+    /// The source is to be left alone for so long, by everybody: it said so, or its budget is used up.
     Patience(Duration),
     /// This host cannot do it now; others may.
     Host,

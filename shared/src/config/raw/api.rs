@@ -201,7 +201,7 @@ pub(crate) struct Budget {
     /// Requests per second, minute, hour or day: `10/s`, `100/min`, `1000/h`, `5000/d`.
     #[schemars(extend("x-means" = "rate"))]
     pub(crate) rate: String,
-    /// Requests that may leave at once after a rest.
+    /// Requests that may leave at once after a rest; after an hour's rest it begins without.
     #[serde(default = "no_burst")]
     #[schemars(range(min = 1, max = 1000))]
     pub(crate) burst: u32,
@@ -265,7 +265,8 @@ pub(crate) struct Timeouts {
     /// For the whole request.
     #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) total: DurationText,
-    /// For a whole chunk, its waits included: one that takes longer is split into halves. No limit unless said.
+    /// For a whole chunk, its waits included, but for those for its budget: one that takes longer is split into
+    /// halves. No limit unless said.
     #[schemars(extend("x-means" = "time above zero"))]
     pub(crate) chunk: Option<DurationText>,
 }

@@ -107,11 +107,11 @@ impl From<Rate> for String {
 }
 
 impl Rate {
-    /// From one request to the next.
+    /// From one request to the next, in whole microseconds; rather one too many.
     pub fn interval(self) -> Duration {
         let seconds =
             UNITS.iter().find(|(unit, _, _)| *unit == self.unit).map_or(1, |(_, _, seconds)| *seconds);
-        Duration::from_secs(seconds.into()) / self.requests
+        Duration::from_micros((u64::from(seconds) * 1_000_000).div_ceil(self.requests.into()))
     }
 }
 
@@ -133,6 +133,7 @@ mod tests {
             ("100/min", Duration::from_millis(600)),
             ("1/h", Duration::from_secs(3600)),
             ("5000/d", Duration::from_micros(17_280_000)),
+            ("9999/s", Duration::from_micros(101)),
         ] {
             let rate: Rate = text.parse().unwrap();
             assert_eq!(rate.interval(), interval);

@@ -7,6 +7,8 @@
 //! - [`access`]: secrets, and how they stay out of texts
 //! - [`request`], [`patience`]: one request, and its tries
 
+use std::time::{Duration, Instant};
+
 use nstore_shared::{
     config::{
         secrets::Secret,
@@ -103,9 +105,9 @@ impl ApiExtractor {
         let mut next = paging.first();
         loop {
             let (url, shown) = self.url(&window, &next);
-            let (body, facts) =
-                patience::insist(&self.spec.retry, &shown, pages, || self.page(url.clone(), *sent > 0))
-                    .await?;
+            let allowance = self.allowance.as_ref();
+            let once = || self.page(url.clone());
+            let (body, facts) = patience::insist(&self.spec.retry, &shown, pages, allowance, once).await?;
             let step = paging.turn(&facts);
             let step = step.map_err(|fault| {
                 let error = ExtractError::new(fault.class(), format!("GET {shown}: {fault}"));
@@ -123,7 +125,7 @@ impl ApiExtractor {
         }
     }
 
-    /// The same, for as long as a chunk may take.
+    /// The same, for as long as a chunk may take; what it waits for its budget is not its own time.
     async fn run_in_time(
         &self,
         span: Span,
@@ -131,7 +133,12 @@ impl ApiExtractor {
         sent: &mut u64,
     ) -> Result<Extracted, ExtractError> {
         let Some(limit) = self.spec.limits.chunk_timeout else { return self.run(span, pages, sent).await };
-        if let Ok(ended) = tokio::time::timeout(limit, self.run(span, pages, sent)).await {
+        let ended = tokio::select! {
+            biased;
+            ended = self.run(span, pages, sent) => Some(ended),
+            () = self.late(limit) => None,
+        };
+        if let Some(ended) = ended {
             return ended;
         }
         let message = format!(
@@ -142,16 +149,25 @@ impl ApiExtractor {
         Err(ExtractError { split: Split::AtOnce, ..ExtractError::new(FailureClass::Transient, message) })
     }
 
+    /// Resolves when a chunk has taken that long.
+    async fn late(&self, limit: Duration) {
+        let began = Instant::now();
+        let waited = || self.allowance.as_ref().map_or(Duration::ZERO, Allowance::waited);
+        loop {
+            let left = (limit + waited()).saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
     /// One try of one page.
-    async fn page(&self, url: Url, begun: bool) -> Result<(bytes::Bytes, PageFacts), Failure> {
+    async fn page(&self, url: Url) -> Result<(bytes::Bytes, PageFacts), Failure> {
         if let Some(allowance) = &self.allowance {
-            allowance.wait(begun).await?;
+            allowance.wait().await?;
         }
-        let answer = request::send(&self.client, url, &self.access, &self.spec).await;
-        if let (Some(allowance), Err(Failure::Limited(_, asked))) = (&self.allowance, &answer) {
-            allowance.hold(asked.unwrap_or(self.spec.retry.backoff.base)).await;
-        }
-        let answer = answer?;
+        let answer = request::send(&self.client, url, &self.access, &self.spec).await?;
         let facts = self.pointers.read(&answer.body).map_err(|fault| self.unreadable(&fault, &answer))?;
         Ok((answer.body, facts))
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use nstore_shared::{config::spec::RequestRetry, retry::FailureClass};
 use tokio::{sync::mpsc, time::sleep};
 
-use super::request::Failure;
+use super::{budget::Allowance, request::Failure};
 use crate::extract::{Excuse, ExtractError, Sent, Split};
 
-/// Longer waits give the chunk back, so that its worker does other work meanwhile.
+/// Longer waits give the chunk back, so that its worker does other work meanwhile; but those for a budget, once the
+/// chunk has begun.
 pub(super) const LONGEST_IN_PLACE: Duration = Duration::from_secs(60);
 
 /// Tries until it succeeds, or until no further try is due.
@@ -16,6 +17,7 @@ pub(super) async fn insist<T, F>(
     retry: &RequestRetry,
     shown: &str,
     pages: &mpsc::Sender<Sent>,
+    allowance: Option<&Allowance>,
     mut once: impl FnMut() -> F,
 ) -> Result<T, ExtractError>
 where
@@ -57,6 +59,9 @@ where
                 // never less than half of the usual wait, even for a source that says "0 seconds"
                 let usual = || retry.backoff.wait(limited, 0.5 + fastrand::f64() / 2.0);
                 let wait = usual().max(asked.unwrap_or_default());
+                if let Some(allowance) = allowance {
+                    allowance.hold(wait).await;
+                }
                 if wait > LONGEST_IN_PLACE || limited >= retry.attempts {
                     let message =
                         format!("GET {shown}: {message}; to be left alone for {} s", wait.as_secs_f64());

@@ -26,8 +26,8 @@ const UP: Duration = Duration::from_secs(45);
 /// Between two looks at what it is to do.
 const LOOK: Duration = Duration::from_millis(10);
 /// What the scripts of a page may hold. Without a limit a page that holds ever more looks for room, by its own account,
-/// for a quarter of a minute before it crashes; with Chromium itself this fits into 2 GiB.
-pub(super) const HEAP_MIB: u32 = 1536;
+/// for a quarter of a minute before it crashes; with Chromium itself and what it shares this fits into 2 GiB.
+pub(super) const HEAP_MIB: u32 = 1280;
 /// Lines of its own that are kept for error texts.
 const LAST_LINES: usize = 20;
 /// Before the address at which it can be talked to.
