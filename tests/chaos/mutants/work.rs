@@ -32,6 +32,8 @@ pub(super) async fn a_worker_wakes_up_long_after_its_lease(scene: Scene) -> anyh
         starts.len()
     };
     until("a chunk in the middle", async || world.simulator.requests().len() >= 2).await?;
+    // by now it waits for the next answer: no step is half done
+    tokio::time::sleep(LEASE / 20).await;
     frozen.signal(Signal::STOP);
     world.workers_line.harm("", usize::MAX, LineFault::Blackhole);
     let (_other, daemon) = (world.worker_by(&world.office_line).start(), scene.daemon());

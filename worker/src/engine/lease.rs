@@ -5,7 +5,9 @@
 
 use std::{
     collections::BTreeMap,
+    future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Instant,
 };
 
@@ -31,6 +33,16 @@ pub(super) enum Ended {
 enum Word {
     Held { until: Instant },
     Ended(Ended),
+}
+
+impl Word {
+    /// The lease stands, as far as this process knows.
+    fn stands(self) -> bool {
+        match self {
+            Self::Held { until } => Instant::now() < until || !Guard::SelfFence.stands(),
+            Self::Ended(_) => false,
+        }
+    }
 }
 
 /// All leases of the process; the heart speaks for them.
@@ -150,8 +162,9 @@ impl Gate {
     /// How the lease ended.
     pub(super) async fn pass(&mut self) -> Result<(), Ended> {
         loop {
-            match *self.0.borrow_and_update() {
-                Word::Held { until } if Instant::now() < until || !Guard::SelfFence.stands() => return Ok(()),
+            let word = *self.0.borrow_and_update();
+            match word {
+                _ if word.stands() => return Ok(()),
                 Word::Held { .. } => {}
                 Word::Ended(how) => return Err(how),
             }
@@ -169,10 +182,16 @@ impl Gate {
         let mut work = std::pin::pin!(work);
         loop {
             self.pass().await?;
+            let word = self.0.clone();
+            // after a stand-still what the work waited for may be there before a timer tells how late it is
+            let done = poll_fn(|context| {
+                let stands = word.borrow().stands();
+                if stands { work.as_mut().poll(context) } else { Poll::Pending }
+            });
             tokio::select! {
                 biased;
                 () = self.shut() => {}
-                done = &mut work => return Ok(done),
+                done = done => return Ok(done),
             }
         }
     }
@@ -232,6 +251,28 @@ mod tests {
         leases.renew(&held(1), Instant::now() + Duration::from_secs(60));
         assert_eq!(work.await.unwrap(), Ok(()));
         assert_eq!(*locked(&steps), 4);
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_the_process_stands_still_waits_for_a_heartbeat_too() {
+        let leases = Arc::<Leases>::default();
+        let lease = leases.hold(held(1), Instant::now() + Duration::from_millis(40));
+        let polls = Mutex::new(0);
+        let work = poll_fn(|context| {
+            let mut polls = locked(&polls);
+            *polls += 1;
+            if *polls > 1 {
+                return Poll::Ready(());
+            }
+            // no timer is looked at meanwhile, and the work can go on at once
+            std::thread::sleep(Duration::from_millis(80));
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let mut gate = lease.gate();
+        let ended = tokio::time::timeout(Duration::from_millis(200), gate.through(work)).await;
+        assert!(ended.is_err(), "nobody said that the lease still stands");
+        assert_eq!(*locked(&polls), 1);
     }
 
     #[tokio::test]
