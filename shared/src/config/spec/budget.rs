@@ -58,15 +58,17 @@ pub struct Rate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Second,
-    Minute,
-    Hour,
-    Day,
+struct Unit {
+    name: &'static str,
+    seconds: u32,
 }
 
-const UNITS: [(Unit, &str, u32); 4] =
-    [(Unit::Second, "s", 1), (Unit::Minute, "min", 60), (Unit::Hour, "h", 3600), (Unit::Day, "d", 86_400)];
+const UNITS: [Unit; 4] = [
+    Unit { name: "s", seconds: 1 },
+    Unit { name: "min", seconds: 60 },
+    Unit { name: "h", seconds: 3600 },
+    Unit { name: "d", seconds: 86_400 },
+];
 
 /// A text that says no rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +86,7 @@ impl FromStr for Rate {
     fn from_str(text: &str) -> Result<Self, NoRate> {
         let form = || NoRate::Form(text.to_owned());
         let (count, name) = text.split_once('/').ok_or_else(form)?;
-        let (unit, _, _) = UNITS.into_iter().find(|(_, known, _)| *known == name.trim()).ok_or_else(form)?;
+        let unit = UNITS.into_iter().find(|unit| unit.name == name.trim()).ok_or_else(form)?;
         let requests: u64 = count.trim().parse().map_err(|_| form())?;
         match u32::try_from(requests) {
             Ok(requests @ 1..=MOST_REQUESTS) => Ok(Self { requests, unit }),
@@ -109,16 +111,13 @@ impl From<Rate> for String {
 impl Rate {
     /// From one request to the next, in whole microseconds; rather one too many.
     pub fn interval(self) -> Duration {
-        let seconds =
-            UNITS.iter().find(|(unit, _, _)| *unit == self.unit).map_or(1, |(_, _, seconds)| *seconds);
-        Duration::from_micros((u64::from(seconds) * 1_000_000).div_ceil(self.requests.into()))
+        Duration::from_micros((u64::from(self.unit.seconds) * 1_000_000).div_ceil(self.requests.into()))
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = UNITS.iter().find(|(unit, _, _)| *unit == self.unit).map_or("", |(_, name, _)| name);
-        write!(f, "{}/{name}", self.requests)
+        write!(f, "{}/{}", self.requests, self.unit.name)
     }
 }
 

@@ -117,11 +117,10 @@ impl Chrome {
     ) -> Result<T, ChromeError> {
         let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |seat| drop(sender.send(work(seat))));
-        let gone = || ChromeError::Gone(self.process.last_words());
-        self.jobs.send(job).map_err(|_| gone())?;
+        self.jobs.send(job).map_err(|_| self.gone())?;
         // nobody listens any more: what hangs is cut off when the browser is dropped
         match timeout(limit + SLACK, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
+            Ok(answer) => answer.unwrap_or_else(|_| Err(self.gone())),
             Err(_) => {
                 self.process.kill();
                 Err(ChromeError::Hung(limit))
@@ -132,7 +131,11 @@ impl Chrome {
     /// Waits until it is worth looking again at what the page told: a dead browser tells nothing any more.
     pub(crate) async fn look_again(&self) -> Result<(), ChromeError> {
         tokio::time::sleep(LOOK_AGAIN).await;
-        if self.process.lives() { Ok(()) } else { Err(ChromeError::Gone(self.process.last_words())) }
+        if self.process.lives() { Ok(()) } else { Err(self.gone()) }
+    }
+
+    fn gone(&self) -> ChromeError {
+        ChromeError::Gone(self.process.last_words())
     }
 
     /// Where downloads land.
