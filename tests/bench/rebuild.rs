@@ -86,6 +86,7 @@ fn leave_marker(folder: &Path, manifest: &Manifest, range: ChunkRange) -> anyhow
         contract: plan.contract.version(),
         quality: Quality::default(),
         evidence: vec![],
+        warnings: vec![],
         pages: 2,
         lane: None,
     };

@@ -90,6 +90,7 @@ impl World {
             contract: plan.contract.version(),
             quality,
             evidence: vec![],
+            warnings: vec![],
             pages: 1,
             lane: None,
         };
@@ -341,6 +342,7 @@ fn spec() -> SourceSpec {
         chunk_attempts: 1,
         chunk_backoff: backoff,
         stop_on_discard: false,
+        require_evidence: false,
         extract: ExtractSpec::Api(Box::new(ApiSpec {
             base_url: "http://127.0.0.1:1".into(),
             auth: Auth::None,

@@ -58,6 +58,7 @@ fn source(zone: Tz) -> Source {
             chunk_attempts: 4,
             chunk_backoff: backoff,
             stop_on_discard: false,
+            require_evidence: false,
             extract: ExtractSpec::Api(Box::new(api)),
         },
         contract: Contract {

@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
 //! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
+//! - [`path`]: where a value is inside a JSON document
 //! - [`nearest`]: which name a mistyped one means; [`place`]: what a storage URL names
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
 //! - [`setting`]: a variable, or the file that its `_FILE` names
@@ -30,6 +31,7 @@ mod document;
 mod files;
 mod fill;
 pub mod nearest;
+pub mod path;
 pub mod place;
 mod raw;
 mod redact;
@@ -200,8 +202,11 @@ pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
     let mut pipeline_doc = pipeline_file(dir, options, &mut faults);
     let pipeline = pipeline::pipeline(&mut pipeline_doc, options.env);
     faults.extend(pipeline.faults.iter().cloned());
-    let zone = options.timezone.unwrap_or(pipeline.timezone.value);
-    let mut drafts = sources(dir, options, zone, &mut faults);
+    let defaults = source::Defaults {
+        zone: options.timezone.unwrap_or(pipeline.timezone.value),
+        require_evidence: pipeline.require_evidence,
+    };
+    let mut drafts = sources(dir, options, &defaults, &mut faults);
     let mut mappings = mappings(dir, options, &mut faults);
     let mut whole = whole::join(&pipeline, &mut pipeline_doc, &mut drafts, &mut mappings);
     if drafts.is_empty() {
@@ -280,11 +285,16 @@ fn documents(folder: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) 
     found
 }
 
-fn sources(dir: &Path, options: &LoadOptions<'_>, zone: Tz, faults: &mut Vec<Fault>) -> Vec<source::Draft> {
+fn sources(
+    dir: &Path,
+    options: &LoadOptions<'_>,
+    defaults: &source::Defaults,
+    faults: &mut Vec<Fault>,
+) -> Vec<source::Draft> {
     let mut drafts = Vec::new();
     for (name, doc) in documents(&dir.join("sources"), options, faults) {
         match name.parse::<SourceId>() {
-            Ok(id) => drafts.push(source::draft(id, doc, zone)),
+            Ok(id) => drafts.push(source::draft(id, doc, defaults)),
             Err(error) => {
                 let hint = Some("the file's name is the source's id: rename it".to_owned());
                 faults.push(files::fault(&doc.file, error.to_string(), hint));

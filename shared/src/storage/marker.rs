@@ -124,13 +124,23 @@ pub struct Committed {
     pub contract: String,
     /// Figures on its rows.
     pub quality: Quality,
-    /// What shows that nothing is missing.
+    /// What was seen that speaks for its completeness; see [`Committed::proof`].
     pub evidence: Vec<Evidence>,
+    /// What is to be known of its rows beside the figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<ChunkWarning>,
     /// Pages read.
     pub pages: u64,
     /// By which lane a browser read them; `None` for what came over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+}
+
+impl Committed {
+    /// The strongest evidence that no row is missing; `None` makes the chunk *unproven*.
+    pub fn proof(&self) -> Option<&Evidence> {
+        self.evidence.iter().find(|evidence| evidence.is_proof())
+    }
 }
 
 /// One file of a chunk.
@@ -159,9 +169,17 @@ pub struct Quality {
     pub outside_window: u64,
     /// NUL characters taken out of values.
     pub nul_stripped: u64,
+    /// Rows left out because the chunk has them already: same key, equal values.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicates: u64,
 }
 
-/// What shows that a chunk is complete.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What was seen that speaks for the completeness of a chunk. Not all of it proves it: see [`Evidence::is_proof`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Evidence {
@@ -175,14 +193,16 @@ pub enum Evidence {
         /// That number.
         pages: u64,
     },
-    /// The last page held fewer records than asked for, or none.
+    /// The page after the last one was asked for, and is empty.
+    EmptyLastPage,
+    /// The last page held fewer records than asked for: many servers cap pages, so this proves nothing.
     ShortLastPage {
         /// Its records.
         records: u64,
     },
     /// The body said that nothing follows: null cursor, or no more.
     EndOfList,
-    /// The source has one page only.
+    /// The source is described as having one page only, which nothing in its answer confirms.
     SinglePage,
     /// The answer behind the page said that it is complete (`IC` of a DSR), with nothing to ask again for.
     AnswerComplete,
@@ -214,6 +234,120 @@ pub enum Evidence {
         /// Pages read.
         pages: u64,
     },
+}
+
+impl Evidence {
+    /// Whether it shows by itself that no row is missing.
+    pub fn is_proof(&self) -> bool {
+        match self {
+            Self::TotalAgreed { .. }
+            | Self::AllPagesRead { .. }
+            | Self::EmptyLastPage
+            | Self::EndOfList
+            | Self::AnswerComplete
+            | Self::GridRowCount { .. }
+            | Self::ScrolledToEnd { .. }
+            | Self::BelowCap { .. }
+            | Self::PagerEnded { .. } => true,
+            Self::ShortLastPage { .. } | Self::SinglePage | Self::FilterShown { .. } => false,
+        }
+    }
+
+    /// Its name in reports and in the ledger.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TotalAgreed { .. } => "total",
+            Self::AllPagesRead { .. } => "page count",
+            Self::EmptyLastPage => "empty page",
+            Self::ShortLastPage { .. } => "short page",
+            Self::EndOfList => "end of list",
+            Self::SinglePage => "single page",
+            Self::AnswerComplete => "complete answer",
+            Self::GridRowCount { .. } => "row count",
+            Self::ScrolledToEnd { .. } => "end of grid",
+            Self::BelowCap { .. } => "below cap",
+            Self::FilterShown { .. } => "filter",
+            Self::PagerEnded { .. } => "last page",
+        }
+    }
+}
+
+/// Something that people should know of a chunk whose rows are good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ChunkWarning {
+    /// No record had the field of a column, so that all its values are null.
+    FieldAbsent {
+        /// The column.
+        column: String,
+        /// The path of the field.
+        path: String,
+        /// What may have been meant.
+        hint: Option<String>,
+    },
+    /// Records lay outside the chunk by more than one step of the source's bounds, and were left out.
+    OutsideWindow {
+        /// How many.
+        records: u64,
+        /// The times of some of them, as RFC 3339 or as a date.
+        examples: Vec<String>,
+    },
+    /// Rows were left out because the chunk has them already: same key, equal values.
+    DuplicatesDropped {
+        /// How many.
+        rows: u64,
+        /// The key of one.
+        example: String,
+    },
+    /// The source's list changed while it was read page by page.
+    ListMoved {
+        /// What was seen.
+        detail: String,
+    },
+}
+
+impl ChunkWarning {
+    /// Adds the figures of another chunk's warning of the same kind; `false` when it is of another kind.
+    pub fn absorb(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::FieldAbsent { column, .. }, Self::FieldAbsent { column: same, .. }) => column == same,
+            (Self::OutsideWindow { records, .. }, Self::OutsideWindow { records: more, .. }) => {
+                *records += more;
+                true
+            }
+            (Self::DuplicatesDropped { rows, .. }, Self::DuplicatesDropped { rows: more, .. }) => {
+                *rows += more;
+                true
+            }
+            (Self::ListMoved { .. }, Self::ListMoved { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for ChunkWarning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FieldAbsent { column, path, hint } => {
+                write!(f, "column `{column}`: no record has the field `{path}`")?;
+                hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Self::OutsideWindow { records, examples } => {
+                write!(
+                    f,
+                    "{records} records lie outside the chunk and were left out, such as {}",
+                    examples.join(", ")
+                )
+            }
+            Self::DuplicatesDropped { rows, example } => {
+                write!(
+                    f,
+                    "{rows} rows came twice with equal values and were left out once, such as {example}"
+                )
+            }
+            Self::ListMoved { detail } => write!(f, "the list changed while it was read: {detail}"),
+        }
+    }
 }
 
 /// Why an outcome counts no more.

@@ -7,7 +7,11 @@ use nstore_shared::{
     chunk::{Generation, Kind},
     redis::queue::{Grant, Tally},
     retry::FailureClass,
-    storage::{StorageError, manifest::SourcePlan, marker::Committed},
+    storage::{
+        StorageError,
+        manifest::SourcePlan,
+        marker::{Committed, Evidence},
+    },
 };
 use tokio::{
     sync::mpsc,
@@ -119,7 +123,8 @@ impl Try<'_> {
                 Err(Unfinished::Failed(Failure { error, rejects }))
             }
             Ok((extracted, refiner)) => {
-                if let Some(error) = self.not_the_chunks(progress.outside) {
+                let error = self.not_the_chunks(progress.outside).or_else(|| self.lacks_evidence(&extracted));
+                if let Some(error) = error {
                     shelf.abort().await;
                     return Err(error.into());
                 }
@@ -199,6 +204,7 @@ impl Try<'_> {
             contract: contract.version(),
             quality,
             evidence: extracted.evidence,
+            warnings: extracted.warnings,
             pages: extracted.pages,
             lane: extracted.lane,
         })
@@ -212,6 +218,18 @@ impl Try<'_> {
         let range = self.grant.chunk.range;
         let message = format!("{outside} rows lie outside {range}: the page's filter was not the chunk's");
         Some(ExtractError::new(FailureClass::Transient, message))
+    }
+
+    /// Fails a chunk that nothing proves to be complete, where its source asks for proof.
+    fn lacks_evidence(&self, extracted: &Extracted) -> Option<ExtractError> {
+        if !self.plan.spec.require_evidence || extracted.evidence.iter().any(Evidence::is_proof) {
+            return None;
+        }
+        Some(data(
+            "nothing proves that this chunk is complete, and `require_evidence` asks for it; name what the source \
+             says of the end of its list, such as `paginator.total_path`, or remove `require_evidence`"
+                .to_owned(),
+        ))
     }
 
     fn too_many(&self, progress: &Progress, file: Option<&str>) -> ExtractError {

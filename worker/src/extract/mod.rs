@@ -5,7 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use nstore_shared::{config::spec::browser::Lane, retry::FailureClass, storage::marker::Evidence};
+use nstore_shared::{
+    config::spec::browser::Lane,
+    retry::FailureClass,
+    storage::marker::{ChunkWarning, Evidence},
+};
 use tokio::sync::mpsc;
 
 pub mod api;
@@ -55,8 +59,10 @@ pub enum PageFormat {
 pub struct Extracted {
     /// Pages sent.
     pub pages: u64,
-    /// What shows that nothing is missing.
+    /// What was seen that speaks for its completeness.
     pub evidence: Vec<Evidence>,
+    /// What is to be known of it besides.
+    pub warnings: Vec<ChunkWarning>,
     /// By which lane a browser read them.
     pub lane: Option<Lane>,
 }

@@ -25,6 +25,8 @@ pub(crate) struct Pipeline {
     pub(crate) services_from: BTreeMap<String, String>,
     pub(crate) parallel_workers: Origin<u32>,
     pub(crate) timezone: Origin<Tz>,
+    /// Whether chunks without evidence fail, in sources that do not say.
+    pub(crate) require_evidence: bool,
     pub(crate) chunk_sizes: BTreeMap<String, Origin<u32>>,
     pub(crate) execution_modes: BTreeMap<String, Origin<Option<ExecutionMode>>>,
     pub(crate) upload_modes: BTreeMap<String, Origin<UploadMode>>,
@@ -90,6 +92,7 @@ pub(crate) fn pipeline(doc: &mut Document, env: Env<'_>) -> Pipeline {
     let services = Services { redis_url, redis_prefix, postgres_url, postgres_schema, storage_url };
     let defaults = raw.as_ref().and_then(|raw| raw.defaults.clone());
     let workers = defaults.as_ref().and_then(|defaults| defaults.parallel_workers);
+    let require_evidence = defaults.as_ref().and_then(|defaults| defaults.require_evidence).unwrap_or(false);
     let zone = defaults
         .and_then(|defaults| defaults.timezone)
         .map(|text| value::zone(&text).unwrap_or(Tz::Asia__Kolkata));
@@ -98,6 +101,7 @@ pub(crate) fn pipeline(doc: &mut Document, env: Env<'_>) -> Pipeline {
         services_from,
         parallel_workers: origin(doc, &["defaults", "parallel_workers"], workers, 4),
         timezone: origin(doc, &["defaults", "timezone"], zone, Tz::Asia__Kolkata),
+        require_evidence,
         chunk_sizes: overrides(
             doc,
             "chunk_sizes",

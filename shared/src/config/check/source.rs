@@ -46,13 +46,21 @@ pub(crate) struct Said {
     pub(crate) secrets: Vec<NamedSecret>,
 }
 
-/// Checks one source file; `zone` is that of sources that declare none.
-pub(crate) fn draft(id: SourceId, mut doc: Document, zone: Tz) -> Draft {
+/// What holds for sources that do not say otherwise.
+pub(crate) struct Defaults {
+    /// Their zone.
+    pub(crate) zone: Tz,
+    /// Whether chunks fail that nothing proves to be complete.
+    pub(crate) require_evidence: bool,
+}
+
+/// Checks one source file.
+pub(crate) fn draft(id: SourceId, mut doc: Document, defaults: &Defaults) -> Draft {
     let named = doc.root().get("mapping").and_then(|node| node.text()).filter(|name| !name.is_empty());
     let mapping = named.unwrap_or(id.as_str()).to_owned();
     old_words(&mut doc);
     let raw = doc.read::<SourceFile>();
-    let said = raw.map(|raw| said(&id, &mut doc, &raw, zone));
+    let said = raw.map(|raw| said(&id, &mut doc, &raw, defaults));
     Draft { id, said, mapping, doc }
 }
 
@@ -71,7 +79,7 @@ fn old_words(doc: &mut Document) {
     }
 }
 
-fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, zone: Tz) -> Said {
+fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults) -> Said {
     let common = raw.common();
     let days = common.chunk_days.map(|days| days.0);
     let (extract, secrets) = match raw {
@@ -89,11 +97,12 @@ fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, zone: Tz) -> Said {
         upload: pipeline::origin(doc, &["upload"], common.upload, UploadMode::Append),
         rate_limit_strict: common.rate_limit_strict,
         secrets,
-        spec: spec(doc, common, zone, extract),
+        spec: spec(doc, common, defaults, extract),
     }
 }
 
-fn spec(doc: &mut Document, common: &Common, zone: Tz, extract: ExtractSpec) -> SourceSpec {
+fn spec(doc: &mut Document, common: &Common, defaults: &Defaults, extract: ExtractSpec) -> SourceSpec {
+    let zone = defaults.zone;
     SourceSpec {
         about: common.about.clone(),
         timezone: common.timezone.as_ref().map_or(zone, |text| value::zone(text).unwrap_or(zone)),
@@ -101,6 +110,7 @@ fn spec(doc: &mut Document, common: &Common, zone: Tz, extract: ExtractSpec) -> 
         chunk_attempts: common.chunk_attempts,
         chunk_backoff: backoff(doc, "chunk_retry", &common.chunk_retry.base, &common.chunk_retry.ceiling),
         stop_on_discard: common.on_discard == OnDiscard::Stop,
+        require_evidence: common.require_evidence.unwrap_or(defaults.require_evidence),
         extract,
     }
 }

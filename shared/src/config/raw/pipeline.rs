@@ -82,4 +82,6 @@ pub(crate) struct Defaults {
     /// The zone of sources that declare none, `Asia/Kolkata` unless said.
     #[schemars(extend("x-means" = "zone"))]
     pub(crate) timezone: Option<String>,
+    /// Whether a chunk fails that nothing proves to be complete, in sources that do not say; `false` unless said.
+    pub(crate) require_evidence: Option<bool>,
 }

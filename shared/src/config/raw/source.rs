@@ -57,6 +57,9 @@ pub(crate) struct Common {
     /// In a sequential run: what a discarded chunk means for the later ones.
     #[serde(default)]
     pub(crate) on_discard: OnDiscard,
+    /// Whether a chunk fails that nothing proves to be complete. Such a chunk is loaded and reported as `unproven`
+    /// unless said, here or under `defaults` in pipeline.yaml.
+    pub(crate) require_evidence: Option<bool>,
     /// The name of its file under `mappings/`; the source's own name unless said.
     #[expect(dead_code, reason = "read from the tree, where it stands even when much else is wrong")]
     pub(crate) mapping: Option<String>,

@@ -36,6 +36,9 @@ pub struct SourceSpec {
     pub chunk_backoff: Backoff,
     /// In a sequential run, a discarded chunk stops the later ones.
     pub stop_on_discard: bool,
+    /// A chunk that nothing proves to be complete fails.
+    #[serde(default)]
+    pub require_evidence: bool,
     /// How it is extracted.
     pub extract: ExtractSpec,
 }

@@ -10,12 +10,13 @@ fn read_all(text: &str) {
     let mut doc = Document::new(Path::new("pipeline.yaml"), text, &env);
     let pipeline = pipeline::pipeline(&mut doc, &env);
     let source = Document::new(Path::new("sources/pay.yaml"), text, &env);
+    let defaults = source::Defaults { zone: Tz::UTC, require_evidence: false };
     let mut drafts = vec![
-        source::draft("pay".parse().unwrap(), source, Tz::UTC),
+        source::draft("pay".parse().unwrap(), source, &defaults),
         source::draft(
             "two".parse().unwrap(),
             Document::new(Path::new("sources/two.yaml"), SOURCE, &env),
-            Tz::UTC,
+            &defaults,
         ),
     ];
     let mut mapping = Document::new(Path::new("mappings/pay.yaml"), text, &env);

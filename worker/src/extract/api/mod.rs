@@ -120,7 +120,9 @@ impl ApiExtractor {
             *sent = paging.pages();
             match step {
                 Step::Ask(params) => next = params,
-                Step::Done(evidence) => return Ok(Extracted { pages: *sent, evidence, lane: None }),
+                Step::Done(evidence) => {
+                    return Ok(Extracted { pages: *sent, evidence, ..Extracted::default() });
+                }
             }
         }
     }

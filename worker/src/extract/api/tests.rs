@@ -162,7 +162,7 @@ async fn pages_come_in_order_with_evidence() {
     let server = Server::start(pages.map(json).into()).await;
     let (ended, sent) = extract(&spec(&server.url)).await;
     let evidence = vec![Evidence::TotalAgreed { total: 2 }, Evidence::EndOfList];
-    assert_eq!(ended.unwrap(), Extracted { pages: 2, evidence, lane: None });
+    assert_eq!(ended.unwrap(), Extracted { pages: 2, evidence, ..Extracted::default() });
     let window = "/v1/payments?expand=card&from=1754006400&to=1754092800";
     assert_eq!(server.targets(), [window.to_owned(), format!("{window}&after=b+c")]);
     let bodies: Vec<_> = sent

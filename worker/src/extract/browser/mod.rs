@@ -152,7 +152,8 @@ impl Extractor for BrowserExtractor {
                 break;
             }
         }
-        Ok(Extracted { pages: harvest.pages, evidence: harvest.evidence, lane: Some(harvest.lane) })
+        let Harvest { pages, evidence, lane, .. } = harvest;
+        Ok(Extracted { pages, evidence, lane: Some(lane), ..Extracted::default() })
     }
 }
 
