@@ -10,8 +10,8 @@ use nstore::{
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ExecutionMode, UploadMode},
     config::spec::{
-        ApiSpec, Auth, Bounds, ExtractSpec, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
-        SourceSpec, TimeFormat, Window,
+        ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
+        RequestSpec, SourceSpec, TimeFormat, Window,
     },
     contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit},
     retry::Backoff,
@@ -353,8 +353,10 @@ fn spec() -> SourceSpec {
                 bounds: Bounds::HalfOpen,
                 granularity: second,
             },
-            paginator: Paginator::None,
-            records: Records { selector: String::new() },
+            paginator: Paginator::None { total_path: None, has_more_path: None },
+            records: Records::default(),
+            empty_body: NoList::Fail,
+            tls_ca: None,
             budget: None,
             retry: RequestRetry { attempts: 1, backoff },
             error_handlers: vec![],

@@ -115,7 +115,7 @@ async fn the_shipped_sources_extract_the_truth() {
         let (start, end) = ChunkRange::days(first, last + Days::new(1)).unwrap().instants(ZONE);
         let span = Span { start, end, zone: source.spec.timezone };
         let ExtractSpec::Api(spec) = &source.spec.extract else { panic!("an api") };
-        let extractor = ApiExtractor::new(spec, &|name| secrets.get(name), None, "test").unwrap();
+        let extractor = ApiExtractor::new(spec, &[], &|name| secrets.get(name), None, "test").unwrap();
         let mut refiner = Refiner::new(&source.contract, &spec.records, span).unwrap();
         let (sender, mut pages) = mpsc::channel(2);
         let (mut csv, mut rejects) = (vec![], vec![]);

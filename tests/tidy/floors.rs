@@ -15,7 +15,7 @@ const FLOORS: [Row; 31] = [
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
     ("shared::config", &["shared::chunk", "shared::retry", "shared::contract"]),
-    ("shared::contract", &["shared::chunk", "shared::retry", "shared::config::spec"]),
+    ("shared::contract", &["shared::chunk", "shared::retry", "shared::config::path", "shared::config::spec"]),
     // a grant is named alike in the queue and in markers
     ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry", "shared::storage::marker::GrantRef"]),
     ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry"]),

@@ -198,7 +198,7 @@ impl Prepared {
             // a day that a chunk would be split for has a first page all the same
             (api.limits.max_pages, api.limits.max_records) = (u64::MAX, None);
         }
-        let extractor = host.extractor(&once, &|name| self.secrets.get(name))?;
+        let extractor = host.extractor(&once, &self.source.contract, &|name| self.secrets.get(name))?;
         let (sender, mut pages) = mpsc::channel(1);
         let extraction = extractor.extract(span, sender);
         tokio::pin!(extraction);

@@ -8,8 +8,8 @@ use nstore_shared::{
     config::{
         Origin, Services,
         spec::{
-            ApiSpec, Auth, Bounds, ExtractSpec, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
-            SourceSpec, TimeFormat, Window,
+            ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
+            RequestSpec, SourceSpec, TimeFormat, Window,
         },
     },
     contract::{Contract, NulPolicy, RejectLimit},
@@ -35,8 +35,10 @@ fn source(zone: Tz) -> Source {
             bounds: Bounds::HalfOpen,
             granularity: Duration::from_secs(1),
         },
-        paginator: Paginator::None,
-        records: Records { selector: String::new() },
+        paginator: Paginator::None { total_path: None, has_more_path: None },
+        records: Records::default(),
+        empty_body: NoList::Fail,
+        tls_ca: None,
         budget: None,
         retry: RequestRetry { attempts: 5, backoff },
         error_handlers: vec![],

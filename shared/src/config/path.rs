@@ -6,9 +6,14 @@ use std::{collections::HashMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::nearest;
+
 /// How a path is written, for hints.
 pub const FORMS: &str = "keys with dots between them (card.last4), a list's entry by number (items.0) or by a field of it \
      (fields[name=status].value), a key in quotes (meta.\"@odata.nextLink\"), or a JSON Pointer (/meta/next)";
+
+/// More keys than this are not listed in a message.
+const MAX_KEYS_SHOWN: usize = 20;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,9 +53,31 @@ impl FieldPath {
         Self { steps: vec![PathStep::Key(name.to_owned())], text }
     }
 
+    /// The path through these keys.
+    pub fn of_keys(keys: &[String]) -> Self {
+        let steps: Vec<Self> = keys.iter().map(|key| Self::key(key)).collect();
+        let text = steps.iter().map(Self::as_str).collect::<Vec<_>>().join(".");
+        Self { steps: steps.into_iter().flat_map(|one| one.steps).collect(), text }
+    }
+
     /// The steps, from the root on.
     pub fn steps(&self) -> &[PathStep] {
         &self.steps
+    }
+
+    /// The keys of a path that leads through objects alone, so that its value is found in one pass over a document; `None`
+    /// where a step may be one into a list.
+    pub fn plain_keys(&self) -> Option<Vec<&str>> {
+        let mut keys = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            match step {
+                PathStep::Key(key) if !key.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    keys.push(key.as_str());
+                }
+                PathStep::Key(_) | PathStep::Where { .. } => return None,
+            }
+        }
+        Some(keys)
     }
 
     /// Whether it is the document itself.
@@ -76,6 +103,101 @@ impl FieldPath {
     /// When the document, as far as it has to be read, is not valid JSON.
     pub fn find<'a>(&self, json: &'a str) -> Result<Option<&'a RawValue>, serde_json::Error> {
         find(&self.steps, serde_json::from_str(json)?)
+    }
+}
+
+impl FieldPath {
+    /// Says where the path ends in a document that has no value there, with the keys that are there: "`data` has the keys
+    /// `rows` and `count`". At most 20 keys are named.
+    pub fn explain(&self, json: &str) -> String {
+        let Ok(mut at) = serde_json::from_str::<&RawValue>(json) else {
+            return "it is not valid JSON".to_owned();
+        };
+        let mut way = Vec::new();
+        for step in &self.steps {
+            match find(std::slice::from_ref(step), at) {
+                Ok(Some(next)) => at = next,
+                _ => return self.missing(step, &way, at.get()),
+            }
+            way.push(step.to_string());
+        }
+        format!("there is {}", shape(at.get()))
+    }
+
+    /// The key that is where this path ends in nothing and that is the same name written otherwise (`nextCursor` for
+    /// `next_cursor`) or with a slip; stricter than the hints of [`Self::explain`], which only propose.
+    pub fn renamed(&self, json: &str) -> Option<String> {
+        let (last, way) = self.steps.split_last()?;
+        let PathStep::Key(wanted) = last else { return None };
+        let parent = find(way, serde_json::from_str(json).ok()?).ok()??;
+        let keys = serde_json::from_str::<HashMap<String, &RawValue>>(parent.get()).ok()?;
+        if let Some(flat) = self.flat_key() {
+            let root = serde_json::from_str::<HashMap<String, &RawValue>>(json).ok()?;
+            if root.contains_key(flat) {
+                return Some(quoted(flat));
+            }
+        }
+        keys.into_keys().find(|key| is_same_name(key, wanted))
+    }
+
+    fn missing(&self, step: &PathStep, way: &[String], at: &str) -> String {
+        let place = if way.is_empty() { "the answer".to_owned() } else { format!("`{}`", way.join(".")) };
+        let mut keys = match serde_json::from_str::<HashMap<String, &RawValue>>(at) {
+            Ok(fields) if !fields.is_empty() => {
+                let mut keys: Vec<String> = fields.into_keys().collect();
+                keys.sort();
+                keys
+            }
+            _ => return format!("{place} is {}", shape(at)),
+        };
+        let flat = self.flat_key().filter(|flat| way.is_empty() && keys.iter().any(|key| key == flat));
+        let near = match step {
+            PathStep::Key(key) => nearest::nearest(key, keys.iter().map(String::as_str)),
+            PathStep::Where { .. } => None,
+        };
+        let hint = match (flat, near) {
+            (Some(flat), _) => format!("; did you mean the one key {}?", quoted(flat)),
+            (None, Some(near)) => format!("; did you mean `{near}`?"),
+            (None, None) => String::new(),
+        };
+        let more = if keys.len() > MAX_KEYS_SHOWN { ", …" } else { "" };
+        keys.truncate(MAX_KEYS_SHOWN);
+        format!("{place} has the keys `{}`{more}{hint}", keys.join("`, `"))
+    }
+}
+
+/// Whether two names differ in case, separators, or a slip or two only.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| -> String {
+        name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let (one, other) = (plain(one), plain(other));
+    let slips = match one.len().min(other.len()) {
+        0..=5 => 0,
+        6..=9 => 1,
+        _ => 2,
+    };
+    strsim::damerau_levenshtein(&one, &other) <= slips
+}
+
+/// What a JSON value is, with its article.
+fn shape(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b'"') => "a text",
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        _ => "a number",
+    }
+}
+
+impl fmt::Display for PathStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => f.write_str(key),
+            Self::Where { key, value } => write!(f, "[{key}={value}]"),
+        }
     }
 }
 
@@ -293,6 +415,32 @@ mod tests {
             let error = text.parse::<FieldPath>().unwrap_err().to_string();
             assert!(error.contains(reason) && error.contains(text), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_says_what_is_there() {
+        let json = r#"{"meta":{"next_cursor":"a","total":3},"@odata.nextLink":"u","items":[]}"#;
+        let said = |text: &str| path(text).explain(json);
+        assert_eq!(
+            said("meta.next_curser"),
+            "`meta` has the keys `next_cursor`, `total`; did you mean `next_cursor`?"
+        );
+        assert!(said("@odata.nextLink").ends_with(r#"did you mean the one key "@odata.nextLink"?"#));
+        assert_eq!(said("elsewhere.x"), "the answer has the keys `@odata.nextLink`, `items`, `meta`");
+        assert_eq!(said("items.0.id"), "`items` is a list");
+        assert_eq!(said("items"), "there is a list");
+    }
+
+    #[test]
+    fn a_renamed_key_is_told_from_another_one() {
+        let json = r#"{"meta":{"next_cursor":"a","prev_cursor":"b","text":"c"},"@odata.nextLink":"u"}"#;
+        let renamed = |text: &str| path(text).renamed(json);
+        for same in ["meta.next_curser", "meta.nextCursor", "meta.NextCursor"] {
+            assert_eq!(renamed(same).as_deref(), Some("next_cursor"), "{same}");
+        }
+        assert_eq!(renamed("meta.next"), None, "`text` is another name");
+        assert_eq!(renamed("meta.token"), None);
+        assert_eq!(renamed("nowhere.next_cursor"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::spec::TimeFormat;
+use crate::config::{path::FieldPath, spec::TimeFormat};
 
 /// The columns and rules of one target table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ impl Contract {
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Where a record holds the values of the key, in the key's order.
+    pub fn key_paths(&self) -> Vec<FieldPath> {
+        let path = |name: &String| self.column(name).map(|column| FieldPath::of_keys(&column.from));
+        self.key.iter().filter_map(path).collect()
     }
 
     /// The names of all columns, in order.

@@ -202,6 +202,8 @@ pub enum Evidence {
     },
     /// The body said that nothing follows: null cursor, or no more.
     EndOfList,
+    /// The source answered that there are no records (204, or as its description says), rather than with a list.
+    NoRecords,
     /// The source is described as having one page only, which nothing in its answer confirms.
     SinglePage,
     /// The answer behind the page said that it is complete (`IC` of a DSR), with nothing to ask again for.
@@ -244,6 +246,7 @@ impl Evidence {
             | Self::AllPagesRead { .. }
             | Self::EmptyLastPage
             | Self::EndOfList
+            | Self::NoRecords
             | Self::AnswerComplete
             | Self::GridRowCount { .. }
             | Self::ScrolledToEnd { .. }
@@ -261,6 +264,7 @@ impl Evidence {
             Self::EmptyLastPage => "empty page",
             Self::ShortLastPage { .. } => "short page",
             Self::EndOfList => "end of list",
+            Self::NoRecords => "no records",
             Self::SinglePage => "single page",
             Self::AnswerComplete => "complete answer",
             Self::GridRowCount { .. } => "row count",
@@ -299,6 +303,11 @@ pub enum ChunkWarning {
         /// The key of one.
         example: String,
     },
+    /// Nothing showed that the list that was read is the whole one.
+    EndUnknown {
+        /// Fields of the answer that may say so: paths with their values.
+        fields: Vec<String>,
+    },
     /// The source's list changed while it was read page by page.
     ListMoved {
         /// What was seen.
@@ -319,7 +328,8 @@ impl ChunkWarning {
                 *rows += more;
                 true
             }
-            (Self::ListMoved { .. }, Self::ListMoved { .. }) => true,
+            (Self::EndUnknown { .. }, Self::EndUnknown { .. })
+            | (Self::ListMoved { .. }, Self::ListMoved { .. }) => true,
             _ => false,
         }
     }
@@ -345,6 +355,14 @@ impl std::fmt::Display for ChunkWarning {
                     "{rows} rows came twice with equal values and were left out once, such as {example}"
                 )
             }
+            Self::EndUnknown { fields } if fields.is_empty() => {
+                f.write_str("nothing in the answer shows that it is the whole list")
+            }
+            Self::EndUnknown { fields } => write!(
+                f,
+                "nothing shows that the list is complete; the answer has {}: name what says so under `paginator`",
+                fields.join(", ")
+            ),
             Self::ListMoved { detail } => write!(f, "the list changed while it was read: {detail}"),
         }
     }

@@ -129,7 +129,7 @@ impl Work<'_> {
 
     async fn extract(&self) -> Result<Committed, Unfinished> {
         let secret = |name: &SecretRef| self.bench.secrets.get(name);
-        let extractor = self.bench.host.extractor(&self.plan.spec.extract, &secret)?;
+        let extractor = self.bench.host.extractor(&self.plan.spec.extract, &self.plan.contract, &secret)?;
         let Self { bench, grant, lease, plan, generation, .. } = *self;
         Try { bench, grant, generation, plan, lease }.run(extractor).await
     }

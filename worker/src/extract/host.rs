@@ -11,6 +11,7 @@ use nstore_shared::{
         secrets::Secret,
         spec::{ExtractSpec, SecretRef},
     },
+    contract::Contract,
     redis::{budget::Budgets, vault::Vault},
     retry::FailureClass,
 };
@@ -120,18 +121,25 @@ impl Host {
     #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the same door as with browsers")]
     pub fn share(&mut self, _: Vault, _: &str) {}
 
-    /// The extractor of a source.
+    /// The extractor of a source; `contract` says what tells its records apart.
     ///
     /// # Errors
     /// Class `config` when its description is wrong or of another kind, `auth` when a secret is not on this host.
     pub fn extractor(
         &self,
         spec: &ExtractSpec,
+        contract: &Contract,
         secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
     ) -> Result<AnyExtractor, ExtractError> {
         match spec {
             ExtractSpec::Api(api) => {
-                let extractor = ApiExtractor::new(api, secrets, self.budgets.as_ref(), USER_AGENT)?;
+                let extractor = ApiExtractor::new(
+                    api,
+                    &contract.key_paths(),
+                    secrets,
+                    self.budgets.as_ref(),
+                    USER_AGENT,
+                )?;
                 Ok(AnyExtractor::Api(Box::new(extractor)))
             }
             #[cfg(feature = "browser")]

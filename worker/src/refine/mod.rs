@@ -10,7 +10,10 @@
 
 use bytes::Bytes;
 use nstore_shared::{
-    config::spec::Records, contract::Contract, retry::FailureClass, storage::marker::Quality,
+    config::{path::FieldPath, spec::Records},
+    contract::Contract,
+    retry::FailureClass,
+    storage::marker::Quality,
 };
 
 use crate::extract::{Page, PageFormat, Span};
@@ -108,7 +111,7 @@ pub struct PageFigures {
 pub struct Refiner {
     header: Bytes,
     trie: Node,
-    selector: Vec<String>,
+    selector: FieldPath,
     rows: RowWriter,
 }
 
@@ -120,7 +123,7 @@ impl Refiner {
     pub fn new(contract: &Contract, records: &Records, span: Span) -> Result<Self, RefineError> {
         let rows = RowWriter::new(contract, span)
             .map_err(|reason| RefineError::Contract { table: contract.table.clone(), reason })?;
-        let selector = records.selector.split('.').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+        let selector = records.selector.clone();
         let mut header = Vec::new();
         csv::line(&mut header, contract.columns.iter().map(|column| column.name.as_str()));
         Ok(Self { header: header.into(), trie: Node::compile(&contract.columns), selector, rows })

@@ -3,8 +3,9 @@
 //! Normally one pass does it all. A second one over the same page, record by record, is made only when there are
 //! rejects to keep as they came, or when a single record cannot be read and must not take the page with it.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
+use nstore_shared::config::path::FieldPath;
 use serde::{
     Serialize,
     de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -31,7 +32,7 @@ pub(super) enum PageFault {
 
 impl PageFault {
     /// With the page's origin and what is in it.
-    pub(super) fn into_error(self, page: &Page, selector: &[String]) -> RefineError {
+    pub(super) fn into_error(self, page: &Page, selector: &FieldPath) -> RefineError {
         let origin = page.origin.clone();
         let found = match self {
             Self::Json(e) if e.is_eof() => {
@@ -39,38 +40,17 @@ impl PageFault {
             }
             Self::Json(e) => return RefineError::Syntax { origin, reason: e.to_string() },
             Self::NoArray(Some(words)) => format!("there is {words}"),
-            Self::NoArray(None) => keys_found(&page.body, selector),
+            Self::NoArray(None) => selector.explain(&String::from_utf8_lossy(&page.body)),
             Self::TwoArrays => "it is there twice".to_owned(),
         };
-        RefineError::NoRecords { origin, selector: selector.join("."), found }
-    }
-}
-
-/// The keys that a page has where the selector ends in nothing.
-fn keys_found(body: &[u8], selector: &[String]) -> String {
-    let mut rest: &[u8] = body;
-    let mut keys: Vec<String> = Vec::new();
-    for key in selector.iter().map(Some).chain([None]) {
-        let Ok(mut level) = serde_json::from_slice::<HashMap<String, &RawValue>>(rest) else { break };
-        keys = level.keys().cloned().collect();
-        match key.and_then(|key| level.remove(key)) {
-            Some(value) => rest = value.get().as_bytes(),
-            None => break,
-        }
-    }
-    keys.sort();
-    keys.truncate(20);
-    if keys.is_empty() {
-        "there are no keys".to_owned()
-    } else {
-        format!("its keys are `{}`", keys.join("`, `"))
+        RefineError::NoRecords { origin, selector: selector.to_string(), found }
     }
 }
 
 /// Reads a page.
 pub(super) fn read(
     body: &str,
-    selector: &[String],
+    selector: &FieldPath,
     trie: &Node,
     rows: &mut RowWriter,
     out: &mut Vec<u8>,
@@ -204,12 +184,18 @@ fn keep(reason: &str, record: &RawValue, rejects: &mut Vec<u8>) {
     rejects.extend_from_slice(b"}\n");
 }
 
-/// Walks to the array at the selector and lets the sink have its elements.
-fn walk<'de>(body: &'de str, selector: &[String], sink: &mut impl Sink<'de>) -> Result<(), PageFault> {
+/// Walks to the list at the selector and lets the sink have its elements.
+fn walk<'de>(body: &'de str, selector: &FieldPath, sink: &mut impl Sink<'de>) -> Result<(), PageFault> {
     let mut found = Found::default();
-    let mut input = serde_json::Deserializer::from_str(body);
-    Pick { path: selector, found: &mut found, sink }.deserialize(&mut input).map_err(PageFault::Json)?;
-    input.end().map_err(PageFault::Json)?;
+    if let Some(keys) = selector.plain_keys() {
+        let mut input = serde_json::Deserializer::from_str(body);
+        Pick { path: &keys, found: &mut found, sink }.deserialize(&mut input).map_err(PageFault::Json)?;
+        input.end().map_err(PageFault::Json)?;
+    } else {
+        let list = selector.find(body).map_err(PageFault::Json)?.ok_or(PageFault::NoArray(None))?;
+        let mut input = serde_json::Deserializer::from_str(list.get());
+        Pick { path: &[], found: &mut found, sink }.deserialize(&mut input).map_err(PageFault::Json)?;
+    }
     match found {
         Found { arrays: 1, .. } => Ok(()),
         Found { arrays: 0, instead } => Err(PageFault::NoArray(instead)),
@@ -227,7 +213,7 @@ struct Found {
 
 /// Descends one key of the selector.
 struct Pick<'a, S> {
-    path: &'a [String],
+    path: &'a [&'a str],
     found: &'a mut Found,
     sink: &'a mut S,
 }
@@ -255,7 +241,7 @@ impl<'de, S: Sink<'de>> Visitor<'de> for Pick<'_, S> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let wanted = self.path.first();
+        let wanted = self.path.first().copied();
         while let Some(hit) = map.next_key_seed(IsKey(wanted))? {
             if hit {
                 let path = &self.path[1..];
@@ -311,7 +297,7 @@ impl<'de, S: Sink<'de>> Visitor<'de> for Pick<'_, S> {
 }
 
 /// Whether a key is the wanted one.
-struct IsKey<'a>(Option<&'a String>);
+struct IsKey<'a>(Option<&'a str>);
 
 impl<'de> DeserializeSeed<'de> for IsKey<'_> {
     type Value = bool;

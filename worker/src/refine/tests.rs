@@ -74,7 +74,11 @@ struct Refined {
 }
 
 fn refine(contract: &Contract, selector: &str, body: impl Into<Bytes>) -> Result<Refined, RefineError> {
-    let mut refiner = Refiner::new(contract, &Records { selector: selector.to_owned() }, span())?;
+    let mut refiner = Refiner::new(
+        contract,
+        &Records { selector: selector.parse().unwrap(), ..Records::default() },
+        span(),
+    )?;
     let (mut out, mut rejects) = (Vec::new(), Vec::new());
     let figures = refiner.page(&json(body), &mut out, &mut rejects)?;
     let rejects =
@@ -129,7 +133,7 @@ fn a_record_becomes_a_line() {
     assert!(!quality.nulls.contains_key("id"));
     let days = ("2025-08-01T00:00:00Z".to_owned(), "2025-08-02T00:00:00Z".to_owned());
     assert_eq!(quality.spans["created_at"], days);
-    let header = Refiner::new(&every_type(), &Records { selector: String::new() }, span()).unwrap().header();
+    let header = Refiner::new(&every_type(), &Records::default(), span()).unwrap().header();
     assert_eq!(header, "id,amount,fee,rate,captured,day,created_at,last4,card,notes\n");
 }
 
@@ -305,7 +309,10 @@ fn pages_that_are_none() {
     };
     let no_records = fault("data.items", br#"{"data":{"rows":[],"n":1}}"#);
     assert_eq!(no_records.class(), FailureClass::Data);
-    assert!(no_records.to_string().contains("at `data.items`: its keys are `n`, `rows`"), "{no_records}");
+    assert!(
+        no_records.to_string().contains("at `data.items`: `data` has the keys `n`, `rows`"),
+        "{no_records}"
+    );
     assert!(fault("items", br#"{"items":{}}"#).to_string().contains("there is an object"));
     assert!(fault("", br#"{"items":[]}"#).to_string().contains("there is an object"));
     assert!(fault("a", br#"{"a":[],"a":[]}"#).to_string().contains("twice"));
@@ -319,7 +326,7 @@ fn pages_that_are_none() {
 #[test]
 fn a_bad_page_leaves_the_buffers_as_they_were() {
     let one = contract(vec![column("v", "v", ColumnType::Bigint)]);
-    let mut refiner = Refiner::new(&one, &Records { selector: String::new() }, span()).unwrap();
+    let mut refiner = Refiner::new(&one, &Records::default(), span()).unwrap();
     let (mut out, mut rejects) = (b"v\n".to_vec(), b"kept\n".to_vec());
     assert!(refiner.page(&json(r#"[{"v":1},{"v":"x"},{"v":"#), &mut out, &mut rejects).is_err());
     assert_eq!((out.as_slice(), rejects.as_slice()), (&b"v\n"[..], &b"kept\n"[..]));

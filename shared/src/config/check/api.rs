@@ -10,10 +10,11 @@ use crate::{
     chunk::SourceId,
     config::{
         document::{Document, Wrong},
+        path::FieldPath,
         raw::{SecretName, Written, api as raw},
         spec::{
-            ApiSpec, Auth, ErrorHandler, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
-            SecretRef, budget::Budget,
+            ApiSpec, Auth, ErrorHandler, JsonCondition, Paginator, Records, RequestLimits, RequestRetry,
+            RequestSpec, SecretRef, budget::Budget,
         },
     },
 };
@@ -39,7 +40,13 @@ pub(super) fn api(id: &SourceId, doc: &mut Document, raw: &raw::ApiFile) -> ApiS
         request,
         window,
         paginator,
-        records: Records { selector: raw.records.selector.clone() },
+        records: Records {
+            selector: path(&raw.records.selector),
+            null_list: raw.records.null_list,
+            repeats: raw.records.repeats,
+        },
+        empty_body: raw.empty_body,
+        tls_ca: tls_ca(doc, raw.tls.as_ref()),
         budget: raw.budget.as_ref().and_then(|raw| budget(id, raw)),
         retry,
         error_handlers: error_handlers(doc, &raw.error_handlers),
@@ -56,21 +63,47 @@ fn budget(id: &SourceId, raw: &raw::Budget) -> Option<Budget> {
     Some(Budget { key, rate: value::rate(&raw.rate).ok()?, burst: raw.burst })
 }
 
+/// A path whose fault, if it has one, is told already.
+fn path(text: &str) -> FieldPath {
+    value::path(text).unwrap_or_default()
+}
+
+fn tls_ca(doc: &mut Document, raw: Option<&raw::Tls>) -> Option<String> {
+    let ca = raw?.ca.clone();
+    if ca.is_empty() {
+        let hint = "name a file of PEM certificates on the workers' hosts, or remove `tls`".to_owned();
+        doc.fault(&["tls", "ca"], "the path is empty", Some(hint));
+    }
+    Some(ca)
+}
+
 fn error_handlers(doc: &mut Document, raw: &[raw::ErrorHandler]) -> Vec<ErrorHandler> {
     for (at, handler) in raw.iter().enumerate() {
         let at = at.to_string();
-        let text = handler.when.body_contains.as_deref();
-        if handler.when.codes.is_empty() && text.is_none() {
-            let hint = "say which: `codes`, `body_contains` or both".to_owned();
-            doc.fault(&["error_handlers", &at, "when"], "this would handle every refusal", Some(hint));
-        } else if text == Some("") {
+        let raw::When { codes, body_contains, json } = &handler.when;
+        if codes.is_empty() && body_contains.is_none() && json.is_none() {
+            let hint = "say which: `codes`, `body_contains`, `json` or several of them".to_owned();
+            doc.fault(&["error_handlers", &at, "when"], "this would handle every answer", Some(hint));
+        }
+        if body_contains.as_deref() == Some("") {
             let path = ["error_handlers", &at, "when", "body_contains"];
             doc.fault(&path, "every body contains an empty text", None);
         }
+        if json.as_ref().is_some_and(|json| json.equals.is_none() && json.exists.is_none()) {
+            let path = ["error_handlers", &at, "when", "json"];
+            let hint = "add `equals: VALUE`, `exists: true` or `exists: false`".to_owned();
+            doc.fault(&path, "the condition does not say which value it means", Some(hint));
+        }
     }
+    let json = |raw: &raw::JsonCondition| JsonCondition {
+        path: path(&raw.path),
+        equals: raw.equals.as_ref().map(|value| value.0.clone()),
+        exists: raw.exists,
+    };
     let handler = |raw: &raw::ErrorHandler| ErrorHandler {
         codes: raw.when.codes.clone(),
         body_contains: raw.when.body_contains.clone(),
+        json: raw.when.json.as_ref().map(json),
         action: raw.action,
     };
     raw.iter().map(handler).collect()
@@ -169,8 +202,11 @@ fn no_secret(doc: &mut Document, path: &[&str; 3], what: &str) {
 }
 
 fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
+    let maybe = |text: &Option<String>| text.as_deref().map(path);
     match raw {
-        raw::Paginator::None {} => Paginator::None,
+        raw::Paginator::None { total_path, has_more_path } => {
+            Paginator::None { total_path: maybe(total_path), has_more_path: maybe(has_more_path) }
+        }
         raw::Paginator::PageNumber {
             page_param,
             start_page,
@@ -184,9 +220,9 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
             start_page: *start_page,
             size_param: size_param.clone(),
             size: *size,
-            total_pages_path: total_pages_path.clone(),
-            total_path: total_path.clone(),
-            has_more_path: has_more_path.clone(),
+            total_pages_path: maybe(total_pages_path),
+            total_path: maybe(total_path),
+            has_more_path: maybe(has_more_path),
         },
         raw::Paginator::Offset { offset_param, limit_param, limit, start, total_path, has_more_path } => {
             Paginator::Offset {
@@ -194,8 +230,8 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
                 limit_param: limit_param.clone(),
                 limit: *limit,
                 start: *start,
-                total_path: total_path.clone(),
-                has_more_path: has_more_path.clone(),
+                total_path: maybe(total_path),
+                has_more_path: maybe(has_more_path),
             }
         }
         raw::Paginator::Cursor { cursor_path, param, limit_param, limit, has_more_path, total_path } => {
@@ -204,12 +240,12 @@ fn paginator(doc: &mut Document, raw: &raw::Paginator) -> Paginator {
                 doc.fault(&["paginator", "limit_param"], "`limit_param` without `limit`", Some(hint));
             }
             Paginator::Cursor {
-                cursor_path: cursor_path.clone(),
+                cursor_path: path(cursor_path),
                 param: param.clone(),
                 limit_param: limit_param.clone(),
                 limit: *limit,
-                has_more_path: has_more_path.clone(),
-                total_path: total_path.clone(),
+                has_more_path: maybe(has_more_path),
+                total_path: maybe(total_path),
             }
         }
     }

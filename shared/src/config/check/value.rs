@@ -14,6 +14,7 @@ use crate::{
         cell_format::{CellFormat, CellFormatError},
         document::Wrong,
         nearest,
+        path::{FORMS, FieldPath, PathError},
         spec::{
             TimeFormat,
             budget::{BudgetKey, NoKey, NoRate, Rate},
@@ -252,6 +253,11 @@ pub(crate) fn dotted(text: &str) -> Result<Vec<String>, Wrong> {
     Ok(keys)
 }
 
+/// A path to a value inside a JSON document.
+pub(crate) fn path(text: &str) -> Result<FieldPath, Wrong> {
+    text.parse().map_err(|error: PathError| Wrong::new(error.to_string(), FORMS))
+}
+
 /// Words of `[a-z0-9_]` with dots between them.
 pub(crate) fn secret(name: &str) -> Result<(), Wrong> {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
@@ -319,9 +325,8 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "template" => template(text).map(drop),
         "selector template" => selector(text).and_then(|()| template(text).map(drop)),
         "cell format" => cell_format(text).map(drop),
-        "path" => dotted(text).map(drop),
-        "path or nothing" if text.is_empty() => Ok(()),
-        "path or nothing" => dotted(text).map(drop),
+        "path" if text.is_empty() => Err(Wrong::new("a path is empty", FORMS)),
+        "path" | "path or nothing" => path(text).map(drop),
         "schema" => identifier("schema", text),
         "secret" => secret(text),
         "key" => keys::key(text),

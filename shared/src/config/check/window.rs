@@ -91,7 +91,7 @@ fn section(path: &[&str]) -> String {
 
 fn paging_parameters(paginator: &Paginator) -> Vec<(&'static str, &str)> {
     match paginator {
-        Paginator::None => vec![],
+        Paginator::None { .. } => vec![],
         Paginator::PageNumber { page_param, size_param, .. } => {
             let size = size_param.as_deref().map(|name| ("size_param", name));
             [Some(("page_param", page_param.as_str())), size].into_iter().flatten().collect()

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Amount, DurationText, SecretName, Written, source::Common};
-use crate::config::spec::{Bounds, ErrorAction, KeyPlace, WindowBound};
+use crate::config::spec::{Bounds, ErrorAction, KeyPlace, NoList, Repeats, WindowBound};
 
 /// An HTTP API: where it is, how it is asked, what a page looks like.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -30,6 +30,11 @@ pub(crate) struct ApiFile {
     /// Where the records lie in a page.
     #[serde(default)]
     pub(crate) records: Records,
+    /// What an answer without a body means: `no_records`, or `fail` unless said. A 204 always means no records.
+    #[serde(default)]
+    pub(crate) empty_body: NoList,
+    /// How the server's certificate is checked.
+    pub(crate) tls: Option<Tls>,
     /// How often it may be asked, by all workers together. No limit unless said.
     pub(crate) budget: Option<Budget>,
     /// Tries of one request.
@@ -114,7 +119,14 @@ pub(crate) struct Window {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Paginator {
     /// There is one page.
-    None {},
+    None {
+        /// Where the body says how many records there are in all: it shows that the page is not cut off.
+        #[schemars(extend("x-means" = "path"))]
+        total_path: Option<String>,
+        /// Where the body says whether more records follow.
+        #[schemars(extend("x-means" = "path"))]
+        has_more_path: Option<String>,
+    },
     /// Pages have numbers.
     PageNumber {
         /// Parameter of the page's number.
@@ -158,7 +170,8 @@ pub(crate) enum Paginator {
     },
     /// Each page names the next.
     Cursor {
-        /// Where the body names the next page; null or absent on the last.
+        /// Where the body names the next page; null, empty or `false` on the last. Where it may be absent on a page
+        /// that is the first and the last, name `has_more_path` or `total_path` too: absence alone proves nothing.
         #[schemars(extend("x-means" = "path"))]
         cursor_path: String,
         /// The parameter that carries it back.
@@ -181,14 +194,29 @@ fn one() -> u64 {
     1
 }
 
-/// Where the records lie in a page.
+/// Where the records are in a page, and how they are counted.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Records {
-    /// Dotted path of the array, such as `data.items`; empty when the page is the array.
+    /// Path of the list, such as `data.items` or `result.0.data`; empty when the page is the list.
     #[serde(default)]
     #[schemars(extend("x-means" = "path or nothing"))]
     pub(crate) selector: String,
+    /// What null in place of the list means: `no_records`, or `fail` unless said.
+    #[serde(default)]
+    pub(crate) null_list: NoList,
+    /// Whether a record may come again on a later page. `fail`, unless said: it shows that the list changed while it
+    /// was read, so the chunk is unproven, or fails where the mapping has no key. `allow` where equal records exist.
+    #[serde(default)]
+    pub(crate) repeats: Repeats,
+}
+
+/// How the server's certificate is checked.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    /// A file of PEM certificates that are trusted beside those of the system; its path on the workers' hosts.
+    pub(crate) ca: String,
 }
 
 /// How often a source may be asked, by all workers together.
@@ -230,13 +258,14 @@ impl Default for Retry {
     }
 }
 
-/// What an answer that refuses means.
+/// What some answers mean, where they mean something else than usual.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ErrorHandler {
     /// Which answers.
     pub(crate) when: When,
-    /// What follows: `split_window` asks for two halves of the chunk instead.
+    /// What follows: `split_window` asks for two halves of the chunk instead, `retry` sends the request again, `fail`
+    /// fails the chunk, `ignore` takes the answer as a good one.
     pub(crate) action: ErrorAction,
 }
 
@@ -244,12 +273,27 @@ pub(crate) struct ErrorHandler {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct When {
-    /// Their status is one of these, from 400 on.
+    /// Their status is one of these, such as 200 or 409.
     #[serde(default)]
-    #[schemars(inner(range(min = 400, max = 599)))]
+    #[schemars(inner(range(min = 200, max = 599)))]
     pub(crate) codes: Vec<u16>,
     /// Their body holds this text.
     pub(crate) body_contains: Option<String>,
+    /// Their body is JSON and meets this condition.
+    pub(crate) json: Option<JsonCondition>,
+}
+
+/// A condition on a JSON body: `equals`, `exists`, or both.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JsonCondition {
+    /// Where to look.
+    #[schemars(extend("x-means" = "path"))]
+    pub(crate) path: String,
+    /// The value there.
+    pub(crate) equals: Option<Written>,
+    /// Whether there is a value; null is as good as none.
+    pub(crate) exists: Option<bool>,
 }
 
 /// How long requests and chunks may take.

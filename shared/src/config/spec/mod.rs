@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chunk::Kind,
+    config::path::FieldPath,
     retry::{Backoff, millis},
 };
 
@@ -85,7 +86,7 @@ impl ExtractSpec {
         match self {
             Self::Api(api) => api.records.clone(),
             // rows are sent as a list of their own
-            Self::Browser(_) => Records { selector: String::new() },
+            Self::Browser(_) => Records::default(),
         }
     }
 }
@@ -103,8 +104,14 @@ pub struct ApiSpec {
     pub window: Window,
     /// How to get from one page to the next.
     pub paginator: Paginator,
-    /// Where the records lie in a page.
+    /// Where the records are in a page.
     pub records: Records,
+    /// What an answer without a body means.
+    #[serde(default)]
+    pub empty_body: NoList,
+    /// A file of PEM certificates that are trusted beside those of the system, on the worker's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_ca: Option<String>,
     /// How often it may be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<budget::Budget>,
@@ -117,23 +124,43 @@ pub struct ApiSpec {
     pub limits: RequestLimits,
 }
 
-/// What an answer that refuses means.
+/// What some answers mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorHandler {
-    /// Its status is one of these; any when empty.
+    /// Their status is one of these; any when empty.
     pub codes: Vec<u16>,
-    /// Its body holds this text.
+    /// Their body holds this text.
     pub body_contains: Option<String>,
+    /// Their body, as JSON, meets this condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<JsonCondition>,
     /// What follows.
     pub action: ErrorAction,
 }
 
-/// What follows from an answer that refuses.
+/// A condition on a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JsonCondition {
+    /// Where to look.
+    pub path: FieldPath,
+    /// The value there: a text, or a number or boolean as it is written.
+    pub equals: Option<String>,
+    /// Whether there is a value; null is as good as none.
+    pub exists: Option<bool>,
+}
+
+/// What follows from an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorAction {
     /// The window holds too much: the chunk is split into two halves.
     SplitWindow,
+    /// The same request is sent again, after a wait.
+    Retry,
+    /// The chunk fails.
+    Fail,
+    /// The answer is taken as a good one; without a body it has no records.
+    Ignore,
 }
 
 /// Method-independent parts of a request; all shipped sources use GET.
@@ -260,7 +287,14 @@ pub enum TimeFormat {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Paginator {
     /// There is one page.
-    None,
+    None {
+        /// Where the body says how many records there are in all.
+        #[serde(default)]
+        total_path: Option<FieldPath>,
+        /// Where the body says whether more records follow.
+        #[serde(default)]
+        has_more_path: Option<FieldPath>,
+    },
     /// Pages have numbers.
     PageNumber {
         /// Parameter of the page's number.
@@ -272,11 +306,11 @@ pub enum Paginator {
         /// Records per page.
         size: u64,
         /// Where the body says how many pages there are.
-        total_pages_path: Option<String>,
+        total_pages_path: Option<FieldPath>,
         /// Where the body says how many records there are in all.
-        total_path: Option<String>,
+        total_path: Option<FieldPath>,
         /// Where the body says whether another page follows.
-        has_more_path: Option<String>,
+        has_more_path: Option<FieldPath>,
     },
     /// Records are skipped (limit/offset, count/skip).
     Offset {
@@ -289,14 +323,14 @@ pub enum Paginator {
         /// The first offset; 0 unless the API counts from elsewhere.
         start: u64,
         /// Where the body says how many records there are in all.
-        total_path: Option<String>,
+        total_path: Option<FieldPath>,
         /// Where the body says whether another page follows.
-        has_more_path: Option<String>,
+        has_more_path: Option<FieldPath>,
     },
     /// Each page names the next.
     Cursor {
         /// Where the body names the next page; null or absent on the last.
-        cursor_path: String,
+        cursor_path: FieldPath,
         /// The parameter that carries it back.
         param: String,
         /// Parameter of the page's size, if it is sent.
@@ -304,17 +338,45 @@ pub enum Paginator {
         /// Records per page.
         limit: Option<u64>,
         /// Where the body says whether another page follows.
-        has_more_path: Option<String>,
+        has_more_path: Option<FieldPath>,
         /// Where the body says how many records there are in all.
-        total_path: Option<String>,
+        total_path: Option<FieldPath>,
     },
 }
 
-/// Where the records lie in a page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Where the records are in a page, and how they are counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Records {
-    /// Dotted path of the array, such as `data.items`; empty when the page is the array.
-    pub selector: String,
+    /// Path of the list, such as `data.items`; empty when the page is the list.
+    pub selector: FieldPath,
+    /// What null in place of the list means.
+    #[serde(default)]
+    pub null_list: NoList,
+    /// Whether a record may come again on a later page.
+    #[serde(default)]
+    pub repeats: Repeats,
+}
+
+/// What an answer without a list of records means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoList {
+    /// The request failed.
+    #[default]
+    Fail,
+    /// There are no records.
+    NoRecords,
+}
+
+/// Whether a record may come again on a later page of the same chunk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeats {
+    /// It shows that the list changed while it was read: with a key in the mapping the chunk is unproven, else it fails.
+    #[default]
+    Fail,
+    /// The source holds records that are equal.
+    Allow,
 }
 
 /// Tries of one request.

@@ -141,7 +141,7 @@ const RULES_OF_A_SOURCE: &[Case] = &[
     ("width: 4", "budget: { rate: 0/s }", "22:17: `0/s`: a rate is 1 to 10000 requests"),
     ("width: 4", "budget: { rate: 1/s, key: My Key }", "22:27: `My Key` is no key of a budget"),
     ("width: 4", "budget: { key: pay }", "22:9: missing key `rate`"),
-    ("selector: items", "selector: a..b", "19:22: `a..b` is no path of keys"),
+    ("selector: items", "selector: a..b", "19:22: `a..b` is not a valid path: a key is empty"),
     ("path: /v1/payments", "path: v1/payments", "12:18: the path must start with `/`"),
     ("secret: pay.key_id", "secret: Pay Key", "10:23: this is no name of a secret"),
     (
@@ -174,13 +174,19 @@ const RULES_OF_A_SOURCE: &[Case] = &[
     (
         "width: 4",
         "error_handlers: [{ when: {}, action: split_window }]",
-        "22:26: this would handle every refusal\n  say which",
+        "22:26: this would handle every answer\n  say which",
     ),
     (
         "width: 4",
-        "error_handlers: [{ when: { codes: [200] }, action: split_window }]",
-        "22:36: `codes` must be a whole number from 400 to 599, not 200",
+        "error_handlers: [{ when: { codes: [100] }, action: split_window }]",
+        "22:36: `codes` must be a whole number from 200 to 599, not 100",
     ),
+    (
+        "width: 4",
+        "error_handlers: [{ when: { json: { path: errors } }, action: fail }]",
+        "22:34: the condition does not say which value it means\n  add `equals: VALUE`",
+    ),
+    ("width: 4", "tls: { ca: '' }", "22:12: the path is empty"),
     ("https://api.example.org", "https://a:b@c", "7:11: `base_url` must hold no user and no password"),
 ];
 

@@ -2,20 +2,25 @@
 //!
 //! - [`window`]: the chunk's range -> query parameters
 //! - [`paginate`]: which page comes next, and what must not happen on the way
-//! - [`pointers`]: the few things that paging needs to know of a body
+//! - [`facts`]: the few things that paging needs to know of a body; [`identity`]: which records are the same
+//! - [`refusal`]: bodies of status 200 that say that they failed
 //! - [`budget`]: when a request may leave
 //! - [`access`]: secrets, and how they stay out of texts
-//! - [`request`], [`patience`]: one request, and its tries
+//! - [`client`], [`request`], [`patience`]: the connection, one request, and its tries
+//! - [`headers`], [`charset`]: what the headers say of an answer; its bytes as UTF-8
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use nstore_shared::{
     config::{
+        path::FieldPath,
         secrets::Secret,
         spec::{ApiSpec, SecretRef, TimeFormat},
     },
     redis::budget::Budgets,
     retry::FailureClass,
+    storage::marker::ChunkWarning,
 };
 use reqwest::{Client, Url};
 use tokio::sync::mpsc;
@@ -24,20 +29,28 @@ use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Sp
 
 mod access;
 mod budget;
+mod charset;
+mod client;
+mod facts;
+mod headers;
+mod identity;
 mod paginate;
 mod patience;
-mod pointers;
+mod refusal;
 mod request;
 mod window;
 
 use access::Access;
 use budget::Allowance;
-use paginate::{PageFacts, Paging, Params, Step};
-use pointers::{PointerFault, Pointers};
+use facts::{FactsError, PageFacts, Pointers, Signal};
+use identity::Identity;
+use paginate::{Counting, End, Paging, PagingError, Params, Step};
 use request::{Answer, Failure};
 
 /// How much is shown of an answer that is no JSON.
 const SHOWN_CHARS: usize = 80;
+/// How much is shown of an answer that says that it failed.
+const MAX_REFUSAL_CHARS: usize = 200;
 
 /// Extracts the chunks of one source.
 pub struct ApiExtractor {
@@ -48,15 +61,25 @@ pub struct ApiExtractor {
     access: Access,
     allowance: Option<Allowance>,
     pointers: Pointers,
+    counting: Counting,
+}
+
+/// One page of the list.
+struct Received {
+    /// `None` where the source answered that it has no records.
+    body: Option<Bytes>,
+    facts: PageFacts,
 }
 
 impl ApiExtractor {
     /// Prepares the requests of a source: its address, its client, its secrets, its budget where somebody hands it out.
+    /// `key` are the fields that tell its records apart; none where nothing does.
     ///
     /// # Errors
     /// Class `config` when the description is wrong, `auth` when a secret is not on this host.
     pub fn new(
         spec: &ApiSpec,
+        key: &[FieldPath],
         secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
         budgets: Option<&Budgets>,
         user_agent: &str,
@@ -68,11 +91,13 @@ impl ApiExtractor {
             let message = format!("`window.format`: `{pattern}` is no strftime pattern");
             return Err(ExtractError::new(FailureClass::Config, message));
         }
-        let client = request::client(spec, user_agent)?;
+        let client = client::client(spec, user_agent)?;
         let access = Access::new(&spec.auth, secrets, &client)?;
-        let pointers = Pointers::new(&spec.paginator, &spec.records);
+        let identity = Identity::new(key);
+        let counting = Counting { has_key: identity.has_key(), repeats: spec.records.repeats };
+        let pointers = Pointers::new(&spec.paginator, &spec.records, identity);
         let allowance = Allowance::of(spec, budgets);
-        Ok(Self { spec: spec.clone(), client, address, access, allowance, pointers })
+        Ok(Self { spec: spec.clone(), client, address, access, allowance, pointers, counting })
     }
 
     /// A page's URL, and the same as it may be shown.
@@ -101,30 +126,50 @@ impl ApiExtractor {
         sent: &mut u64,
     ) -> Result<Extracted, ExtractError> {
         let window = window::params(&self.spec.window, span);
-        let mut paging = Paging::new(&self.spec.paginator, &self.spec.limits);
+        let mut paging = Paging::new(&self.spec.paginator, self.counting, &self.spec.limits);
         let mut next = paging.first();
         loop {
             let (url, shown) = self.url(&window, &next);
             let allowance = self.allowance.as_ref();
             let once = || self.page(url.clone());
-            let (body, facts) = patience::insist(&self.spec.retry, &shown, pages, allowance, once).await?;
-            let step = paging.turn(&facts);
-            let step = step.map_err(|fault| {
-                let error = ExtractError::new(fault.class(), format!("GET {shown}: {fault}"));
-                ExtractError { split: if fault.is_cap() { Split::AtOnce } else { Split::No }, ..error }
-            })?;
-            let page = Page { body, format: PageFormat::Json, origin: shown };
-            if pages.send(Sent::Page(page)).await.is_err() {
-                return Ok(Extracted { pages: *sent, ..Extracted::default() });
+            let Received { body, facts } =
+                patience::insist(&self.spec.retry, &shown, pages, allowance, once).await?;
+            let step =
+                paging.turn(&facts).map_err(|error| self.paging_failed(&error, body.as_ref(), &shown))?;
+            let body = body.filter(|_| !matches!(&step, Step::Done(End { repeats_last: true, .. })));
+            if let Some(body) = &body {
+                let page = Page { body: body.clone(), format: PageFormat::Json, origin: shown };
+                if pages.send(Sent::Page(page)).await.is_err() {
+                    return Ok(Extracted { pages: *sent, ..Extracted::default() });
+                }
             }
             *sent = paging.pages();
             match step {
                 Step::Ask(params) => next = params,
-                Step::Done(evidence) => {
-                    return Ok(Extracted { pages: *sent, evidence, ..Extracted::default() });
+                Step::Done(End { evidence, mut warnings, .. }) => {
+                    for warning in &mut warnings {
+                        if let (ChunkWarning::EndUnknown { fields }, Some(body)) = (warning, &body) {
+                            *fields = refusal::end_fields(&String::from_utf8_lossy(body));
+                        }
+                    }
+                    return Ok(Extracted { pages: *sent, evidence, warnings, lane: None });
                 }
             }
         }
+    }
+
+    /// A list that cannot be read, with what its last page holds where a path leads nowhere.
+    fn paging_failed(&self, error: &PagingError, body: Option<&Bytes>, shown: &str) -> ExtractError {
+        let there = match (error, body) {
+            (PagingError::PathLeadsNowhere(want), Some(body)) => {
+                let found = self.pointers.explain(*want, &String::from_utf8_lossy(body));
+                format!(": {}", self.access.redact(&found))
+            }
+            _ => String::new(),
+        };
+        let message = format!("GET {shown}: {}{there}", self.access.redact(&error.to_string()));
+        let split = if error.is_cap() { Split::AtOnce } else { Split::No };
+        ExtractError { split, ..ExtractError::new(error.class(), message) }
     }
 
     /// The same, for as long as a chunk may take; what it waits for its budget is not its own time.
@@ -165,28 +210,58 @@ impl ApiExtractor {
     }
 
     /// One try of one page.
-    async fn page(&self, url: Url) -> Result<(bytes::Bytes, PageFacts), Failure> {
+    async fn page(&self, url: Url) -> Result<Received, Failure> {
         if let Some(allowance) = &self.allowance {
             allowance.wait().await?;
         }
         let answer = request::send(&self.client, url, &self.access, &self.spec).await?;
-        let facts = self.pointers.read(&answer.body).map_err(|fault| self.unreadable(&fault, &answer))?;
-        Ok((answer.body, facts))
+        let mut facts = self.facts(&answer)?;
+        if let Some(range) = answer.range {
+            if range.is_bytes {
+                let message =
+                    "answered with a range of bytes, which is a piece of a document; correct `request`";
+                return Err(Failure::Final(FailureClass::Config, message.to_owned()));
+            }
+            if let (Signal::Absent, Some(total)) = (&facts.total, range.total) {
+                facts.total = Signal::Value(total);
+            }
+        }
+        facts.has_link = answer.has_link;
+        facts.is_partial = answer.is_partial;
+        Ok(Received { body: answer.body, facts })
     }
 
-    fn unreadable(&self, fault: &PointerFault, answer: &Answer) -> Failure {
-        let mut message = self.access.redact(&fault.to_string());
-        if fault.may_pass() {
+    fn facts(&self, answer: &Answer) -> Result<PageFacts, Failure> {
+        let none = PageFacts { is_none: true, ..PageFacts::default() };
+        let Some(body) = &answer.body else { return Ok(none) };
+        // it was made sure when the body was read
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        match self.pointers.read(text, answer.is_trusted) {
+            Err(FactsError::NoRecords { .. } | FactsError::NullList { .. }) if answer.is_trusted => Ok(none),
+            facts => facts.map_err(|error| self.unreadable(&error, body, &answer.content_type)),
+        }
+    }
+
+    fn unreadable(&self, error: &FactsError, body: &Bytes, content_type: &str) -> Failure {
+        let mut message = self.access.redact(&error.to_string());
+        if let FactsError::Refused { .. } = error {
+            message = format!(
+                "{message}; it starts with `{}`",
+                request::excerpt(body, MAX_REFUSAL_CHARS, &self.access)
+            );
+        }
+        if error.may_pass() {
             return Failure::Passing(message);
         }
-        if let PointerFault::Syntax { .. } = fault {
-            let kind = if answer.content_type.is_empty() { "no content type" } else { &answer.content_type };
-            let start = request::excerpt(&answer.body, SHOWN_CHARS, &self.access);
+        if let FactsError::Syntax { .. } = error {
+            let kind = if content_type.is_empty() { "no content type" } else { content_type };
+            let start = request::excerpt(body, SHOWN_CHARS, &self.access);
             message = format!(
                 "{message}: {kind} came instead, starting with `{start}`; check `base_url`, `request.path` and `auth`"
             );
         }
-        Failure::Final(FailureClass::Data, message)
+        let class = if error.is_config() { FailureClass::Config } else { FailureClass::Data };
+        Failure::Final(class, message)
     }
 }
 

@@ -1,32 +1,23 @@
 //! From one page to the next, and what shows that none is missing. Pure.
+//!
+//! A list has ended only where something says so: a total that agrees, a page count, "no more follows", or an empty page.
+//! A short page says nothing, since servers cap what they were asked for.
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::collections::HashSet;
 
 use nstore_shared::{
-    config::spec::{Paginator, RequestLimits},
-    retry::FailureClass,
-    storage::marker::Evidence,
+    config::spec::{Paginator, Repeats, RequestLimits},
+    storage::marker::{ChunkWarning, Evidence},
 };
 
-/// What a page says about itself and about what follows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct PageFacts {
-    /// Records that it holds.
-    pub(super) records: u64,
-    /// Records in all, as it says.
-    pub(super) total: Option<u64>,
-    /// Pages in all, as it says.
-    pub(super) total_pages: Option<u64>,
-    /// What names the next page.
-    pub(super) cursor: Option<String>,
-    /// Whether another page follows, as it says.
-    pub(super) has_more: Option<bool>,
-    /// [`fingerprint`] of its body.
-    pub(super) fingerprint: u64,
-}
+use super::{
+    facts::{PageFacts, Signal, Want},
+    identity::fingerprint,
+};
+
+mod fault;
+
+pub(super) use fault::PagingError;
 
 /// Query parameters of a page.
 pub(super) type Params = Vec<(String, String)>;
@@ -34,101 +25,85 @@ pub(super) type Params = Vec<(String, String)>;
 /// What to do after a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Ask for another one.
+    /// Take it, and ask for another one.
     Ask(Params),
     /// It was the last.
-    Done(Vec<Evidence>),
+    Done(End),
 }
 
-/// What cannot be true of a list that is read to its end.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PagingFault {
-    #[error(
-        "the total went from {before} to {now} while the pages were read, so rows may be missing or double"
-    )]
-    TotalMoved { before: u64, now: u64 },
-    #[error(
-        "the number of pages went from {before} to {now} while they were read, so rows may be missing or double"
-    )]
-    PagesMoved { before: u64, now: u64 },
-    #[error(
-        "there is nothing at `paginator.{0}`, which was to show that the list is complete; correct the path"
-    )]
-    NoProof(&'static str),
-    #[error("{received} records came, but the total says {total}")]
-    TotalDiffers { total: u64, received: u64 },
-    #[error("the cursor `{0}` came a second time; correct `paginator.cursor_path` or `paginator.param`")]
-    RepeatedCursor(String),
-    #[error(
-        "page {0} is the same as the one before; the source seems not to know the paginator's parameters"
-    )]
-    SamePage(u64),
-    #[error("page {0} is empty, but says that more follows")]
-    EmptyButMore(u64),
-    #[error("page {0} says that more follows, but names no next page at `paginator.cursor_path`")]
-    MoreWithoutCursor(u64),
-    #[error("more than {0} pages; raise `limits.max_pages` or make the chunks smaller")]
-    TooManyPages(u64),
-    #[error(
-        "the source gives {0} records of one window and no more (`limits.max_records`), and this one has as many"
-    )]
-    TooManyRecords(u64),
+/// The end of a list.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct End {
+    /// What speaks for its completeness.
+    pub(super) evidence: Vec<Evidence>,
+    /// What is to be known besides.
+    pub(super) warnings: Vec<ChunkWarning>,
+    /// The last page repeats the one before it, and is not to be taken.
+    pub(super) repeats_last: bool,
 }
 
-impl PagingFault {
-    /// What kind of failure it is.
-    pub(super) fn class(&self) -> FailureClass {
-        match self {
-            // the data moved: the next attempt reads it anew
-            Self::TotalMoved { .. } | Self::PagesMoved { .. } | Self::TotalDiffers { .. } => {
-                FailureClass::Transient
-            }
-            Self::TooManyPages(_) | Self::TooManyRecords(_) => FailureClass::Config,
-            _ => FailureClass::Data,
-        }
-    }
-
-    /// Whether a smaller window may do.
-    pub(super) fn is_cap(&self) -> bool {
-        matches!(self, Self::TooManyPages(_) | Self::TooManyRecords(_))
-    }
+/// How the records of a source are told apart and counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counting {
+    /// Records have a key.
+    pub(super) has_key: bool,
+    /// Whether one may come again.
+    pub(super) repeats: Repeats,
 }
 
 /// How far the reading of one chunk is.
 #[derive(Debug)]
 pub(super) struct Paging<'a> {
     paginator: &'a Paginator,
+    counting: Counting,
     max_pages: u64,
     max_records: u64,
     pages: u64,
     received: u64,
+    /// Records that came on an earlier page already.
+    repeated: u64,
+    /// Records of the largest page.
+    largest: u64,
     total: Option<u64>,
     total_pages: Option<u64>,
-    last: Option<u64>,
-    /// Fingerprints of all cursors so far.
+    has_cursor: bool,
+    /// All records so far, 8 bytes each.
+    records: HashSet<u64>,
+    /// All pages so far, and the last one.
+    seen_pages: HashSet<u64>,
+    last_page: Option<u64>,
     cursors: HashSet<u64>,
 }
 
 /// What a page means for the list.
 enum Turn {
     More(Option<String>),
+    /// It ends here, by this evidence.
     End(Evidence),
-}
-
-/// A number that two different bodies practically never share.
-pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
+    /// It ends here, and nothing shows that it is whole.
+    Unproven,
 }
 
 impl<'a> Paging<'a> {
     /// Before the first page.
-    pub(super) fn new(paginator: &'a Paginator, limits: &RequestLimits) -> Self {
-        let cursors = HashSet::new();
-        let (total, total_pages, last) = (None, None, None);
-        let (max_pages, max_records) = (limits.max_pages, limits.max_records.unwrap_or(u64::MAX));
-        Self { paginator, max_pages, max_records, pages: 0, received: 0, total, total_pages, last, cursors }
+    pub(super) fn new(paginator: &'a Paginator, counting: Counting, limits: &RequestLimits) -> Self {
+        Self {
+            paginator,
+            counting,
+            max_pages: limits.max_pages,
+            max_records: limits.max_records.unwrap_or(u64::MAX),
+            pages: 0,
+            received: 0,
+            repeated: 0,
+            largest: 0,
+            total: None,
+            total_pages: None,
+            has_cursor: false,
+            records: HashSet::new(),
+            seen_pages: HashSet::new(),
+            last_page: None,
+            cursors: HashSet::new(),
+        }
     }
 
     /// Pages seen.
@@ -142,141 +117,266 @@ impl<'a> Paging<'a> {
     }
 
     /// Takes a page in and says what follows.
-    pub(super) fn turn(&mut self, facts: &PageFacts) -> Result<Step, PagingFault> {
+    pub(super) fn turn(&mut self, facts: &PageFacts) -> Result<Step, PagingError> {
         self.pages += 1;
-        self.received += facts.records;
-        if facts.records > 0 && self.last.replace(facts.fingerprint) == Some(facts.fingerprint) {
-            return Err(PagingFault::SamePage(self.pages));
+        let count = facts.records.len() as u64;
+        if let Some(end) = self.repeats(facts)? {
+            return Ok(Step::Done(end));
         }
-        if let (Some(before), Some(now)) = (self.total, facts.total)
-            && before != now
-        {
-            return Err(PagingFault::TotalMoved { before, now });
+        self.received += count;
+        self.totals(facts)?;
+        if self.pages == 1 && count > 0 {
+            self.paths_lead_somewhere(facts)?;
         }
-        if let (Some(before), Some(now)) = (self.total_pages, facts.total_pages)
-            && before != now
-        {
-            return Err(PagingFault::PagesMoved { before, now });
-        }
-        self.total = self.total.or(facts.total);
-        self.total_pages = self.total_pages.or(facts.total_pages);
-        self.proof_is_there()?;
         self.fits()?;
         let turn = match self.paginator {
-            Paginator::None => Turn::End(Evidence::SinglePage),
-            Paginator::PageNumber { size, .. } => self.by_count(facts, *size)?,
-            Paginator::Offset { limit, .. } => self.by_count(facts, *limit)?,
-            Paginator::Cursor { .. } => self.by_cursor(facts)?,
+            _ if facts.is_none => Turn::End(Evidence::NoRecords),
+            Paginator::None { .. } => self.single(facts)?,
+            Paginator::PageNumber { .. } | Paginator::Offset { .. } => self.by_count(facts)?,
+            Paginator::Cursor { limit, .. } => self.by_cursor(facts, *limit)?,
         };
+        let is_short = count < self.largest;
+        self.largest = self.largest.max(count);
         match turn {
-            Turn::End(evidence) => self.end(evidence).map(Step::Done),
-            Turn::More(_) if self.pages >= self.max_pages => Err(PagingFault::TooManyPages(self.max_pages)),
-            Turn::More(_) if self.next_end() > self.max_records => {
-                Err(PagingFault::TooManyRecords(self.max_records))
+            Turn::End(evidence) => self.end(Some(evidence)).map(Step::Done),
+            Turn::Unproven => self.end(None).map(Step::Done),
+            // the page after a short one most likely only confirms the end
+            Turn::More(_) if self.pages >= self.max_pages && !(is_short && self.pages == self.max_pages) => {
+                Err(PagingError::TooManyPages(self.max_pages))
             }
             Turn::More(cursor) => Ok(Step::Ask(self.params(cursor))),
         }
     }
 
+    /// Finds records that came before: a page that repeats an earlier one, or a list that changed while it was read.
+    fn repeats(&mut self, facts: &PageFacts) -> Result<Option<End>, PagingError> {
+        let count = facts.records.len() as u64;
+        let known = facts.records.iter().filter(|record| self.records.contains(record)).count() as u64;
+        let page = fingerprint(&facts.records);
+        if count > 0 && self.seen_pages.contains(&page) && self.counting.repeats == Repeats::Fail {
+            // a server that answers with the last page whatever page beyond it is asked for
+            let is_last_again = self.last_page == Some(page)
+                && count < self.largest
+                && !self.says_how_many()
+                && self.ends_by_count();
+            if is_last_again {
+                let warnings = vec![ChunkWarning::EndUnknown { fields: vec![] }];
+                return Ok(Some(End { warnings, repeats_last: true, ..End::default() }));
+            }
+            return Err(PagingError::SamePage { page: self.pages, param: self.page_param() });
+        }
+        if known > 0 && self.counting.repeats == Repeats::Fail {
+            if self.pages == 2 && known > 1 && known * 2 >= count {
+                return Err(PagingError::SameRecords {
+                    page: self.pages,
+                    known,
+                    count,
+                    param: self.page_param(),
+                });
+            }
+            if known * 2 >= count || !self.counting.has_key {
+                return Err(PagingError::ListMoved { page: self.pages, known });
+            }
+            self.repeated += known;
+        }
+        self.records.extend(&facts.records);
+        self.seen_pages.insert(page);
+        self.last_page = Some(page);
+        Ok(None)
+    }
+
+    fn ends_by_count(&self) -> bool {
+        matches!(self.paginator, Paginator::PageNumber { .. } | Paginator::Offset { .. })
+    }
+
+    fn says_how_many(&self) -> bool {
+        self.total.is_some() || self.total_pages.is_some()
+    }
+
+    /// The parameter that a source ignores if its pages repeat.
+    fn page_param(&self) -> String {
+        match self.paginator {
+            Paginator::None { .. } => String::new(),
+            Paginator::PageNumber { page_param, .. } => page_param.clone(),
+            Paginator::Offset { offset_param, .. } => offset_param.clone(),
+            Paginator::Cursor { param, .. } => param.clone(),
+        }
+    }
+
+    fn totals(&mut self, facts: &PageFacts) -> Result<(), PagingError> {
+        if let (Some(before), Some(now)) = (self.total, facts.total.value())
+            && before != now
+        {
+            return Err(PagingError::TotalMoved { before, now });
+        }
+        if let (Some(before), Some(now)) = (self.total_pages, facts.total_pages.value())
+            && before != now
+        {
+            return Err(PagingError::PagesMoved { before, now });
+        }
+        self.total = self.total.or(facts.total.value());
+        self.total_pages = self.total_pages.or(facts.total_pages.value());
+        Ok(())
+    }
+
     /// A list that is longer than the source gives, or may be: seen as early as it says so, at the latest when as many
     /// records came as it gives.
-    fn fits(&self) -> Result<(), PagingFault> {
+    fn fits(&self) -> Result<(), PagingError> {
         if self.total_pages.is_some_and(|pages| pages > self.max_pages) {
-            return Err(PagingFault::TooManyPages(self.max_pages));
+            return Err(PagingError::TooManyPages(self.max_pages));
         }
         let too_many = match self.total {
             Some(total) => total > self.max_records,
             None => self.received >= self.max_records,
         };
-        if too_many { Err(PagingFault::TooManyRecords(self.max_records)) } else { Ok(()) }
+        if too_many { Err(PagingError::TooManyRecords(self.max_records)) } else { Ok(()) }
     }
 
-    /// How far the next page reaches into the list: no further than the source lets.
-    fn next_end(&self) -> u64 {
-        match (self.paginator, self.total) {
-            (Paginator::Offset { limit, .. }, None) => self.received.saturating_add(*limit),
-            _ => self.received,
-        }
-    }
-
-    /// A path that was to show that the list is complete, and meets nothing on the first page, shows nothing.
-    fn proof_is_there(&self) -> Result<(), PagingFault> {
-        let (total, pages) = match self.paginator {
-            Paginator::None => (&None, &None),
-            Paginator::PageNumber { total_path, total_pages_path, .. } => (total_path, total_pages_path),
-            Paginator::Offset { total_path, .. } | Paginator::Cursor { total_path, .. } => {
-                (total_path, &None)
+    /// A path that was to say something of the list, and meets nothing on a first page with records, says nothing: it is
+    /// not an end. A cursor's absence is judged with the page.
+    fn paths_lead_somewhere(&self, facts: &PageFacts) -> Result<(), PagingError> {
+        let (total, pages, has_more) = match self.paginator {
+            Paginator::None { total_path, has_more_path }
+            | Paginator::Offset { total_path, has_more_path, .. } => (total_path, &None, has_more_path),
+            Paginator::PageNumber { total_path, total_pages_path, has_more_path, .. } => {
+                (total_path, total_pages_path, has_more_path)
             }
+            Paginator::Cursor { total_path, has_more_path, .. } => (total_path, &None, has_more_path),
         };
-        if total.is_some() && self.total.is_none() {
-            return Err(PagingFault::NoProof("total_path"));
-        }
-        if pages.is_some() && self.total_pages.is_none() {
-            return Err(PagingFault::NoProof("total_pages_path"));
+        for (path, is_absent, want) in [
+            // a header may say it instead
+            (total, facts.total.is_absent(), Want::Total),
+            (pages, facts.total_pages.is_absent(), Want::TotalPages),
+            (has_more, facts.has_more.is_absent(), Want::HasMore),
+        ] {
+            if path.is_some() && is_absent {
+                return Err(PagingError::PathLeadsNowhere(want));
+            }
         }
         Ok(())
     }
 
-    /// What the body says outranks what its size suggests: a source may well cap the size that it was asked for.
-    fn by_count(&self, facts: &PageFacts, size: u64) -> Result<Turn, PagingFault> {
-        let more = || {
-            if facts.records == 0 { Err(PagingFault::EmptyButMore(self.pages)) } else { Ok(Turn::More(None)) }
-        };
-        match (facts.has_more, facts.total_pages, self.total) {
-            (Some(false), ..) => Ok(Turn::End(Evidence::EndOfList)),
-            (Some(true), ..) => more(),
-            (None, Some(pages), _) if self.pages >= pages => Ok(Turn::End(Evidence::AllPagesRead { pages })),
-            (None, Some(_), _) => more(),
-            (None, None, Some(total)) if self.received >= total || facts.records == 0 => {
+    /// A source that is described as having one page.
+    fn single(&self, facts: &PageFacts) -> Result<Turn, PagingError> {
+        let records = self.received;
+        if facts.has_link || facts.has_more == Signal::Value(true) {
+            return Err(PagingError::MoreThanOnePage {
+                records,
+                total: self.total,
+                has_link: facts.has_link,
+            });
+        }
+        match (self.total, &facts.has_more) {
+            (Some(total), _) if total > records => {
+                Err(PagingError::MoreThanOnePage { records, total: Some(total), has_link: false })
+            }
+            (Some(total), _) => Ok(Turn::End(Evidence::TotalAgreed { total })),
+            (None, _) if facts.is_partial => Err(PagingError::PartOfTheList { records }),
+            (None, Signal::Value(false) | Signal::Null) => Ok(Turn::End(Evidence::EndOfList)),
+            (None, _) => Ok(Turn::End(Evidence::SinglePage)),
+        }
+    }
+
+    /// What the body says outranks what its size suggests; without a word of it only an empty page is the end.
+    fn by_count(&self, facts: &PageFacts) -> Result<Turn, PagingError> {
+        let is_empty = facts.records.is_empty();
+        let more =
+            || if is_empty { Err(PagingError::EmptyButMore(self.pages)) } else { Ok(Turn::More(None)) };
+        match (&facts.has_more, self.total_pages, self.total) {
+            (Signal::Value(false) | Signal::Null, ..) => Ok(Turn::End(Evidence::EndOfList)),
+            (Signal::Value(true), ..) => more(),
+            (_, Some(pages), _) if self.pages >= pages => Ok(Turn::End(Evidence::AllPagesRead { pages })),
+            (_, Some(_), _) => more(),
+            (_, None, Some(total)) if self.fresh() >= total || is_empty => {
                 Ok(Turn::End(Evidence::TotalAgreed { total }))
             }
-            (None, None, Some(_)) => Ok(Turn::More(None)),
-            (None, None, None) if facts.records == 0 || facts.records < size => {
-                Ok(Turn::End(Evidence::ShortLastPage { records: facts.records }))
-            }
-            (None, None, None) => Ok(Turn::More(None)),
+            (_, None, None) if is_empty => Ok(Turn::End(Evidence::EmptyLastPage)),
+            (_, None, _) => Ok(Turn::More(None)),
         }
     }
 
-    /// An empty page with a fresh cursor is followed: sources that filter after paging send such.
-    fn by_cursor(&mut self, facts: &PageFacts) -> Result<Turn, PagingFault> {
-        if facts.has_more == Some(false) {
+    /// An empty page with a fresh cursor is followed: sources that filter after paging send such pages.
+    fn by_cursor(&mut self, facts: &PageFacts, limit: Option<u64>) -> Result<Turn, PagingError> {
+        if facts.has_more == Signal::Value(false) {
             return Ok(Turn::End(Evidence::EndOfList));
         }
-        let Some(cursor) = facts.cursor.as_ref().filter(|cursor| !cursor.is_empty()) else {
-            return match facts.has_more {
-                Some(true) => Err(PagingFault::MoreWithoutCursor(self.pages)),
-                _ => Ok(Turn::End(Evidence::EndOfList)),
-            };
-        };
-        if !self.cursors.insert(fingerprint(cursor.as_bytes())) {
-            return Err(PagingFault::RepeatedCursor(cursor.clone()));
+        let count = facts.records.len() as u64;
+        match &facts.cursor {
+            Signal::Value(cursor) if !cursor.is_empty() => {
+                self.has_cursor = true;
+                if is_address(cursor) {
+                    return Err(PagingError::CursorIsAddress(cursor.chars().take(200).collect()));
+                }
+                if !self.cursors.insert(fingerprint(cursor.as_str())) {
+                    return Err(PagingError::RepeatedCursor(cursor.clone()));
+                }
+                Ok(Turn::More(Some(cursor.clone())))
+            }
+            _ if facts.has_more == Signal::Value(true) => Err(PagingError::MoreWithoutCursor(self.pages)),
+            _ if facts.has_link => Err(PagingError::LinkWithoutCursor(self.pages)),
+            Signal::Null | Signal::Value(_) => Ok(Turn::End(Evidence::EndOfList)),
+            Signal::Absent if self.has_cursor || facts.has_more == Signal::Null => {
+                Ok(Turn::End(Evidence::EndOfList))
+            }
+            Signal::Misspelt => Err(PagingError::PathLeadsNowhere(Want::Cursor)),
+            Signal::Absent if limit.is_some_and(|limit| count >= limit) => {
+                Err(PagingError::PathLeadsNowhere(Want::Cursor))
+            }
+            Signal::Absent if count > 0 && self.total.is_some_and(|total| total > self.fresh()) => {
+                Err(PagingError::PathLeadsNowhere(Want::Cursor))
+            }
+            Signal::Absent => Ok(Turn::Unproven),
         }
-        Ok(Turn::More(Some(cursor.clone())))
     }
 
-    fn end(&self, evidence: Evidence) -> Result<Vec<Evidence>, PagingFault> {
-        let Some(total) = self.total else { return Ok(vec![evidence]) };
-        if total != self.received {
-            return Err(PagingFault::TotalDiffers { total, received: self.received });
+    /// Records that came for the first time.
+    fn fresh(&self) -> u64 {
+        self.received - self.repeated
+    }
+
+    fn end(&self, evidence: Option<Evidence>) -> Result<End, PagingError> {
+        if let Some(total) = self.total {
+            if total != self.fresh() {
+                return Err(PagingError::TotalDiffers {
+                    total,
+                    received: self.fresh(),
+                    repeated: self.repeated,
+                });
+            }
+            let agreed = Evidence::TotalAgreed { total };
+            let other = evidence.filter(|evidence| *evidence != agreed);
+            return Ok(End { evidence: [agreed].into_iter().chain(other).collect(), ..End::default() });
         }
-        let agreed = Evidence::TotalAgreed { total };
-        Ok(if evidence == agreed { vec![agreed] } else { vec![agreed, evidence] })
+        if self.repeated > 0 {
+            // a record that moved back came twice, and one that moved forward may not have come at all
+            let detail = format!("{} records came on two pages", self.repeated);
+            return Ok(End { warnings: vec![ChunkWarning::ListMoved { detail }], ..End::default() });
+        }
+        let is_proven = evidence.as_ref().is_some_and(Evidence::is_proof);
+        let warnings = if is_proven { vec![] } else { vec![ChunkWarning::EndUnknown { fields: vec![] }] };
+        Ok(End { evidence: evidence.into_iter().collect(), warnings, repeats_last: false })
     }
 
     fn params(&self, next: Option<String>) -> Params {
         let sized =
             |name: &Option<String>, size: u64| name.as_ref().map(|name| (name.clone(), size.to_string()));
         match self.paginator {
-            Paginator::None => vec![],
+            Paginator::None { .. } => vec![],
             Paginator::PageNumber { page_param, start_page, size_param, size, .. } => {
                 let page = (page_param.clone(), (start_page + self.pages).to_string());
                 [page].into_iter().chain(sized(size_param, *size)).collect()
             }
-            Paginator::Offset { offset_param, limit_param, limit, start, .. } => vec![
-                (offset_param.clone(), (start + self.received).to_string()),
-                (limit_param.clone(), limit.to_string()),
-            ],
+            Paginator::Offset { offset_param, limit_param, limit, start, .. } => {
+                // no further than the source lets, so that a window just below that is read to its end
+                let limit = match self.total {
+                    None => (*limit).min(self.max_records.saturating_sub(self.received)),
+                    Some(_) => *limit,
+                };
+                vec![
+                    (offset_param.clone(), (start + self.received).to_string()),
+                    (limit_param.clone(), limit.to_string()),
+                ]
+            }
             Paginator::Cursor { param, limit_param, limit, .. } => {
                 let cursor = next.map(|cursor| (param.clone(), cursor));
                 cursor.into_iter().chain(limit.and_then(|limit| sized(limit_param, limit))).collect()
@@ -285,184 +385,12 @@ impl<'a> Paging<'a> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offset() -> Paginator {
-        let (offset_param, limit_param) = ("skip".to_owned(), "count".to_owned());
-        Paginator::Offset {
-            offset_param,
-            limit_param,
-            limit: 10,
-            start: 0,
-            total_path: None,
-            has_more_path: None,
-        }
-    }
-
-    fn cursor() -> Paginator {
-        let (cursor_path, param) = ("next".to_owned(), "after".to_owned());
-        let limit_param = Some("size".to_owned());
-        Paginator::Cursor {
-            cursor_path,
-            param,
-            limit_param,
-            limit: Some(10),
-            has_more_path: None,
-            total_path: None,
-        }
-    }
-
-    fn numbered() -> Paginator {
-        Paginator::PageNumber {
-            page_param: "page".to_owned(),
-            start_page: 1,
-            size_param: None,
-            size: 10,
-            total_pages_path: None,
-            total_path: None,
-            has_more_path: None,
-        }
-    }
-
-    /// Feeds pages until the list ends; the parameters asked for, and how it ended.
-    fn read(paginator: &Paginator, pages: &[PageFacts]) -> (Vec<Params>, Result<Vec<Evidence>, PagingFault>) {
-        read_within(paginator, pages, None)
-    }
-
-    fn read_within(
-        paginator: &Paginator,
-        pages: &[PageFacts],
-        max_records: Option<u64>,
-    ) -> (Vec<Params>, Result<Vec<Evidence>, PagingFault>) {
-        let second = std::time::Duration::from_secs(1);
-        let limits = RequestLimits {
-            connect_timeout: second,
-            read_timeout: second,
-            total_timeout: second,
-            chunk_timeout: None,
-            max_body_bytes: 1,
-            max_pages: 5,
-            max_records,
-        };
-        let mut paging = Paging::new(paginator, &limits);
-        let mut asked = vec![paging.first()];
-        for (index, page) in pages.iter().enumerate() {
-            let print = if page.fingerprint == 0 { index as u64 + 1 } else { page.fingerprint };
-            match paging.turn(&PageFacts { fingerprint: print, ..page.clone() }) {
-                Ok(Step::Ask(params)) => asked.push(params),
-                Ok(Step::Done(evidence)) => {
-                    assert_eq!(index + 1, pages.len(), "ended early");
-                    return (asked, Ok(evidence));
-                }
-                Err(fault) => return (asked, Err(fault)),
-            }
-        }
-        panic!("asks for more: {asked:?}");
-    }
-
-    fn page(records: u64) -> PageFacts {
-        PageFacts { records, ..PageFacts::default() }
-    }
-
-    fn end(paginator: &Paginator, pages: &[PageFacts]) -> Result<Vec<Evidence>, PagingFault> {
-        read(paginator, pages).1
-    }
-
-    #[test]
-    fn offsets_count_what_came() {
-        let (asked, end) = read(&offset(), &[page(10), page(10), page(3)]);
-        let skips: Vec<_> = asked.iter().map(|params| params[0].1.as_str()).collect();
-        assert_eq!(skips, ["0", "10", "20"]);
-        assert_eq!(asked[0][1], ("count".to_owned(), "10".to_owned()));
-        assert_eq!(end.unwrap(), [Evidence::ShortLastPage { records: 3 }]);
-        // a source that caps the size below what was asked for loses nothing, if it says how many there are
-        let of_12 = |records| PageFacts { total: Some(12), ..page(records) };
-        let (asked, end) = read(&offset(), &[of_12(5), of_12(5), of_12(2)]);
-        assert_eq!(asked[2][0].1, "10");
-        assert_eq!(end.unwrap(), [Evidence::TotalAgreed { total: 12 }]);
-    }
-
-    #[test]
-    fn page_numbers_end_by_the_strongest_word() {
-        let (asked, ended) = read(&numbered(), &[page(10), page(0)]);
-        assert_eq!(asked, [[("page".to_owned(), "1".to_owned())], [("page".to_owned(), "2".to_owned())]]);
-        assert_eq!(ended.unwrap(), [Evidence::ShortLastPage { records: 0 }]);
-        let of = |records, pages| PageFacts { total_pages: Some(pages), ..page(records) };
-        assert_eq!(end(&numbered(), &[of(10, 2), of(10, 2)]).unwrap(), [Evidence::AllPagesRead { pages: 2 }]);
-        assert_eq!(end(&numbered(), &[of(0, 0)]).unwrap(), [Evidence::AllPagesRead { pages: 0 }]);
-        let more = |records, more| PageFacts { has_more: Some(more), ..page(records) };
-        assert_eq!(end(&numbered(), &[more(4, true), more(10, false)]).unwrap(), [Evidence::EndOfList]);
-        assert_eq!(end(&Paginator::None, &[page(7)]).unwrap(), [Evidence::SinglePage]);
-    }
-
-    #[test]
-    fn totals_must_agree() {
-        let of = |records, total| PageFacts { total: Some(total), ..page(records) };
-        assert_eq!(end(&offset(), &[of(10, 10)]).unwrap(), [Evidence::TotalAgreed { total: 10 }]);
-        let differs = |total, received| Err(PagingFault::TotalDiffers { total, received });
-        assert_eq!(end(&offset(), &[of(10, 12), of(0, 12)]), differs(12, 10));
-        assert_eq!(end(&offset(), &[of(10, 9)]), differs(9, 10));
-        let moved = PagingFault::TotalMoved { before: 15, now: 16 };
-        assert_eq!(moved.class(), FailureClass::Transient);
-        assert_eq!(end(&offset(), &[of(10, 15), of(6, 16)]), Err(moved));
-        let of_pages = |records, pages| PageFacts { total_pages: Some(pages), ..page(records) };
-        let moved = PagingFault::PagesMoved { before: 3, now: 2 };
-        assert_eq!(end(&numbered(), &[of_pages(10, 3), of_pages(10, 2)]), Err(moved));
-        let last = PageFacts { has_more: Some(false), ..of(9, 10) };
-        assert_eq!(end(&offset(), &[last]), differs(10, 9));
-    }
-
-    #[test]
-    fn cursors() {
-        let to = |records, next: &str| PageFacts { cursor: Some(next.to_owned()), ..page(records) };
-        let (asked, ended) = read(&cursor(), &[to(10, "a"), to(0, "b"), page(3)]);
-        assert_eq!(asked[0], [("size".to_owned(), "10".to_owned())]);
-        assert_eq!(asked[2][0], ("after".to_owned(), "b".to_owned()));
-        assert_eq!(ended.unwrap(), [Evidence::EndOfList]);
-        assert_eq!(end(&cursor(), &[to(3, "")]).unwrap(), [Evidence::EndOfList]);
-        let repeated = Err(PagingFault::RepeatedCursor("a".to_owned()));
-        assert_eq!(end(&cursor(), &[to(10, "a"), to(10, "b"), to(10, "a")]), repeated);
-        let more = PageFacts { has_more: Some(true), ..page(1) };
-        assert_eq!(end(&cursor(), &[more]), Err(PagingFault::MoreWithoutCursor(1)));
-    }
-
-    #[test]
-    fn loops_end() {
-        let same = PageFacts { fingerprint: 7, ..page(10) };
-        assert_eq!(end(&offset(), &[same.clone(), same]), Err(PagingFault::SamePage(2)));
-        let empty = PageFacts { has_more: Some(true), ..page(0) };
-        assert_eq!(end(&offset(), &[empty]), Err(PagingFault::EmptyButMore(1)));
-        assert_eq!(
-            end(&numbered(), &[page(10), page(10), page(10), page(10), page(10)]),
-            Err(PagingFault::TooManyPages(5))
-        );
-    }
-
-    #[test]
-    fn a_list_that_may_be_cut_off_is_seen_as_early_as_can_be() {
-        let capped =
-            |paginator: &Paginator, pages: &[PageFacts], cap| read_within(paginator, pages, Some(cap)).1;
-        let too_many = |cap| Err(PagingFault::TooManyRecords(cap));
-        assert_eq!(capped(&offset(), &[page(10), page(10)], 20), too_many(20));
-        assert_eq!(capped(&offset(), &[page(10)], 15), too_many(15), "the next page would reach beyond");
-        assert!(capped(&offset(), &[page(10), page(9)], 20).is_ok());
-        assert_eq!(
-            capped(&numbered(), &[page(10), page(5)], 15),
-            too_many(15),
-            "a short page may be a cut one"
-        );
-        assert!(capped(&numbered(), &[page(10), page(4)], 15).is_ok());
-        let of = |records, total| PageFacts { total: Some(total), ..page(records) };
-        assert_eq!(capped(&offset(), &[of(10, 21)], 20), too_many(20), "the total says so at once");
-        assert!(capped(&offset(), &[of(10, 20), of(10, 20)], 20).is_ok(), "the total says that it is all");
-        let of_pages = |records, pages| PageFacts { total_pages: Some(pages), ..page(records) };
-        let many = PagingFault::TooManyPages(5);
-        assert!(many.is_cap() && !PagingFault::SamePage(2).is_cap());
-        assert_eq!(end(&numbered(), &[of_pages(10, 6)]), Err(many));
-        let more = |records| PageFacts { has_more: Some(false), ..page(records) };
-        assert_eq!(capped(&numbered(), &[more(15)], 15), too_many(15), "it says the same of a cut list");
-        assert_eq!(capped(&Paginator::None, &[page(15)], 15), too_many(15));
-    }
+/// Whether a cursor is the address of the next page.
+fn is_address(cursor: &str) -> bool {
+    cursor.starts_with("http://")
+        || cursor.starts_with("https://")
+        || (cursor.starts_with('/') && cursor.contains(['?', '/']) && cursor.contains('='))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,39 +1,44 @@
 //! One request: sent, its answer read up to a ceiling, its failure classified.
 
-use std::{
-    error::Error as _,
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nstore_shared::{
-    config::spec::{ApiSpec, ErrorAction, ErrorHandler, RequestLimits},
+    config::spec::{ApiSpec, ErrorAction, ErrorHandler, JsonCondition, NoList},
     retry::FailureClass,
 };
 use reqwest::{
     Client, Response, StatusCode, Url,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-    redirect::{Attempt, Policy},
+    header::{CONTENT_TYPE, HeaderMap},
 };
 
-use super::access::Access;
-use crate::extract::{Excuse, ExtractError};
+use super::{
+    access::Access,
+    charset,
+    client::broken,
+    headers::{self, ContentRange},
+};
+use crate::extract::Excuse;
 
-const MOST_REDIRECTS: usize = 5;
-/// How much of an error's body is read.
-const ERROR_BYTES: usize = 16_384;
+/// How much of an error's body is read, in bytes.
+const MAX_ERROR_BYTES: usize = 16_384;
 /// How much of it is shown.
-const ERROR_CHARS: usize = 300;
-/// No Retry-After is taken longer: a typo there must not park a source for years.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+const MAX_ERROR_CHARS: usize = 300;
 
 /// A good answer.
 pub(super) struct Answer {
-    /// Decompressed.
-    pub(super) body: Bytes,
+    /// Decompressed, as UTF-8; `None` where the answer means that there are no records.
+    pub(super) body: Option<Bytes>,
     /// As the source calls it; empty when it does not.
     pub(super) content_type: String,
+    /// The source's description takes it for a good one, whatever it says of itself.
+    pub(super) is_trusted: bool,
+    /// It says of itself that it is a part (206).
+    pub(super) is_partial: bool,
+    /// Which part it is.
+    pub(super) range: Option<ContentRange>,
+    /// A `Link` header names a next page.
+    pub(super) has_link: bool,
 }
 
 /// A request that did not succeed.
@@ -51,63 +56,6 @@ pub(super) enum Failure {
     TooMuch(String),
 }
 
-/// A redirect that leads away.
-#[derive(Debug)]
-struct Refused(String);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// The client of one source: its time-outs, its fixed headers, redirects only within the same origin.
-pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, ExtractError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in &spec.request.headers {
-        let config =
-            |what| ExtractError::new(FailureClass::Config, format!("`request.headers`: `{name}` {what}"));
-        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| config("is no name of a header"))?;
-        headers.insert(
-            key,
-            HeaderValue::from_str(value).map_err(|_| config("has a value that no header may have"))?,
-        );
-    }
-    let RequestLimits { connect_timeout, read_timeout, total_timeout, .. } = spec.limits;
-    Client::builder()
-        .user_agent(user_agent)
-        .default_headers(headers)
-        .connect_timeout(connect_timeout)
-        .read_timeout(read_timeout)
-        .timeout(total_timeout)
-        .redirect(Policy::custom(follow))
-        // the address may carry a key
-        .referer(false)
-        .build()
-        .map_err(|e| {
-            ExtractError::new(FailureClass::Config, format!("no http client can be made: {}", chain(&e)))
-        })
-}
-
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let first = attempt.previous().first().map(Url::origin);
-    let target = attempt.url().origin();
-    if first.is_some_and(|first| first != target) {
-        let target = target.ascii_serialization();
-        return attempt.error(Refused(format!(
-            "redirected to another origin, {target}, which is not followed; if that is right, make it the `base_url`"
-        )));
-    }
-    if attempt.previous().len() > MOST_REDIRECTS {
-        return attempt
-            .error(Refused(format!("redirected more than {MOST_REDIRECTS} times; correct `request.path`")));
-    }
-    attempt.follow()
-}
-
 /// Sends one GET.
 pub(super) async fn send(
     client: &Client,
@@ -120,13 +68,41 @@ pub(super) async fn send(
         request = request.header(name, value);
     }
     let response = request.send().await.map_err(|e| broken(e, access))?;
-    if response.status().is_success() {
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let body = body(response, access, spec.limits.max_body_bytes).await?;
-        return Ok(Answer { body, content_type });
+    let (status, headers) = (response.status(), response.headers().clone());
+    if !status.is_success() {
+        let body = error_body(response).await;
+        return match handled(&spec.error_handlers, status, &body) {
+            Some(ErrorAction::Ignore) => Ok(Answer::new(None, status, &headers)),
+            action => Err(refused(status, &headers, &body, access, action)),
+        };
     }
-    Err(refused(response, access, &spec.error_handlers).await)
+    let body = body(response, access, spec.limits.max_body_bytes).await?;
+    let mut answer = Answer::new(None, status, &headers);
+    let body = charset::utf8(body, &answer.content_type)
+        .map_err(|e| Failure::Final(FailureClass::Data, format!("{e}; ask the source for UTF-8")))?;
+    match handled(&spec.error_handlers, status, &body) {
+        Some(ErrorAction::Ignore) => answer.is_trusted = true,
+        Some(action) => return Err(refused(status, &headers, &body, access, Some(action))),
+        None => {}
+    }
+    let is_empty = body.trim_ascii().is_empty();
+    let is_none = status == StatusCode::NO_CONTENT || (is_empty && spec.empty_body == NoList::NoRecords);
+    answer.body = (!is_none).then_some(body);
+    Ok(answer)
+}
+
+impl Answer {
+    fn new(body: Option<Bytes>, status: StatusCode, headers: &HeaderMap) -> Self {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Self {
+            body,
+            content_type: content_type.unwrap_or_default().to_owned(),
+            is_trusted: false,
+            is_partial: status == StatusCode::PARTIAL_CONTENT,
+            range: headers::content_range(headers),
+            has_link: headers::has_next_link(headers),
+        }
+    }
 }
 
 async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes, Failure> {
@@ -146,21 +122,41 @@ async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes
     Ok(body.freeze())
 }
 
-/// What a status other than 2xx means.
-async fn refused(response: Response, access: &Access, handlers: &[ErrorHandler]) -> Failure {
-    let status = response.status();
-    let wait = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-    let body = error_body(response).await;
-    let text = excerpt(&body, ERROR_CHARS, access);
+/// What an answer means that is not a good one, by its handler or else by its status.
+fn refused(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    access: &Access,
+    action: Option<ErrorAction>,
+) -> Failure {
+    let text = excerpt(body, MAX_ERROR_CHARS, access);
     let said = if text.is_empty() { text } else { format!(": `{text}`") };
     let message = format!("answered {status}{said}");
-    if let Some(ErrorAction::SplitWindow) = handled(handlers, status, &body) {
-        return Failure::TooMuch(format!("{message}; `error_handlers` says that this window is too wide"));
+    match action {
+        Some(ErrorAction::SplitWindow) => {
+            Failure::TooMuch(format!("{message}; `error_handlers` says that this window is too wide"))
+        }
+        Some(ErrorAction::Retry) => Failure::Passing(message),
+        Some(ErrorAction::Fail) => Failure::Final(
+            FailureClass::Data,
+            format!("{message}; `error_handlers` says that this is a failure"),
+        ),
+        Some(ErrorAction::Ignore) | None => by_status(status, headers, message),
     }
+}
+
+fn by_status(status: StatusCode, headers: &HeaderMap, message: String) -> Failure {
+    let (wait, used_up) = (headers::retry_after(headers), headers::used_up(headers));
     let last = |class, hint: &str| Failure::Final(class, format!("{message}; {hint}"));
     match status {
-        StatusCode::TOO_MANY_REQUESTS => Failure::Limited(message, wait),
-        StatusCode::SERVICE_UNAVAILABLE if wait.is_some() => Failure::Limited(message, wait),
+        StatusCode::TOO_MANY_REQUESTS => Failure::Limited(message, wait.or(used_up.flatten())),
+        // a rate limit by another name
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
+            if wait.is_some() || used_up.is_some() =>
+        {
+            Failure::Limited(message, wait.or(used_up.flatten()))
+        }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Failure::Passing(message),
         StatusCode::UNAUTHORIZED => {
             last(FailureClass::Auth, "check the secrets of `auth`: wrong, expired, or of another environment")
@@ -172,7 +168,7 @@ async fn refused(response: Response, access: &Access, handlers: &[ErrorHandler])
         StatusCode::NOT_FOUND => last(FailureClass::Config, "check `base_url` and `request.path`"),
         status if status.is_server_error() => Failure::Passing(message),
         status if status.is_redirection() => {
-            last(FailureClass::Config, "that is no answer to a plain request; check `request`")
+            last(FailureClass::Config, "that does not answer a plain request; check `request`")
         }
         _ => last(FailureClass::Config, "check `request`, `window` and `paginator`"),
     }
@@ -183,7 +179,7 @@ async fn error_body(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         body.extend_from_slice(&piece);
-        if body.len() >= ERROR_BYTES {
+        if body.len() >= MAX_ERROR_BYTES {
             break;
         }
     }
@@ -192,96 +188,87 @@ async fn error_body(mut response: Response) -> Vec<u8> {
 
 /// What the source's description says of such an answer.
 fn handled(handlers: &[ErrorHandler], status: StatusCode, body: &[u8]) -> Option<ErrorAction> {
+    if handlers.is_empty() {
+        return None;
+    }
     let text = String::from_utf8_lossy(body);
     let fits = |handler: &&ErrorHandler| {
-        let code = handler.codes.is_empty() || handler.codes.contains(&status.as_u16());
+        // a body is searched for a text in errors alone, unless the handler names the status: rows may hold any text
+        let code = match handler.codes.is_empty() {
+            true => handler.json.is_some() || !status.is_success(),
+            false => handler.codes.contains(&status.as_u16()),
+        };
         code && handler.body_contains.as_deref().is_none_or(|part| text.contains(part))
+            && handler.json.as_ref().is_none_or(|condition| meets(condition, &text))
     };
     handlers.iter().find(fits).map(|handler| handler.action)
+}
+
+fn meets(condition: &JsonCondition, body: &str) -> bool {
+    let Ok(found) = condition.path.find(body) else { return false };
+    let found = found.map(serde_json::value::RawValue::get).filter(|raw| *raw != "null");
+    let equals = |wanted: &String| {
+        found.is_some_and(|raw| match serde_json::from_str::<String>(raw) {
+            Ok(text) => text == *wanted,
+            Err(_) => raw == wanted,
+        })
+    };
+    condition.exists.is_none_or(|exists| exists == found.is_some())
+        && condition.equals.as_ref().is_none_or(equals)
 }
 
 /// The start of a body on one line, without secrets.
 pub(super) fn excerpt(body: &[u8], chars: usize, access: &Access) -> String {
     // cut first to what can matter, but redact before the final cut: half a secret would not be recognised
-    let text = String::from_utf8_lossy(&body[..body.len().min(ERROR_BYTES)]);
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR_BYTES)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     access.redact(&line).chars().take(chars).collect()
-}
-
-/// What a request without an answer, or half of one, died of.
-fn broken(e: reqwest::Error, access: &Access) -> Failure {
-    let e = e.without_url();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        if let Some(Refused(message)) = inner.downcast_ref() {
-            return Failure::Final(FailureClass::Config, message.clone());
-        }
-        cause = inner.source();
-    }
-    let what = match (e.is_connect(), e.is_timeout()) {
-        (true, true) => "no connection within the time limit: ",
-        (true, false) => "no connection: ",
-        (false, true) => "no answer within the time limit: ",
-        (false, false) => "",
-    };
-    Failure::Passing(format!("{what}{}", access.redact(&chain(&e))))
-}
-
-/// An error with all its causes.
-fn chain(e: &reqwest::Error) -> String {
-    let mut text = e.to_string();
-    let mut cause = e.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.ends_with(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = inner.source();
-    }
-    text
-}
-
-/// Seconds, or an HTTP date (RFC 9110, 10.2.3).
-fn retry_after(value: &str) -> Option<Duration> {
-    let wait = match value.trim().parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = httpdate::parse_http_date(value).ok()?;
-            at.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO)
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn handler(codes: &[u16], text: Option<&str>, json: Option<JsonCondition>) -> ErrorHandler {
+        let body_contains = text.map(str::to_owned);
+        ErrorHandler { codes: codes.to_vec(), body_contains, json, action: ErrorAction::SplitWindow }
+    }
+
+    fn is_handled(handler: ErrorHandler, status: u16, body: &str) -> bool {
+        handled(&[handler], StatusCode::from_u16(status).unwrap(), body.as_bytes()).is_some()
+    }
+
     #[test]
     fn the_first_handler_that_fits_is_taken() {
-        let handler = |codes: &[u16], text: Option<&str>| ErrorHandler {
-            codes: codes.to_vec(),
-            body_contains: text.map(str::to_owned),
-            action: ErrorAction::SplitWindow,
-        };
-        let is_handled = |handler: ErrorHandler, status: u16, body: &str| {
-            handled(&[handler], StatusCode::from_u16(status).unwrap(), body.as_bytes()).is_some()
-        };
-        assert!(is_handled(handler(&[400, 413], None), 413, ""));
-        assert!(!is_handled(handler(&[400], None), 500, ""));
-        assert!(is_handled(handler(&[], Some("too many")), 500, "{\"error\":\"too many rows\"}"));
-        assert!(!is_handled(handler(&[500], Some("too many")), 500, "broken"));
+        assert!(is_handled(handler(&[400, 413], None, None), 413, ""));
+        assert!(!is_handled(handler(&[400], None, None), 500, ""));
+        assert!(is_handled(handler(&[], Some("too many"), None), 500, "{\"error\":\"too many rows\"}"));
+        assert!(!is_handled(handler(&[], Some("too many"), None), 200, "[\"too many\"]"), "a row's text");
+        assert!(is_handled(handler(&[200], Some("too many"), None), 200, "[\"too many\"]"));
+        assert!(!is_handled(handler(&[500], Some("too many"), None), 500, "broken"));
         assert_eq!(handled(&[], StatusCode::BAD_REQUEST, b""), None);
     }
 
     #[test]
-    fn retry_after_in_both_forms() {
-        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("99999999999"), Some(LONGEST_WAIT));
-        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
-        let wait = retry_after(&soon).unwrap().as_secs();
-        assert!((28..=30).contains(&wait), "{wait}");
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon"), None);
+    fn conditions_on_json() {
+        let when = |path: &str, equals: Option<&str>, exists: Option<bool>| {
+            let (path, equals) = (path.parse().unwrap(), equals.map(str::to_owned));
+            handler(&[], None, Some(JsonCondition { path, equals, exists }))
+        };
+        let body = r#"{"status":"error","code":17,"ok":false,"data":null,"list":[{"a":1}]}"#;
+        for (condition, fits) in [
+            (when("status", Some("error"), None), true),
+            (when("status", Some("ok"), None), false),
+            (when("code", Some("17"), None), true),
+            (when("ok", Some("false"), None), true),
+            (when("data", None, Some(true)), false),
+            (when("data", None, Some(false)), true),
+            (when("list.0.a", Some("1"), Some(true)), true),
+            (when("gone.x", None, Some(false)), true),
+            (when("gone.x", Some("1"), None), false),
+        ] {
+            assert_eq!(is_handled(condition.clone(), 200, body), fits, "{condition:?}");
+            assert!(!is_handled(condition, 200, "<html>"), "not JSON");
+        }
     }
 }

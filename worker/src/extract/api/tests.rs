@@ -10,8 +10,8 @@ use nstore_shared::{
     config::{
         secrets::Secrets,
         spec::{
-            Auth, Bounds, ErrorAction, ErrorHandler, KeyPlace, Paginator, Records, RequestLimits,
-            RequestRetry, RequestSpec, Window, WindowBound,
+            Auth, Bounds, ErrorAction, ErrorHandler, JsonCondition, KeyPlace, NoList, Paginator, Records,
+            RequestLimits, RequestRetry, RequestSpec, Window, WindowBound,
         },
     },
     retry::Backoff,
@@ -89,14 +89,16 @@ fn spec(url: &str) -> ApiSpec {
             granularity: second,
         },
         paginator: Paginator::Cursor {
-            cursor_path: "next".to_owned(),
+            cursor_path: "next".parse().unwrap(),
             param: "after".to_owned(),
             limit_param: None,
             limit: None,
             has_more_path: None,
-            total_path: Some("total".to_owned()),
+            total_path: Some("total".parse().unwrap()),
         },
-        records: Records { selector: "items".to_owned() },
+        records: Records { selector: "items".parse().unwrap(), ..Records::default() },
+        empty_body: NoList::Fail,
+        tls_ca: None,
         budget: None,
         retry: RequestRetry {
             attempts: 3,
@@ -117,7 +119,7 @@ fn spec(url: &str) -> ApiSpec {
 
 fn extractor(spec: &ApiSpec) -> Result<ApiExtractor, ExtractError> {
     let secrets = Secrets::of([("shop.key".to_owned(), SECRET.to_owned())]);
-    ApiExtractor::new(spec, &|name| secrets.get(name), None, "nstore-test")
+    ApiExtractor::new(spec, &[], &|name| secrets.get(name), None, "nstore-test")
 }
 
 fn span() -> Span {
@@ -240,7 +242,7 @@ async fn html_is_named_as_what_it_is() {
     let error = error_of(vec![answer("200 OK", "content-type: text/html\r\n", page)]).await;
     assert_eq!(error.class, FailureClass::Data);
     let said = "text/html came instead, starting with `<!DOCTYPE html> <title>Sign in</title>`";
-    assert!(error.message.contains("is no JSON") && error.message.contains(said), "{error}");
+    assert!(error.message.contains("is not valid JSON") && error.message.contains(said), "{error}");
 }
 
 #[tokio::test]
@@ -290,9 +292,13 @@ async fn secrets_go_where_they_belong_and_nowhere_else() {
 #[tokio::test]
 async fn redirects_stay_at_home() {
     let to = |target: &str| answer("302 Found", &format!("location: {target}\r\n"), "");
-    let server = Server::start(vec![to("/v2/payments"), json(r#"{"items":[],"total":0}"#)]).await;
+    let kept = "/v2/payments?expand=card&from=1754006400&to=1754092800";
+    let server = Server::start(vec![to(kept), json(r#"{"items":[],"total":0}"#)]).await;
     assert!(extract(&spec(&server.url)).await.0.is_ok());
-    assert_eq!(server.targets()[1], "/v2/payments");
+    assert_eq!(server.targets()[1], kept);
+    let lost = error_of(vec![to("/v2/payments?expand=card&from=1754006400")]).await;
+    assert_eq!(lost.class, FailureClass::Config);
+    assert!(lost.message.contains("loses or changes the parameters `to`"), "{lost}");
     let other = Server::start(vec![json("{}")]).await;
     let server = Server::start(vec![to(&format!("{}/x?token={SECRET}", other.url))]).await;
     let mut spec = spec(&server.url);
@@ -301,7 +307,7 @@ async fn redirects_stay_at_home() {
     assert_eq!(error.class, FailureClass::Config);
     assert!(error.message.contains(&format!("another origin, {}", other.url)), "{error}");
     assert!(other.targets().is_empty());
-    let error = error_of(vec![to("/v1/payments"); 10]).await;
+    let error = error_of(vec![to("/v1/payments?expand=card&from=1754006400&to=1754092800"); 10]).await;
     assert!(error.message.contains("more than 5 times"), "{error}");
 }
 
@@ -326,6 +332,7 @@ async fn what_is_too_much_for_one_window_asks_for_halves() {
     described.error_handlers = vec![ErrorHandler {
         codes: vec![400],
         body_contains: Some("too wide".to_owned()),
+        json: None,
         action: ErrorAction::SplitWindow,
     }];
     let told = error(&described).await;
@@ -365,14 +372,134 @@ async fn contradictions_end_the_attempt() {
     let error = error_of(vec![next(1, "a"), next(2, "b"), next(3, "a")]).await;
     assert_eq!(error.class, FailureClass::Data);
     assert!(error.message.contains("cursor `a` came a second time"), "{error}");
-    let error = error_of(vec![json(r#"{"items":[1]}"#)]).await;
-    assert_eq!(error.class, FailureClass::Data);
+    let error = error_of(vec![json(r#"{"items":[1],"totall":1}"#)]).await;
+    assert_eq!(error.class, FailureClass::Config);
     assert!(error.message.contains("nothing at `paginator.total_path`"), "{error}");
-    let error = error_of(vec![json(r#"{"items":[1,2],"total":3}"#)]).await;
+    assert!(error.message.contains("the keys `items`, `totall`; did you mean `totall`?"), "{error}");
+    let error = error_of(vec![json(r#"{"items":[1,2],"total":3,"next":null}"#)]).await;
     assert_eq!(error.class, FailureClass::Transient);
     assert!(error.message.contains("2 records came, but the total says 3"), "{error}");
     let error = error_of(vec![json(r#"{"rows":[]}"#)]).await;
-    assert!(error.message.contains("no list of records at `items`: its keys are `rows`"), "{error}");
+    assert!(
+        error.message.contains("no list of records at `items`: the answer has the keys `rows`"),
+        "{error}"
+    );
+}
+
+/// A source of one page that says nothing of its end.
+fn single(url: &str) -> ApiSpec {
+    ApiSpec { paginator: Paginator::None { total_path: None, has_more_path: None }, ..spec(url) }
+}
+
+#[tokio::test]
+async fn a_part_of_a_list_is_not_the_list() {
+    let part = |range: &str| answer("206 Partial Content", range, r#"{"items":[1,2]}"#);
+    for range in ["content-range: 0-1/250\r\n", "content-range: 0-1/*\r\n", ""] {
+        let server = Server::start(vec![part(range)]).await;
+        let error = error(&single(&server.url)).await;
+        assert_eq!(error.class, FailureClass::Config, "{error}");
+        assert!(error.message.contains("`paginator: { type: none }` reads one page"), "{error}");
+    }
+    let server = Server::start(vec![part("content-range: items 0-1/2\r\n")]).await;
+    let evidence = extract(&single(&server.url)).await.0.unwrap().evidence;
+    assert_eq!(evidence, [Evidence::TotalAgreed { total: 2 }], "a part that is all of it");
+    let server = Server::start(vec![part("content-range: bytes 0-9/100\r\n")]).await;
+    assert!(error(&single(&server.url)).await.message.contains("a range of bytes"));
+    let link = answer("200 OK", "link: </x?page=2>; rel=\"next\"\r\n", r#"{"items":[1,2]}"#);
+    let server = Server::start(vec![link]).await;
+    assert!(error(&single(&server.url)).await.message.contains("names a next page in its `Link` header"));
+}
+
+#[tokio::test]
+async fn an_end_that_nothing_shows_is_said_with_what_would_show_it() {
+    let server = Server::start(vec![json(r#"{"items":[1,2],"count":9,"next":"http://h/?page=2"}"#)]).await;
+    let ended = extract(&single(&server.url)).await.0.unwrap();
+    assert!(!ended.evidence.iter().any(Evidence::is_proof));
+    let said = ended.warnings[0].to_string();
+    assert!(said.contains("`count`: 9") && said.contains("`next`: \"http://h/?page=2\""), "{said}");
+}
+
+#[tokio::test]
+async fn no_content_is_no_records_and_an_empty_body_is_not_unless_said() {
+    let server = Server::start(vec![b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_vec()]).await;
+    let (ended, sent) = extract(&spec(&server.url)).await;
+    assert_eq!((ended.unwrap().evidence, sent), (vec![Evidence::NoRecords], vec![]));
+    let server = Server::start(vec![json(""); 4]).await;
+    let mut described = spec(&server.url);
+    let told = error(&described).await;
+    assert!(told.message.contains("the answer is empty"), "{told}");
+    described.empty_body = NoList::NoRecords;
+    assert_eq!(extract(&described).await.0.unwrap().evidence, [Evidence::NoRecords]);
+}
+
+#[tokio::test]
+async fn a_success_that_says_it_failed_is_tried_again_and_fails() {
+    let failed = || json(r#"{"items":null,"errors":[{"message":"internal error"}],"success":false}"#);
+    let error = error_of(vec![failed(), failed(), failed()]).await;
+    assert_eq!(error.class, FailureClass::Transient);
+    assert!(error.message.contains("`errors` is") && error.message.contains("tried 3 times"), "{error}");
+    let server = Server::start(vec![failed(), json(r#"{"items":[],"total":0}"#)]).await;
+    assert!(extract(&spec(&server.url)).await.0.is_ok());
+    let null = error_of(vec![json(r#"{"items":null}"#)]).await;
+    assert_eq!(null.class, FailureClass::Data);
+    assert!(null.message.contains("null_list: no_records"), "{null}");
+}
+
+#[tokio::test]
+async fn error_handlers_decide_what_an_answer_means() {
+    let handler = |codes: &[u16], equals: Option<&str>, action| {
+        let condition = |equals: &str| JsonCondition {
+            path: "status.code".parse().unwrap(),
+            equals: Some(equals.to_owned()),
+            exists: None,
+        };
+        ErrorHandler { codes: codes.to_vec(), body_contains: None, json: equals.map(condition), action }
+    };
+    let busy = || json(r#"{"status":{"code":17},"items":[]}"#);
+    let good = || json(r#"{"status":{"code":0},"items":[],"total":0}"#);
+    let server = Server::start(vec![busy(), good(), busy(), busy(), answer("404 Not Found", "", "{}")]).await;
+    let mut described = spec(&server.url);
+    described.error_handlers = vec![handler(&[], Some("17"), ErrorAction::Retry)];
+    assert!(extract(&described).await.0.is_ok());
+    described.error_handlers = vec![handler(&[200], Some("17"), ErrorAction::Fail)];
+    assert_eq!(error(&described).await.class, FailureClass::Data);
+    described.error_handlers = vec![handler(&[200], Some("17"), ErrorAction::SplitWindow)];
+    assert_eq!(error(&described).await.split, Split::AtOnce);
+    described.error_handlers = vec![handler(&[404], None, ErrorAction::Ignore)];
+    assert_eq!(extract(&described).await.0.unwrap().evidence, [Evidence::NoRecords]);
+}
+
+#[tokio::test]
+async fn a_rate_limit_by_another_name_is_one() {
+    for (status, headers) in [
+        ("403 Forbidden", "retry-after: 120\r\n"),
+        ("400 Bad Request", "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 120\r\n"),
+    ] {
+        let error = error_of(vec![answer(status, headers, "{}")]).await;
+        let patience = Excuse::Patience(Duration::from_secs(120));
+        assert_eq!((error.class, error.excuse), (FailureClass::RateLimited, Some(patience)), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn other_encodings_are_read() {
+    let mut body =
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json; charset=latin1\r\n\r\n"
+            .to_vec();
+    body.extend_from_slice(b"{\"items\":[\"caf\xE9\"],\"total\":1}");
+    let server = Server::start(vec![body]).await;
+    let (ended, sent) = extract(&spec(&server.url)).await;
+    let [Sent::Page(page)] = &sent[..] else { panic!("{ended:?}") };
+    assert_eq!(&page.body[..], "{\"items\":[\"café\"],\"total\":1}".as_bytes());
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_a_fault_of_the_configuration() {
+    let mut described = spec("https://127.0.0.1:1");
+    described.tls_ca = Some("/nowhere/ca.pem".to_owned());
+    let error = extractor(&described).err().unwrap();
+    assert_eq!(error.class, FailureClass::Config);
+    assert!(error.message.contains("`tls.ca`: cannot read /nowhere/ca.pem"), "{error}");
 }
 
 #[tokio::test]
