@@ -1,24 +1,24 @@
 //! Append with a key: rows once, whatever is repeated and whoever helps.
 
-use nstore::load::{ChunkLoad, LedgerState};
+use nstore::load::{ChunkLoad, LedgerState, LoadCounts, PreflightReport};
 use nstore_shared::{
     chunk::UploadMode::Append,
     contract::ColumnType,
     storage::marker::{Outcome, VoidReason},
 };
 
-use crate::world::{ask, column, committed, world};
+use crate::world::{ask, column, committed, loaded, world};
 
 #[tokio::test]
 async fn a_chunk_is_loaded_once() {
     let world = world().await;
     let run = ask("r1", Append).key(&["id"]).manifest();
-    let preflight = world.loader.preflight(&run).await.unwrap();
+    let preflight = world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     assert!(!preflight[0].exists);
     world.loader.register(&run).await.unwrap();
     world.loader.register(&run).await.unwrap();
     let markers = world.commit_all(&run, 10).await;
-    assert_eq!(world.load(&run, &markers[0]).await.unwrap(), ChunkLoad::Loaded { rows: 10, skipped: 0 });
+    assert_eq!(world.load(&run, &markers[0]).await.unwrap(), loaded(10, 0));
     assert_eq!(world.load(&run, &markers[0]).await.unwrap(), ChunkLoad::Already);
     world.load_all(&run, &markers[1..]).await;
     assert_eq!(world.rows().await, 30);
@@ -38,12 +38,12 @@ async fn rows_that_are_there_already_are_skipped_and_counted() {
 
     // the same command again is another run over the same days, with some rows more
     let again = ask("r2", Append).key(&["id"]).manifest();
-    world.loader.preflight(&again).await.unwrap();
+    world.loader.preflight(&again).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&again).await.unwrap();
     let markers = world.commit_all(&again, 12).await;
     for marker in &markers {
         let done = world.load(&again, marker).await.unwrap();
-        assert_eq!(done, ChunkLoad::Loaded { rows: 2, skipped: 10 });
+        assert_eq!(done, loaded(2, 10));
     }
     assert_eq!(world.rows().await, 36);
     let ledger = world.loader.ledger(&again.run).await.unwrap();
@@ -58,7 +58,7 @@ async fn a_row_twice_in_one_chunk_is_loaded_once() {
     let rows: Vec<String> = ["1,2025-08-01,a", "2,2025-08-01,b", "1,2025-08-01,a"].map(String::from).into();
     let marker = world.commit(&run, "2025-08-01_2025-08-02", &rows).await;
     let done = world.load(&run, &marker).await.unwrap();
-    assert_eq!(done, ChunkLoad::Loaded { rows: 2, skipped: 1 });
+    assert_eq!(done, loaded(2, 1));
 }
 
 #[tokio::test]
@@ -79,7 +79,9 @@ async fn two_loaders_on_the_same_chunks_load_each_once() {
         );
         for done in [both.0, both.1, both.2] {
             match done.unwrap() {
-                ChunkLoad::Loaded { rows: n, skipped: 0 } => (loaded, rows) = (loaded + 1, rows + n),
+                ChunkLoad::Loaded(LoadCounts { rows: n, skipped: 0, .. }) => {
+                    (loaded, rows) = (loaded + 1, rows + n)
+                }
                 ChunkLoad::Already | ChunkLoad::Busy => {}
                 odd => panic!("{odd:?}"),
             }
@@ -151,7 +153,7 @@ async fn what_the_table_refuses_is_kept_with_its_line_and_harms_no_other_chunk()
         .run_sql("CREATE TABLE orders (id bigint PRIMARY KEY, day date, note text CHECK (note <> 'bad'))")
         .await;
     let run = ask("r1", Append).key(&["id"]).manifest();
-    assert!(world.loader.preflight(&run).await.unwrap()[0].exists);
+    assert!(world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap()[0].exists);
     world.loader.register(&run).await.unwrap();
     let rows: Vec<String> =
         ["1,2025-08-01,\"over\nlines\"", "2,2025-08-01,bad", "3,2025-08-01,x"].map(String::from).into();
@@ -230,7 +232,7 @@ async fn awkward_values_arrive_as_they_are() {
         .collect();
     let marker = world.commit(&run, "2025-08-01_2025-08-02", &rows).await;
     let done = world.load(&run, &marker).await.unwrap();
-    assert_eq!(done, ChunkLoad::Loaded { rows: notes.len() as u64, skipped: 0 });
+    assert_eq!(done, loaded(notes.len() as u64, 0));
     let stored = world.text("SELECT note FROM orders ORDER BY id").await;
     assert_eq!(stored, notes.map(|(_, value)| value.map(str::to_owned)));
     assert_eq!(world.number("SELECT count(*) FROM orders WHERE day IS NULL AND body->>'k' = '1'").await, 11);
@@ -253,7 +255,7 @@ async fn names_with_quotes_and_capitals_are_names() {
         .columns(columns)
         .manifest();
     for round in 0..2 {
-        let preflight = world.loader.preflight(&run).await.unwrap();
+        let preflight = world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
         assert_eq!(preflight[0].exists, round == 1);
         world.loader.register(&run).await.unwrap();
     }
@@ -267,7 +269,7 @@ async fn names_with_quotes_and_capitals_are_names() {
         .manifest();
     world.loader.register(&again).await.unwrap();
     let marker = world.commit(&again, "2025-08-01_2025-08-02", &["1,x,2025-08-01".into()]).await;
-    assert_eq!(world.load(&again, &marker).await.unwrap(), ChunkLoad::Loaded { rows: 0, skipped: 1 });
+    assert_eq!(world.load(&again, &marker).await.unwrap(), loaded(0, 1));
     assert_eq!(world.number("SELECT count(*) FROM \"My \"\"Orders\"\"; --\"").await, 1);
     assert!(world.loader.forget("My \"Orders\"; --").await.unwrap().known);
 }

@@ -1,6 +1,6 @@
 //! Append without a key: days belong to one run.
 
-use nstore::load::{ChunkLoad, LedgerState, LoadError};
+use nstore::load::{ChunkLoad, LedgerState, LoadError, PreflightReport};
 use nstore_shared::chunk::UploadMode::{Append, ReplaceRange};
 
 use crate::world::{ask, world};
@@ -9,11 +9,14 @@ use crate::world::{ask, world};
 async fn the_same_days_are_refused_to_another_run() {
     let world = world().await;
     let first = ask("r1", Append).manifest();
-    world.loader.preflight(&first).await.unwrap();
+    world.loader.preflight(&first).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&first).await.unwrap();
     // claimed is enough: nothing needs to be loaded yet
     let second = ask("r2", Append).days("2025-08-03", 2).manifest();
-    for refused in [world.loader.preflight(&second).await.map(drop), world.loader.register(&second).await] {
+    for refused in [
+        world.loader.preflight(&second).await.and_then(PreflightReport::into_result).map(drop),
+        world.loader.register(&second).await,
+    ] {
         let Err(LoadError::DaysHeld { run, days, reloadable: true, .. }) = refused else {
             panic!("{refused:?}")
         };
@@ -63,7 +66,8 @@ async fn reload_replaces_the_days_as_they_load_anew() {
     world.load_all(&first, &markers).await;
 
     let second = ask("r2", Append).days("2025-08-02", 3).reload().created_at(1).manifest();
-    let notes = &world.loader.preflight(&second).await.unwrap()[0].notes;
+    let notes =
+        &world.loader.preflight(&second).await.and_then(PreflightReport::into_result).unwrap()[0].notes;
     assert!(notes.iter().any(|note| note.contains("2025-08-02 to 2025-08-03 of run r1")), "{notes:?}");
     world.loader.register(&second).await.unwrap();
     assert_eq!(world.rows().await, 30, "rows of the other run stay until theirs come in");
@@ -100,8 +104,10 @@ async fn a_reload_takes_days_from_older_runs_only() {
     // claimed is enough, and so is loaded
     for (marker, rows) in markers.iter().zip([12, 13, 14]) {
         assert_eq!(world.rows().await, rows);
-        for refused in [world.loader.preflight(&second).await.map(drop), world.loader.register(&second).await]
-        {
+        for refused in [
+            world.loader.preflight(&second).await.and_then(PreflightReport::into_result).map(drop),
+            world.loader.register(&second).await,
+        ] {
             let Err(e @ LoadError::DaysHeld { reloadable: false, .. }) = refused else {
                 panic!("{refused:?}")
             };
@@ -209,7 +215,11 @@ async fn a_reload_is_superseded_by_what_was_extracted_after_it() {
 async fn reload_needs_a_range_column() {
     let world = world().await;
     let run = ask("r1", Append).range_column(None).reload().manifest();
-    let Err(LoadError::Target { problems, .. }) = world.loader.preflight(&run).await else { panic!() };
+    let Err(LoadError::Target { problems, .. }) =
+        world.loader.preflight(&run).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(problems[0].contains("--reload needs a range_column"), "{problems:?}");
 }
 

@@ -2,12 +2,12 @@
 
 use nstore::{
     db::Db,
-    load::{ChunkLoad, Loader, ReplaceLoad},
+    load::{ChunkLoad, Loader, PreflightReport},
 };
 use nstore_shared::chunk::UploadMode::{Append, Replace, ReplaceRange};
 use nstore_tests::context;
 
-use crate::world::{World, ask};
+use crate::world::{World, ask, loaded, replaced};
 
 /// Two loaders share the connections to the server: every mode, a key that is there already, a cancel.
 async fn loads_all_modes(pool_mode: &str, connections: u32) {
@@ -21,7 +21,7 @@ async fn loads_all_modes(pool_mode: &str, connections: u32) {
     let (one, other) = (connect().await, connect().await);
 
     let keyed = ask("r1", Append).key(&["id"]).days("2025-08-01", 12).manifest();
-    one.preflight(&keyed).await.unwrap();
+    one.preflight(&keyed).await.and_then(PreflightReport::into_result).unwrap();
     one.register(&keyed).await.unwrap();
     let markers = direct.commit_all(&keyed, 500).await;
     let load = |loader: Loader| {
@@ -40,8 +40,8 @@ async fn loads_all_modes(pool_mode: &str, connections: u32) {
     let again = ask("r2", Append).key(&["id"]).manifest();
     one.register(&again).await.unwrap();
     for marker in direct.commit_all(&again, 510).await {
-        let loaded = other.load_chunk(&again, &again.sources[0], &marker).await.unwrap();
-        assert_eq!(loaded, ChunkLoad::Loaded { rows: 10, skipped: 500 });
+        let done = other.load_chunk(&again, &again.sources[0], &marker).await.unwrap();
+        assert_eq!(done, loaded(10, 500));
     }
     let range = ask("r3", ReplaceRange).key(&["id"]).created_at(1).manifest();
     one.register(&range).await.unwrap();
@@ -52,8 +52,8 @@ async fn loads_all_modes(pool_mode: &str, connections: u32) {
     let whole = ask("r4", Replace).days("2025-08-01", 12).created_at(2).manifest();
     one.register(&whole).await.unwrap();
     let markers = direct.commit_all(&whole, 2).await;
-    let replaced = other.replace(&whole, &whole.sources[0], &markers).await.unwrap();
-    assert_eq!(replaced, ReplaceLoad::Loaded { rows: 24 });
+    let done = other.replace(&whole, &whole.sources[0], &markers).await.unwrap();
+    assert_eq!(done, replaced(24));
 
     direct.storage.cancel(&whole.run, "no more").await.unwrap();
     one.cancel(&whole.run).await.unwrap();

@@ -1,9 +1,9 @@
 //! Rejected rows of loaded chunks, in the table beside the ledger.
 
-use nstore::load::{ChunkLoad, ReplaceLoad};
+use nstore::load::ChunkLoad;
 use nstore_shared::chunk::UploadMode::{Append, Replace};
 
-use crate::world::{ask, committed, fill, world};
+use crate::world::{ask, committed, fill, loaded, replaced, world};
 
 const COUNT: &str = "SELECT count(*) FROM nstore.rejects";
 
@@ -42,7 +42,7 @@ async fn a_load_that_fails_leaves_no_rejected_rows() {
     assert!(matches!(world.load(&run, &marker).await.unwrap(), ChunkLoad::Refused { .. }));
     assert_eq!(world.number(COUNT).await, 0);
     world.run_sql("ALTER TABLE orders DROP CONSTRAINT none").await;
-    assert_eq!(world.load(&run, &marker).await.unwrap(), ChunkLoad::Loaded { rows: 3, skipped: 0 });
+    assert_eq!(world.load(&run, &marker).await.unwrap(), loaded(3, 0));
     assert_eq!(world.number(COUNT).await, 1);
 }
 
@@ -62,7 +62,7 @@ async fn of_many_rejected_rows_the_table_holds_the_first_ones() {
         .await
         .unwrap();
     markers[2] = world.commit(&run, &last.to_string(), &fill(&last, 2, "x")).await;
-    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 6 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), replaced(6));
     let of = |chunk: &str, what: &str| format!("SELECT {what} FROM nstore.rejects WHERE chunk = '{chunk}'");
     let first = run.sources[0].chunks[0].to_string();
     assert_eq!(world.number(&of(&first, "count(*)")).await, 1_000);

@@ -1,21 +1,21 @@
 //! `replace`: the whole table or nothing.
 
-use nstore::load::{ChunkLoad, LedgerState, LoadError, ReplaceLoad};
+use nstore::load::{LedgerState, LoadError, PreflightReport, ReplaceLoad};
 use nstore_shared::{
     chunk::UploadMode::{Append, Replace, ReplaceRange},
     storage::marker::VoidReason,
 };
 
-use crate::world::{World, ask, at, fill, world};
+use crate::world::{World, ask, at, fill, loaded, replaced, world};
 
 /// A table with 30 rows of three days, loaded by run `r0`.
 async fn filled() -> World {
     let world = world().await;
     let run = ask("r0", Replace).key(&["id"]).manifest();
-    world.loader.preflight(&run).await.unwrap();
+    world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&run).await.unwrap();
     let markers = world.commit_all(&run, 10).await;
-    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 30 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), replaced(30));
     assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Already);
     world
 }
@@ -28,10 +28,10 @@ async fn views_keys_and_grants_outlive_a_replace() {
         .await;
     let oid = world.number("SELECT 'orders'::regclass::oid::bigint").await;
     let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
-    world.loader.preflight(&run).await.unwrap();
+    world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&run).await.unwrap();
     let markers = world.commit_all(&run, 7).await;
-    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 21 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), replaced(21));
     assert_eq!(world.number("SELECT sum(n)::bigint FROM per_day").await, 21);
     assert_eq!(world.number("SELECT 'orders'::regclass::oid::bigint").await, oid);
     assert_eq!(world.number("SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC' AND table_name = 'orders'").await, 1);
@@ -83,7 +83,7 @@ async fn halves_of_a_split_chunk_count_and_an_empty_source_empties_the_table() {
     for range in ["2025-08-01_2025-08-02", "2025-08-02_2025-08-03", "2025-08-03_2025-08-04"] {
         markers.push(world.commit(&run, range, &[]).await);
     }
-    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 0 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), replaced(0));
     assert_eq!(world.rows().await, 0);
 }
 
@@ -91,7 +91,11 @@ async fn halves_of_a_split_chunk_count_and_an_empty_source_empties_the_table() {
 async fn a_replace_that_lacks_days_needs_leave() {
     let world = filled().await;
     let day = ask("r1", Replace).key(&["id"]).days("2025-08-02", 1).created_at(1).manifest();
-    let Err(refused @ LoadError::Shrink { .. }) = world.loader.preflight(&day).await else { panic!() };
+    let Err(refused @ LoadError::Shrink { .. }) =
+        world.loader.preflight(&day).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(refused.to_string().contains("2 days that this run lacks: 2025-08-01, 2025-08-03"), "{refused}");
     assert!(refused.hint().unwrap().contains("replace_range"));
     world.loader.register(&day).await.unwrap();
@@ -101,13 +105,13 @@ async fn a_replace_that_lacks_days_needs_leave() {
 
     let allowed =
         ask("r2", Replace).key(&["id"]).days("2025-08-02", 1).allow_shrink().created_at(1).manifest();
-    world.loader.preflight(&allowed).await.unwrap();
+    world.loader.preflight(&allowed).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&allowed).await.unwrap();
     let markers = world.commit_all(&allowed, 7).await;
-    assert_eq!(world.replace(&allowed, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 7 });
+    assert_eq!(world.replace(&allowed, &markers).await.unwrap(), replaced(7));
     // what is gone is held no more
     let day = ask("r3", Replace).key(&["id"]).days("2025-08-02", 1).created_at(2).manifest();
-    world.loader.preflight(&day).await.unwrap();
+    world.loader.preflight(&day).await.and_then(PreflightReport::into_result).unwrap();
 }
 
 #[tokio::test]
@@ -116,13 +120,13 @@ async fn an_older_replace_of_fewer_days_is_superseded_by_a_newer_one_and_not_ref
     let older = ask("old", Replace).days("2025-08-01", 1).created_at(1).manifest();
     let newer = ask("new", Replace).created_at(2).manifest();
     for run in [&older, &newer] {
-        world.loader.preflight(run).await.unwrap();
+        world.loader.preflight(run).await.and_then(PreflightReport::into_result).unwrap();
         world.loader.register(run).await.unwrap();
     }
     let markers = world.commit_all(&newer, 9).await;
-    assert_eq!(world.replace(&newer, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 27 });
+    assert_eq!(world.replace(&newer, &markers).await.unwrap(), replaced(27));
     // whoever follows the older one anew begins like this
-    world.loader.preflight(&older).await.unwrap();
+    world.loader.preflight(&older).await.and_then(PreflightReport::into_result).unwrap();
     let markers = world.commit_all(&older, 10).await;
     assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Superseded);
     assert_eq!(world.rows().await, 27);
@@ -137,7 +141,7 @@ async fn an_older_replace_never_overwrites_a_newer_one() {
         world.loader.register(run).await.unwrap();
     }
     let markers = world.commit_all(&newer, 9).await;
-    assert_eq!(world.replace(&newer, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 27 });
+    assert_eq!(world.replace(&newer, &markers).await.unwrap(), replaced(27));
     let markers = world.commit_all(&older, 10).await;
     assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Superseded);
     assert_eq!(world.replace(&older, &markers).await.unwrap(), ReplaceLoad::Already);
@@ -180,7 +184,7 @@ async fn a_replace_never_overwrites_newer_extractions_of_other_modes() {
         markers[place] = world.commit_at(&slow, &range.to_string(), &fill(&range, 6, "x"), at(3)).await;
         assert_eq!(markers[place].generation, 2);
     }
-    assert_eq!(world.replace(&slow, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 17 });
+    assert_eq!(world.replace(&slow, &markers).await.unwrap(), replaced(17));
     assert_eq!(world.rows().await, 17);
 }
 
@@ -213,15 +217,19 @@ async fn days_of_a_keyless_append_are_free_after_a_replace_took_them_away() {
     let replace = ask("r2", Replace).days("2025-08-02", 2).allow_shrink().created_at(1).manifest();
     world.loader.register(&replace).await.unwrap();
     let markers = world.commit_all(&replace, 5).await;
-    assert_eq!(world.replace(&replace, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 10 });
+    assert_eq!(world.replace(&replace, &markers).await.unwrap(), replaced(10));
 
     let held = ask("r3", Append).manifest();
-    let Err(LoadError::DaysHeld { run, days, .. }) = world.loader.preflight(&held).await else { panic!() };
+    let Err(LoadError::DaysHeld { run, days, .. }) =
+        world.loader.preflight(&held).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert_eq!((run.as_str(), days.as_str()), ("r2", "2025-08-02 to 2025-08-03"));
     let free = ask("r4", Append).days("2025-08-01", 1).manifest();
     world.loader.register(&free).await.unwrap();
     let range = free.sources[0].chunks[0];
     let marker = world.commit(&free, &range.to_string(), &fill(&range, 3, "y")).await;
-    assert_eq!(world.load(&free, &marker).await.unwrap(), ChunkLoad::Loaded { rows: 3, skipped: 0 });
+    assert_eq!(world.load(&free, &marker).await.unwrap(), loaded(3, 0));
     assert_eq!(world.rows().await, 13);
 }

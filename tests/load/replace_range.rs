@@ -1,6 +1,6 @@
 //! `replace_range`: each chunk's own range, and older data never over newer.
 
-use nstore::load::{ChunkLoad, LedgerState, LoadError};
+use nstore::load::{ChunkLoad, LedgerState, LoadError, PreflightReport};
 use nstore_shared::{chunk::UploadMode::ReplaceRange, contract::ColumnType, storage::marker::VoidReason};
 
 use crate::world::{ask, at, column, fill, world};
@@ -14,7 +14,7 @@ async fn a_range_is_replaced_and_its_neighbours_stay() {
     world.load_all(&first, &markers).await;
 
     let second = ask("r2", ReplaceRange).key(&["id"]).days("2025-08-02", 1).created_at(1).manifest();
-    world.loader.preflight(&second).await.unwrap();
+    world.loader.preflight(&second).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&second).await.unwrap();
     let markers = world.commit_all(&second, 4).await;
     world.load_all(&second, &markers).await;
@@ -36,7 +36,7 @@ async fn bounds_are_days_of_the_sources_zone() {
         )
         .await;
     let run = ask("r1", ReplaceRange).range_column(Some("at")).columns(columns).manifest();
-    world.loader.preflight(&run).await.unwrap();
+    world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     world.loader.register(&run).await.unwrap();
     let marker = world.commit(&run, "2025-08-01_2025-08-02", &["9,2025-08-01T00:00:00Z".into()]).await;
     world.load_all(&run, &[marker]).await;
@@ -100,7 +100,7 @@ async fn a_range_column_must_be_able_to_hold_ranges() {
     let none = ask("r1", ReplaceRange).range_column(None).manifest();
     let text = ask("r1", ReplaceRange).range_column(Some("note")).manifest();
     for run in [none, text] {
-        let refused = world.loader.preflight(&run).await;
+        let refused = world.loader.preflight(&run).await.and_then(PreflightReport::into_result);
         assert!(matches!(refused, Err(LoadError::Target { .. })), "{refused:?}");
     }
 }

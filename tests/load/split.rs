@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::Days;
-use nstore::load::{ChunkLoad, LoadError, ReplaceLoad};
+use nstore::load::{ChunkLoad, LoadError, PreflightReport};
 use nstore_shared::{
     chunk::{
         Chunk, ChunkRange,
@@ -18,7 +18,7 @@ use nstore_shared::{
     },
 };
 
-use crate::world::{Ask, World, ask, at, column, day, world};
+use crate::world::{Ask, World, ask, at, column, day, replaced, world};
 
 /// Columns `id,at`, the window asked for by the second.
 fn timed(ask: Ask) -> Manifest {
@@ -96,7 +96,7 @@ async fn parts_of_days_load_once_in_every_mode_that_loads_chunks() {
     ] {
         let world = world().await;
         let run = timed(ask);
-        world.loader.preflight(&run).await.unwrap();
+        world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
         world.loader.register(&run).await.unwrap();
         let markers = commit_parts(&world, &run).await;
         world.load_all(&run, &markers).await;
@@ -136,7 +136,7 @@ async fn a_replace_waits_for_every_part() {
     let missing = world.replace(&run, &markers[1..]).await;
     assert!(matches!(missing, Err(LoadError::Incomplete { .. })), "{missing:?}");
     assert_eq!(world.rows().await, 0);
-    assert_eq!(world.replace(&run, &markers).await.unwrap(), ReplaceLoad::Loaded { rows: 24 });
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), replaced(24));
     world.assert_three_days().await;
     // as whole days anew, over the parts
     let again = timed(ask("r2", Replace).key(&["id"]).created_at(1));
@@ -145,7 +145,7 @@ async fn a_replace_waits_for_every_part() {
     for range in &again.sources[0].chunks {
         whole.push(world.commit_at(&again, &range.to_string(), &rows(&again, range), at(3)).await);
     }
-    assert_eq!(world.replace(&again, &whole).await.unwrap(), ReplaceLoad::Loaded { rows: 24 });
+    assert_eq!(world.replace(&again, &whole).await.unwrap(), replaced(24));
     world.assert_three_days().await;
 }
 

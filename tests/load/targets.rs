@@ -1,6 +1,6 @@
 //! Tables that stand already, that vanish, that do not fit.
 
-use nstore::load::{ChunkLoad, LoadError};
+use nstore::load::{ChunkLoad, LoadError, PreflightReport};
 use nstore_shared::{
     chunk::UploadMode::{Append, ReplaceRange},
     contract::ColumnType,
@@ -21,7 +21,7 @@ async fn an_existing_table_may_have_more_columns_in_another_order() {
         )
         .await;
     let run = ask("r1", Append).key(&["id"]).manifest();
-    let preflight = world.loader.preflight(&run).await.unwrap();
+    let preflight = world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     assert!(preflight[0].exists);
     assert!(preflight[0].notes.iter().any(|note| note.contains("character varying(20)")), "{preflight:?}");
     world.loader.register(&run).await.unwrap();
@@ -48,7 +48,11 @@ async fn all_that_does_not_fit_is_said_at_once() {
         column("note", ColumnType::Text, false),
     ];
     let run = ask("r1", Append).key(&["id"]).columns(columns).manifest();
-    let Err(LoadError::Target { table, problems }) = world.loader.preflight(&run).await else { panic!() };
+    let Err(LoadError::Target { table, problems }) =
+        world.loader.preflight(&run).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert_eq!(table, "public.orders");
     let all = problems.join("\n");
     for word in [
@@ -75,13 +79,13 @@ async fn keys_that_on_conflict_cannot_name_are_no_keys() {
                 "DROP TABLE IF EXISTS orders; CREATE TABLE orders (id bigint, day date, note text, {constraint})"
             ))
             .await;
-        let refused = world.loader.preflight(&run).await;
+        let refused = world.loader.preflight(&run).await.and_then(PreflightReport::into_result);
         assert!(matches!(refused, Err(LoadError::Target { .. })), "{constraint}: {refused:?}");
     }
     world
         .run_sql("DROP TABLE orders; CREATE TABLE orders (id bigint, day date, note text); CREATE UNIQUE INDEX ON orders (day, id) INCLUDE (note)")
         .await;
-    world.loader.preflight(&run).await.unwrap();
+    world.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
 }
 
 #[tokio::test]
@@ -89,7 +93,11 @@ async fn a_view_is_no_table() {
     let world = world().await;
     world.run_sql("CREATE VIEW orders AS SELECT 1::bigint AS id, now()::date AS day, ''::text AS note").await;
     let run = ask("r1", Append).manifest();
-    let Err(LoadError::Target { problems, .. }) = world.loader.preflight(&run).await else { panic!() };
+    let Err(LoadError::Target { problems, .. }) =
+        world.loader.preflight(&run).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(problems[0].contains("view"), "{problems:?}");
 }
 
@@ -107,7 +115,7 @@ async fn a_table_made_anew_stops_loading_until_it_is_forgotten() {
             world.load(&run, &markers[0]).await.map(drop),
             world.load(&run, &markers[1]).await.map(drop),
             world.loader.register(&run).await,
-            world.loader.preflight(&again).await.map(drop),
+            world.loader.preflight(&again).await.and_then(PreflightReport::into_result).map(drop),
             world.loader.register(&again).await,
         ];
         for refused in refused {
@@ -133,7 +141,11 @@ async fn two_sources_that_would_delete_each_others_rows_are_refused() {
     let mut other = run.sources[0].clone();
     other.source = "seller_orders".parse().unwrap();
     run.sources.push(other);
-    let Err(LoadError::Several(all)) = world.loader.preflight(&run).await else { panic!() };
+    let Err(LoadError::Several(all)) =
+        world.loader.preflight(&run).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert_eq!(all.len(), 2);
 }
 
@@ -156,26 +168,38 @@ async fn a_role_without_rights_beyond_its_own_suffices() {
         .unwrap();
     let theirs = World::at(&format!("postgresql://{role}:pw@{host}")).await;
     let run = ask("r1", Append).key(&["id"]).manifest();
-    theirs.loader.preflight(&run).await.unwrap();
+    theirs.loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     theirs.loader.register(&run).await.unwrap();
     let markers = theirs.commit_all(&run, 3).await;
     theirs.load_all(&run, &markers).await;
     assert_eq!(theirs.load(&run, &markers[0]).await.unwrap(), ChunkLoad::Already);
     // it may not make tables in public, nor delete: both are said before anything is extracted
     let absent = ask("r2", Append).table("absent").manifest();
-    let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&absent).await else { panic!() };
+    let Err(LoadError::Target { problems, .. }) =
+        theirs.loader.preflight(&absent).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(problems[0].contains("may not make tables"), "{problems:?}");
     let deletes = ask("r3", ReplaceRange).manifest();
-    let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&deletes).await else { panic!() };
+    let Err(LoadError::Target { problems, .. }) =
+        theirs.loader.preflight(&deletes).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(problems[0].contains("DELETE"), "{problems:?}");
     // rows that are there already are skipped by way of a temporary table
     let revoke = format!("REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC");
     admin.batch_execute(&revoke).await.unwrap();
-    let Err(LoadError::Target { problems, .. }) = theirs.loader.preflight(&run).await else { panic!() };
+    let Err(LoadError::Target { problems, .. }) =
+        theirs.loader.preflight(&run).await.and_then(PreflightReport::into_result)
+    else {
+        panic!()
+    };
     assert!(
         problems[0].contains(&format!("GRANT TEMPORARY ON DATABASE {database} TO {role}")),
         "{problems:?}"
     );
     let straight = ask("r4", Append).days("2025-09-01", 1).manifest();
-    theirs.loader.preflight(&straight).await.unwrap();
+    theirs.loader.preflight(&straight).await.and_then(PreflightReport::into_result).unwrap();
 }

@@ -11,6 +11,7 @@ use nstore_tests::context::{self, Certificates, OwnPostgres, Pair};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::world::{World, ask};
+use nstore::load::PreflightReport;
 
 /// A server of its own that shows this certificate, if any.
 async fn server(pair: Option<&Pair>) -> OwnPostgres {
@@ -55,7 +56,7 @@ async fn all_connections_of_a_load_are_encrypted() {
     let world = World::at(&postgres.url()).await;
     let loader = nstore::load::Loader::new(connect(&url).await.unwrap(), world.storage.clone());
     let run = ask("r1", Append).key(&["id"]).manifest();
-    loader.preflight(&run).await.unwrap();
+    loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     loader.register(&run).await.unwrap();
     for marker in world.commit_all(&run, 1000).await {
         loader.load_chunk(&run, &run.sources[0], &marker).await.unwrap();

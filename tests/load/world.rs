@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use nstore::{
     db::Db,
-    load::{ChunkLoad, LoadError, Loader, ReplaceLoad},
+    load::{ChunkLoad, LoadCounts, LoadError, Loader, ReplaceLoad},
 };
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ExecutionMode, UploadMode},
@@ -13,7 +13,7 @@ use nstore_shared::{
         ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
         RequestSpec, SourceSpec, TimeFormat, Window,
     },
-    contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit},
+    contract::{Column, ColumnType, Contract, NulPolicy, OnAbsent, RejectLimit},
     retry::Backoff,
     storage::{
         ArtifactKind, Storage,
@@ -139,7 +139,7 @@ impl World {
     pub(crate) async fn load_all(&self, manifest: &Manifest, markers: &[Marker]) {
         for marker in markers {
             let done = self.load(manifest, marker).await.unwrap();
-            assert!(matches!(done, ChunkLoad::Loaded { .. }), "{}: {done:?}", marker.chunk);
+            assert!(matches!(done, ChunkLoad::Loaded(_)), "{}: {done:?}", marker.chunk);
         }
     }
 
@@ -173,6 +173,16 @@ impl World {
         let name = &committed(marker).artifact.name;
         self.folder.dir.join("chunks").join(chunk.source.as_str()).join(chunk.run.as_str()).join(name)
     }
+}
+
+/// Rows that went in, and rows that were present.
+pub(crate) fn loaded(rows: u64, skipped: u64) -> ChunkLoad {
+    ChunkLoad::Loaded(LoadCounts { rows, skipped, ..LoadCounts::default() })
+}
+
+/// A whole-table load of so many rows.
+pub(crate) fn replaced(rows: u64) -> ReplaceLoad {
+    ReplaceLoad::Loaded(LoadCounts::plain(rows))
 }
 
 pub(crate) fn committed(marker: &Marker) -> &Committed {
@@ -240,7 +250,14 @@ pub(crate) fn at(hour: i64) -> DateTime<Utc> {
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType, required: bool) -> Column {
-    Column { name: name.into(), from: vec![name.into()], kind, format: None, required }
+    Column {
+        name: name.into(),
+        from: vec![name.into()],
+        kind,
+        format: None,
+        required,
+        on_absent: OnAbsent::Fail,
+    }
 }
 
 impl Ask {
@@ -328,6 +345,7 @@ impl Ask {
             fail_fast: false,
             detached: false,
             sources: vec![plan],
+            refused: vec![],
         }
     }
 }
@@ -343,6 +361,7 @@ fn spec() -> SourceSpec {
         chunk_backoff: backoff,
         stop_on_discard: false,
         require_evidence: false,
+        allow_cascade: false,
         extract: ExtractSpec::Api(Box::new(ApiSpec {
             base_url: "http://127.0.0.1:1".into(),
             auth: Auth::None,

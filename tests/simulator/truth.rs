@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use nstore_shared::contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit};
+use nstore_shared::contract::{Column, ColumnType, Contract, NulPolicy, OnAbsent, RejectLimit};
 use serde::{Deserialize, Serialize};
 
 /// What a range of days of one source holds.
@@ -82,6 +82,7 @@ pub(crate) fn contract_of(table: &str, range_column: &str, columns: &[(&str, Col
                 kind,
                 format: None,
                 required: false,
+                on_absent: OnAbsent::Fail,
             })
             .collect(),
     }

@@ -238,5 +238,6 @@ fn manifest(run: &RunId, id: &SourceId, source: Source, chunks: &[ChunkRange]) -
         fail_fast: false,
         detached: false,
         sources: vec![plan],
+        refused: vec![],
     }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cli::Global,
     db::Db,
-    load::Loader,
+    load::{Loader, PreflightReport},
     local::{
         Addresses, Local, LocalError, LocalOptions, Slots, sandbox,
         site::{self, MAX_BROWSERS, MAX_SLOTS},
@@ -193,6 +193,18 @@ pub(super) async fn services_to_try(
     }
     let local = start(global, Want { postgres: true, ..Want::default() }).await?;
     Ok((replaced(services, local.addresses()), Some(local)))
+}
+
+/// Looks at the tables that a run would be loaded into; changes nothing and starts nothing.
+pub(super) async fn preflight(global: &Global, manifest: &Manifest) -> anyhow::Result<PreflightReport> {
+    let services = settings::services(global)?;
+    let services = match site::attach(Path::new(site::DIR)).filter(|_| global.local) {
+        Some(running) => replaced(&services, &running),
+        None if global.local => anyhow::bail!("the private PostgreSQL is not running"),
+        None => services,
+    };
+    let db = Db::look(&services.postgres_url, &services.postgres_schema)?;
+    Ok(Loader::new(db, Storage::open(&services.storage_url)?).preflight(manifest).await?)
 }
 
 /// Ends private servers, if there are any.

@@ -145,6 +145,7 @@ fn of_load(error: &LoadError) -> Meaning {
         LoadError::Db(error) => of_db(error).0,
         LoadError::Storage(error) => return of_storage(error),
         LoadError::Target { .. }
+        | LoadError::Cascade { .. }
         | LoadError::Recreated { .. }
         | LoadError::Shrink { .. }
         | LoadError::DaysHeld { .. }

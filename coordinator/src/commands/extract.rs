@@ -25,6 +25,9 @@ pub(super) async fn extract(global: &Global, args: &ExtractArgs) -> anyhow::Resu
     let plan = planned(global, args)?;
     settings::warn(&plan.warnings);
     if args.dry_run {
+        if args.upload {
+            foresee(global, &manifest(args, &plan)?).await;
+        }
         show_plan(args, &plan);
         return Ok(Exit::Good);
     }
@@ -58,6 +61,13 @@ async fn submitted_run(
     let manifest = &submitted.manifest;
     let run = &manifest.run;
     let again = if submitted.again { " (submitted before with this key: it goes on)" } else { "" };
+    settings::warn(&submitted.notes);
+    settings::warn(
+        manifest
+            .refused
+            .iter()
+            .map(|refused| format!("{} is not extracted: {}", refused.plan.source, refused.reason)),
+    );
     eprintln!("run {run}{again}");
     settings::warn(
         submitted.overlaps.iter().map(|overlap| {
@@ -76,6 +86,20 @@ async fn submitted_run(
     }
     let options = WatchOptions { extract: true, load: args.upload, fail_fast: args.fail_fast };
     follow::follow(global, access, manifest, options, interrupt, args.json).await
+}
+
+/// Says what the loads would meet, where Postgres answers.
+async fn foresee(global: &Global, manifest: &Manifest) {
+    match access::preflight(global, manifest).await {
+        Ok(report) => {
+            settings::warn(report.notes());
+            let refused = report.reasons();
+            settings::warn(
+                refused.iter().map(|(source, reason)| format!("{source} would not be extracted: {reason}")),
+            );
+        }
+        Err(error) => settings::warn([format!("the tables are not looked at: {error:#}")]),
+    }
 }
 
 /// What was typed becomes what is meant.

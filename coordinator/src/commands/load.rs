@@ -8,6 +8,7 @@ use super::{
     exit::Exit,
     follow,
     interrupt::Interrupt,
+    settings,
 };
 use crate::{
     cli::{Global, LoadArgs},
@@ -21,22 +22,31 @@ pub(super) async fn load(global: &Global, args: &LoadArgs) -> anyhow::Result<Exi
     manifest.upload.allow_shrink |= args.allow_shrink;
     let interrupt = Interrupt::listen()?;
     let access = Access::open(global, Want { postgres: true, ..Want::default() }).await?;
-    if let Err(error) = prepare(&access.house, &manifest).await {
-        access.close(Some(&interrupt)).await;
-        return Err(error).context("nothing is loaded");
+    match prepare(&access.house, &manifest).await {
+        Ok(notes) => settings::warn(&notes),
+        Err(error) => {
+            access.close(Some(&interrupt)).await;
+            return Err(error).context("nothing is loaded");
+        }
     }
     let options = WatchOptions { extract: false, load: true, fail_fast: false };
     follow::follow(global, access, &manifest, options, &interrupt, args.json).await
 }
 
-/// A run that was stored only has made no tables and claimed no days yet; refused loads are tried again.
-async fn prepare(house: &House, manifest: &Manifest) -> Result<(), RunError> {
+/// A run that was stored only has made no tables and claimed no days yet; refused loads are tried again. A source
+/// whose table does not fit is told and left out, where others can be loaded. Answers what the loads will meet.
+async fn prepare(house: &House, manifest: &Manifest) -> Result<Vec<String>, RunError> {
     let run = &manifest.run;
     if let Some(cancelled) = house.storage.cancelled(run).await? {
         return Err(RunError::Cancelled { run: run.clone(), reason: cancelled.reason });
     }
     let loader = house.loader.as_ref().ok_or_else(|| RunError::NoLoader(run.clone()))?;
-    loader.preflight(manifest).await?;
+    let report = loader.preflight(manifest).await?;
+    let notes = report.notes();
+    if report.ready.is_empty() {
+        report.into_result()?;
+    }
     loader.register(manifest).await?;
-    Ok(loader.clear_failures(run).await?)
+    loader.clear_failures(run).await?;
+    Ok(notes)
 }

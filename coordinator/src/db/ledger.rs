@@ -7,7 +7,7 @@ use nstore_shared::{
     chunk::{RunId, SourceId},
     storage::{
         manifest::{Manifest, SourcePlan},
-        marker::Marker,
+        marker::{Committed, Evidence, Marker},
     },
 };
 use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
@@ -20,6 +20,23 @@ pub(crate) struct Entry<'a> {
     pub(crate) plan: &'a SourcePlan,
     pub(crate) marker: &'a Marker,
     pub(crate) rows: u64,
+}
+
+/// What became of a chunk, for [`Entry::settle`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Rows that went in.
+    pub(crate) rows: u64,
+    /// Rows that were present with equal values.
+    pub(crate) skipped: u64,
+    /// Rows that were present with other values, from an earlier run.
+    pub(crate) changed: u64,
+    /// Rows that the table refused.
+    pub(crate) rejected: u64,
+    /// Rows that took a default of the table.
+    pub(crate) defaulted: u64,
+    /// Transaction ids that the inserted rows carry besides that of the transaction itself.
+    pub(crate) xids: Vec<i64>,
 }
 
 impl Entry<'_> {
@@ -35,6 +52,7 @@ impl Entry<'_> {
         let chunk = &self.marker.chunk;
         let (first_day, end_day) = chunk.range.touched_days(self.plan.zone());
         let instants = self.instants();
+        let evidence = self.marker.committed().and_then(Committed::proof).map(Evidence::name);
         let inserted = client
             .execute_typed(
                 insert,
@@ -51,6 +69,7 @@ impl Entry<'_> {
                     (&first_day, Type::DATE),
                     (&end_day, Type::DATE),
                     (&self.marker.started_at, Type::TIMESTAMPTZ),
+                    (&evidence, Type::TEXT),
                 ],
             )
             .await?;
@@ -62,8 +81,7 @@ impl Entry<'_> {
         &self,
         client: &impl GenericClient,
         state: &str,
-        rows: u64,
-        skipped: u64,
+        settled: &Settled,
     ) -> Result<(), PgError> {
         let chunk = &self.marker.chunk;
         let key = (chunk.source.as_str(), chunk.run.as_str(), chunk.range.to_string());
@@ -77,8 +95,12 @@ impl Entry<'_> {
                     (&key.1, Type::TEXT),
                     (&key.2, Type::TEXT),
                     (&state, Type::TEXT),
-                    (&count(rows), Type::INT8),
-                    (&count(skipped), Type::INT8),
+                    (&count(settled.rows), Type::INT8),
+                    (&count(settled.skipped), Type::INT8),
+                    (&count(settled.changed), Type::INT8),
+                    (&count(settled.rejected), Type::INT8),
+                    (&count(settled.defaulted), Type::INT8),
+                    (&settled.xids, Type::INT8_ARRAY),
                 ],
             )
             .await
@@ -132,6 +154,17 @@ impl Entry<'_> {
 
 fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The transaction ids that rows carry which a run has loaded into a target.
+pub(crate) async fn xids(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<Vec<i64>, PgError> {
+    let sql = include_str!("sql/ledger_xids.sql");
+    let rows = client.query_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// A run that was asked for later and has replaced the whole table already.
@@ -192,7 +225,8 @@ pub(crate) async fn replace_days(
         .map(drop)
 }
 
-/// All rows of a run: source, chunk, state, rows, skipped, generation, loaded at.
+/// All rows of a run: source, chunk, state, rows, skipped, generation, loaded at, evidence, and the rows that were
+/// changed, rejected and defaulted.
 pub(crate) async fn of_run(client: &impl GenericClient, run: &RunId) -> Result<Vec<Row>, PgError> {
     client.query_typed(include_str!("sql/ledger_of_run.sql"), &[(&run.as_str(), Type::TEXT)]).await
 }

@@ -5,7 +5,7 @@
 //! - `ident`: the one place where a name becomes part of a statement
 //! - `migrate`: the schema `nstore` itself
 //! - `locks`, `session`: how a transaction of ours begins
-//! - `ledger`, `targets`, `days`, `failures`, `rejects`, `tables`: rows in and out, by statements in `sql/`
+//! - `ledger`, `targets`, `days`, `failures`, `fields`, `rejects`, `tables`, `partitions`: rows in and out, by statements in `sql/`
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,13 @@ mod address;
 pub(crate) mod days;
 pub mod error;
 pub(crate) mod failures;
+pub(crate) mod fields;
 pub(crate) mod ident;
 pub(crate) mod ledger;
 pub(crate) mod locks;
 mod migrate;
 mod params;
+pub(crate) mod partitions;
 pub(crate) mod rejects;
 pub(crate) mod session;
 pub(crate) mod tables;

@@ -2,7 +2,10 @@
 
 use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
 
-use super::ident::{Ident, Target};
+use super::{
+    ident::{Ident, Target},
+    partitions::{self, Partitioning},
+};
 
 /// A table as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +15,15 @@ pub(crate) struct Table {
     pub(crate) may_insert: bool,
     pub(crate) may_select: bool,
     pub(crate) may_delete: bool,
+    /// Row level security holds for our role.
+    pub(crate) row_security: bool,
+    /// The encoding of the database: `UTF8`.
+    pub(crate) encoding: String,
+    pub(crate) role: String,
+    /// How it is cut, when it is partitioned.
+    pub(crate) partitioning: Option<Partitioning>,
+    /// What may change or refuse rows that go in: `true` for what a load cannot live with.
+    pub(crate) remarks: Vec<(bool, String)>,
     pub(crate) columns: Vec<TableColumn>,
     /// Columns of each unique index that ON CONFLICT can name, sorted.
     pub(crate) uniques: Vec<Vec<String>>,
@@ -33,6 +45,35 @@ pub(crate) struct TableColumn {
     pub(crate) has_default: bool,
     pub(crate) generated: bool,
     pub(crate) always_identity: bool,
+    /// Its type without the domain.
+    pub(crate) stored: String,
+    /// The expression of its default.
+    pub(crate) default_sql: Option<String>,
+}
+
+/// What deleting rows of a table does besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Cascades {
+    /// What changes rows of other tables.
+    pub(crate) changes: Vec<String>,
+    /// What may keep rows from being deleted.
+    pub(crate) restricts: Vec<String>,
+}
+
+/// Finds what a DELETE on a table does besides; `itself` counts foreign keys of the table on itself.
+pub(crate) async fn cascades(
+    client: &impl GenericClient,
+    target: &Target,
+    itself: bool,
+) -> Result<Cascades, PgError> {
+    let mut found = Cascades::default();
+    let Some(facts) = facts(client, target).await? else { return Ok(found) };
+    let (oid, sql) = (facts.get::<_, u32>(0), include_str!("sql/table_cascades.sql"));
+    for row in client.query_typed(sql, &[(&oid, Type::OID), (&itself, Type::BOOL)]).await? {
+        let what = row.get(1);
+        if row.get(0) { found.changes.push(what) } else { found.restricts.push(what) }
+    }
+    Ok(found)
 }
 
 /// What we may do in the schema of the targets.
@@ -84,13 +125,21 @@ pub(crate) async fn table(client: &impl GenericClient, target: &Target) -> Resul
         has_default: row.get(6),
         generated: row.get(7),
         always_identity: row.get(8),
+        stored: row.get(9),
+        default_sql: row.get(10),
     });
+    let remarks = client.query_typed(include_str!("sql/table_remarks.sql"), &[(&oid, Type::OID)]).await?;
     let uniques = client.query_typed(include_str!("sql/table_uniques.sql"), &[(&oid, Type::OID)]).await?;
     Ok(Some(Table {
         kind: facts.get(1),
         may_insert: facts.get(2),
         may_select: facts.get(3),
         may_delete: facts.get(4),
+        row_security: facts.get(5),
+        encoding: facts.get(6),
+        role: facts.get(7),
+        partitioning: partitions::partitioning(client, oid).await?,
+        remarks: remarks.iter().map(|row| (row.get(0), row.get(1))).collect(),
         columns: columns.collect(),
         uniques: uniques.iter().map(|row| row.get(0)).collect(),
     }))

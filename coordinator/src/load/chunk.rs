@@ -17,9 +17,12 @@ use tokio_postgres::{
 };
 
 use super::{
-    ChunkLoad, LoadError, Loader, copy,
+    ChunkLoad, LoadCounts, LoadError, Loader,
+    careful::{self, Origin},
+    cascade, copy,
     enter::committed_of,
-    fit::{keyless_append, skips},
+    fields,
+    fit::keyless_append,
     rejects,
     spans::{self, Cover},
     stop::{COMMITS, Stop, Verdict},
@@ -29,20 +32,23 @@ use crate::db::{
     error::{Failure, text_of},
     failures,
     ident::{Ident, Target},
-    ledger::{self, Entry},
+    ledger::{self, Entry, Settled},
     session,
 };
 
 /// Longer than a short statement of another loader, shorter than its COPY: there is other work to do.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often a load is repeated at once because another one brought the same keys in meanwhile.
+const RACES: u32 = 3;
+
 /// How rows reach the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
-    /// By COPY: fast, and a key that is there already refuses it.
+    /// By COPY: fast, and one row that the table does not take refuses all.
     Straight,
-    /// Beside it first: rows whose key is there already are skipped.
-    Staged,
+    /// By way of staging, where each row is looked at.
+    Careful,
 }
 
 impl Loader {
@@ -65,11 +71,16 @@ impl Loader {
         let target = self.target(&plan.contract.table)?;
         let entry = Entry { target: &target, plan, marker, rows: committed.rows };
         let reload = manifest.upload.reload && keyless_append(plan);
-        let (mut how, mut commits) = (How::Straight, 0);
+        let (mut how, mut commits, mut races) = (How::Straight, 0, 0);
+        let mut refusal = None;
         let stop = loop {
             match self.attempt(&entry, committed, how, reload).await {
                 Ok(done) => return Ok(done),
-                Err(stop) if stop.is_duplicate() && how == How::Straight && skips(plan) => how = How::Staged,
+                Err(stop) if stop.is_refusal() && how == How::Straight => {
+                    (how, refusal) = (How::Careful, Some(stop));
+                }
+                Err(Stop::Raced) if races < RACES => races += 1,
+                Err(Stop::NoStaging) => break refusal.unwrap_or(Stop::NoStaging),
                 // it may have happened: the ledger knows
                 Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
                 Err(stop) => break stop,
@@ -103,31 +114,36 @@ impl Loader {
         if keyless_append(plan) && Guard::ClaimedDays.stands() {
             check_claim(&tx, entry).await?;
         }
+        fields::check(&tx, entry, committed).await?;
         if alone {
             if Guard::Supersede.stands() && is_superseded(&tx, entry).await? {
-                entry.settle(&tx, "superseded", 0, 0).await?;
+                entry.settle(&tx, "superseded", &Settled::default()).await?;
                 tx.commit().await.map_err(Stop::at_commit)?;
                 return Ok(ChunkLoad::Superseded);
             }
+            cascade::check(&tx, entry.target, entry.plan).await?;
             delete_range(&tx, entry).await?;
         }
         if reload {
             take_over(&tx, entry).await?;
         }
-        let rows = match how {
+        let counts = match how {
             How::Straight => {
-                copy::straight(&self.storage, &tx, entry.target, entry.marker, committed).await?
+                let table = entry.target.to_string();
+                LoadCounts::plain(copy::into(&self.storage, &tx, &table, entry.marker, committed).await?)
             }
-            How::Staged => copy::staged(&self.storage, &tx, entry, committed).await?,
+            How::Careful => {
+                let (counts, settled) =
+                    careful::load(&self.storage, &tx, entry, committed, Origin::ByLedger).await?;
+                entry.settle(&tx, "loaded", &settled).await?;
+                counts
+            }
         };
-        let skipped = committed.rows - rows;
-        if skipped > 0 {
-            entry.settle(&tx, "loaded", rows, skipped).await?;
-        }
         rejects::keep(&self.storage, &tx, entry.target, entry.marker, committed).await?;
         failures::clear(&tx, chunk).await?;
+        fields::record(&tx, entry, committed).await?;
         tx.commit().await.map_err(Stop::at_commit)?;
-        Ok(ChunkLoad::Loaded { rows, skipped })
+        Ok(ChunkLoad::Loaded(counts))
     }
 }
 
@@ -203,6 +219,10 @@ pub(super) fn undeletable(target: &Target, e: tokio_postgres::Error) -> Stop {
     if Failure::of(&e) != Failure::Data {
         return Stop::Pg(e);
     }
-    let problem = format!("its old rows cannot be deleted: {}", text_of(&e));
+    let problem = format!(
+        "its old rows cannot be deleted: {}; delete the rows of the other table that refer to them first, or load with \
+         upload mode append",
+        text_of(&e)
+    );
     LoadError::Target { table: target.name(), problems: vec![problem] }.into()
 }

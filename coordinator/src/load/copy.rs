@@ -1,6 +1,6 @@
 //! Bytes from storage to the server: counted and hashed on the way, never held as a whole.
 
-use std::pin::pin;
+use std::{collections::BTreeMap, pin::pin};
 
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt as _, StreamExt as _};
@@ -16,68 +16,33 @@ use tokio_postgres::{CopyInSink, Error as PgError, Transaction};
 
 use super::{
     LoadError,
-    csv::{RecordCounter, RecordFinder},
+    csv::{RecordCounter, RecordFinder, RecordPicker},
     stop::Stop,
 };
-use crate::db::{
-    ident::{self, Target},
-    ledger::Entry,
-};
+use crate::db::ident;
 
 /// Bytes that go to the server at once.
 const PIECE: usize = 256 * 1024;
 
-/// Where the rows of a duplicate-laden chunk wait; a name of the session's own.
-const STAGE: &str = "pg_temp.nstore_stage";
-
-/// Copies a chunk's artifact into its target; answers how many rows went in: all of them.
-pub(super) async fn straight(
+/// Copies a chunk's artifact into a table, quoted for statements; answers how many rows went in: all of them.
+pub(super) async fn into(
     storage: &Storage,
     tx: &Transaction<'_>,
-    target: &Target,
-    marker: &Marker,
-    committed: &Committed,
-) -> Result<u64, Stop> {
-    copy(storage, tx, &target.to_string(), marker, committed).await
-}
-
-/// Copies a chunk's artifact beside its target, then takes over the rows whose key is new; answers how many.
-pub(super) async fn staged(
-    storage: &Storage,
-    tx: &Transaction<'_>,
-    entry: &Entry<'_>,
-    committed: &Committed,
-) -> Result<u64, Stop> {
-    let (target, key) = (entry.target, &entry.plan.contract.key);
-    let (columns, key) = (ident::columns(&committed.columns)?, ident::columns(key)?);
-    // the table's own types, so that a value is refused or taken as it would be there
-    tx.batch_execute(&format!(
-        "CREATE TEMP TABLE nstore_stage ON COMMIT DROP AS SELECT {columns} FROM {target} WITH NO DATA"
-    ))
-    .await?;
-    copy(storage, tx, STAGE, entry.marker, committed).await?;
-    let insert = format!(
-        "INSERT INTO {target} ({columns}) SELECT {columns} FROM {STAGE} ON CONFLICT ({key}) DO NOTHING"
-    );
-    Ok(tx.execute_typed(&insert, &[]).await?)
-}
-
-async fn copy(
-    storage: &Storage,
-    tx: &Transaction<'_>,
-    into: &str,
+    table: &str,
     marker: &Marker,
     committed: &Committed,
 ) -> Result<u64, Stop> {
     let columns = ident::columns(&committed.columns)?;
-    let statement = format!("COPY {into} ({columns}) FROM STDIN (FORMAT csv, HEADER true, ENCODING 'UTF8')");
+    let statement = format!("COPY {table} ({columns}) FROM STDIN (FORMAT csv, HEADER true, ENCODING 'UTF8')");
     let sink = tx.copy_in(&statement).await?;
     let mut sink = pin!(sink);
     send(storage, sink.as_mut(), marker, committed).await?;
     // the artifact is what the marker says: only now may the server keep it
     let taken = sink.finish().await?;
     if taken != committed.rows {
-        return Err(Stop::Refused(format!("the table took {taken} of {} rows", committed.rows)));
+        let rows = committed.rows;
+        let error = format!("the table took {taken} of {rows} rows; a trigger of it may drop rows");
+        return Err(Stop::Refused { error, row: None });
     }
     Ok(taken)
 }
@@ -140,6 +105,24 @@ pub(super) async fn offending_line(
         }
     }
     Ok(finder.record())
+}
+
+/// Data rows of the artifact by their number, from 1; numbers that it does not have are left out.
+pub(super) async fn records(
+    storage: &Storage,
+    marker: &Marker,
+    committed: &Committed,
+    wanted: &[u64],
+) -> Result<BTreeMap<u64, String>, LoadError> {
+    let mut picker = RecordPicker::new(wanted.iter().copied());
+    if let Some(mut stream) = storage.read_artifact(&marker.chunk, &committed.artifact.name).await? {
+        while !picker.done()
+            && let Some(bytes) = stream.next().await
+        {
+            picker.feed(&bytes?);
+        }
+    }
+    Ok(picker.found())
 }
 
 /// The line in `COPY buyer_orders, line 12, column amount: "x"`, in whatever language the server speaks.

@@ -3,6 +3,8 @@
 //! A line feed inside quotes belongs to its field; a doubled quote opens and closes again at once, so one flag
 //! is enough (RFC 4180 with line feeds).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 /// Counts records and follows quotes over pieces of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RecordCounter {
@@ -75,10 +77,67 @@ impl RecordFinder {
 
     /// The record, cut to what people read.
     pub(super) fn record(self) -> Option<String> {
-        let whole = self.record.len() < KEPT;
-        let text = String::from_utf8_lossy(&self.record).into_owned();
-        (!text.is_empty()).then(|| if whole { text } else { text + "…" })
+        (!self.record.is_empty()).then(|| shown(&self.record))
     }
+}
+
+/// Picks data rows by their number, from 1.
+#[derive(Debug, Clone)]
+pub(super) struct RecordPicker {
+    wanted: BTreeSet<u64>,
+    /// The number of the row that is being read; 0 is the header.
+    row: u64,
+    in_quotes: bool,
+    record: Vec<u8>,
+    found: BTreeMap<u64, String>,
+}
+
+impl RecordPicker {
+    /// Picks these rows.
+    pub(super) fn new(wanted: impl IntoIterator<Item = u64>) -> Self {
+        let (wanted, record, found) = (wanted.into_iter().collect(), Vec::new(), BTreeMap::new());
+        Self { wanted, row: 0, in_quotes: false, record, found }
+    }
+
+    /// Takes the next piece.
+    pub(super) fn feed(&mut self, piece: &[u8]) {
+        for &byte in piece {
+            self.in_quotes ^= byte == b'"';
+            if byte == b'\n' && !self.in_quotes {
+                self.end();
+            } else if self.record.len() < KEPT && self.wanted.contains(&self.row) {
+                self.record.push(byte);
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if self.wanted.remove(&self.row) {
+            self.found.insert(self.row, shown(&self.record));
+            self.record.clear();
+        }
+        self.row += 1;
+    }
+
+    /// Nothing is left to find.
+    pub(super) fn done(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
+    /// The rows that were found, cut to what people read.
+    pub(super) fn found(mut self) -> BTreeMap<u64, String> {
+        // the last row may have no line feed
+        if !self.record.is_empty() {
+            self.end();
+        }
+        self.found
+    }
+}
+
+/// A record, cut to what people read.
+fn shown(record: &[u8]) -> String {
+    let text = String::from_utf8_lossy(record).into_owned();
+    if record.len() < KEPT { text } else { text + "…" }
 }
 
 #[cfg(test)]
@@ -128,6 +187,14 @@ mod tests {
             let record = format!("{}\n", finder.record().unwrap());
             let alone = file(&rows[pick..=pick]);
             prop_assert_eq!(record, alone.strip_prefix("a,b\n").unwrap());
+
+            let number = pick as u64 + 1;
+            let mut picker = RecordPicker::new([number, 1_000_000]);
+            let unended = text.trim_end_matches('\n');
+            unended.as_bytes().chunks(cuts).for_each(|piece| picker.feed(piece));
+            let found = picker.found();
+            let alone = alone.strip_prefix("a,b\n").unwrap().trim_end_matches('\n');
+            prop_assert_eq!(found.into_iter().collect::<Vec<_>>(), [(number, alone.to_owned())]);
         }
     }
 

@@ -21,6 +21,16 @@ pub enum LoadError {
         /// All that does not fit.
         problems: Vec<String>,
     },
+    /// Deleting rows would change rows of other tables.
+    #[error("table {table}: {mode} deletes rows, and that would change rows of other tables: {}", .others.join("; "))]
+    Cascade {
+        /// The table, with its schema.
+        table: String,
+        /// The upload mode, as the source file says it.
+        mode: String,
+        /// What would change them: foreign keys, inheritance children, triggers, rules.
+        others: Vec<String>,
+    },
     /// The table is gone, or another one stands in its place.
     #[error(
         "table {table} is not the one that nstore loaded before: it was dropped or made anew by other hands"
@@ -116,6 +126,10 @@ impl LoadError {
         let text = match self {
             Self::Db(e) => return e.hint(),
             Self::Target { .. } => "change the table or the mapping; nothing was changed".to_owned(),
+            Self::Cascade { mode, .. } => format!(
+                "drop or change what is named, or choose upload mode append; if other tables may be changed: \
+                 `upload: {{ mode: {mode}, allow_cascade: true }}` in the source file"
+            ),
             Self::Recreated { name, .. } => format!(
                 "if that was meant: nstore forget {name}, and what was loaded into the old table counts no more"
             ),

@@ -18,11 +18,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    fn problem(&mut self, text: impl Into<String>) {
+    pub(super) fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }
 
-    fn note(&mut self, text: impl Into<String>) {
+    pub(super) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
 }
@@ -53,6 +53,11 @@ fn deletes_by_range(plan: &SourcePlan, upload: &Upload) -> Option<&'static str> 
         UploadMode::Append if plan.contract.key.is_empty() && upload.reload => Some("--reload"),
         UploadMode::Append | UploadMode::Replace => None,
     }
+}
+
+/// Whether loads delete rows of the target.
+pub(super) fn deletes(plan: &SourcePlan, upload: &Upload) -> bool {
+    plan.upload_mode == UploadMode::Replace || deletes_by_range(plan, upload).is_some()
 }
 
 /// Appends that no key keeps from doubling.
@@ -119,12 +124,28 @@ fn check_rights(plan: &SourcePlan, upload: &Upload, table: &Table, found: &mut F
 
 fn check_key(plan: &SourcePlan, table: &Table, found: &mut Findings) {
     let key = &plan.contract.key;
-    if plan.upload_mode != UploadMode::Append || key.is_empty() {
-        return;
-    }
     let mut sorted = key.clone();
     sorted.sort_unstable();
-    if !table.uniques.contains(&sorted) {
+    for unique in table.uniques.iter().filter(|unique| **unique != sorted) {
+        found.note(format!(
+            "({}) is unique: rows with values that are present are refused",
+            unique.join(", ")
+        ));
+    }
+    if key.is_empty() {
+        return;
+    }
+    let unique = table.uniques.contains(&sorted);
+    if plan.upload_mode != UploadMode::Append {
+        if !unique {
+            found.note(format!(
+                "no unique constraint on the key ({}): a key that two chunks have is not noticed",
+                key.join(", ")
+            ));
+        }
+        return;
+    }
+    if !unique {
         found.problem(format!("append with the key ({}) needs a unique constraint on it", key.join(", ")));
     }
     for column in table.columns.iter().filter(|column| key.contains(&column.name) && !column.not_null) {
@@ -150,7 +171,11 @@ fn check_column(wanted: &Column, column: &TableColumn, found: &mut Findings) {
         )),
     }
     if column.not_null && !wanted.required {
-        found.note(format!("column `{}` is NOT NULL: a row without it is refused", column.name));
+        let what = match &column.default_sql {
+            Some(default) => format!("takes the default {default}"),
+            None => "is refused".to_owned(),
+        };
+        found.note(format!("column `{}` is NOT NULL: a row without a value {what}", column.name));
     }
 }
 
@@ -196,6 +221,9 @@ fn fit(wanted: ColumnType, column: &TableColumn) -> Fit {
         (ColumnType::Numeric { .. } | ColumnType::Double, "float4" | "float8") => {
             Fit::No("digits would be lost")
         }
+        (ColumnType::Numeric { .. } | ColumnType::Double, "int8" | "int4" | "int2") => {
+            Fit::No("digits after the point are refused")
+        }
         (ColumnType::Timestamptz, "timestamp") => Fit::No("the zone would be dropped in silence"),
         (ColumnType::Text, "uuid" | "inet" | "cidr" | "macaddr" | "xml") => Fit::Mostly(REFUSED),
         (ColumnType::Text, _) if column.kind == "e" => Fit::Mostly(REFUSED),
@@ -235,6 +263,8 @@ mod tests {
             has_default: false,
             generated: false,
             always_identity: false,
+            stored: base.into(),
+            default_sql: None,
         }
     }
 

@@ -6,10 +6,15 @@
 //!
 //! - `preflight`, `fit`: will it fit, before anything is extracted
 //! - `register`: tables made, days claimed; `claims`: whose days are whose
+//! - `cascade`: what deleting rows would do to other tables; `foresee`: what a table will do to rows
+//! - `careful`: rows that COPY alone cannot bring in; `stage`, `unique`, `sift`: its steps
+//! - `fields`: columns whose field is in no record, although earlier chunks had it
 //! - `chunk`, `replace`: the transactions; `enter`: what both begin with; `stop`: how they end early
 //! - `rejects`: rows that did not fit, beside the ledger
 //! - `copy`, `csv`: bytes from storage to the server, counted
 //! - `upkeep`: cancel, forget, what the ledger says
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use nstore_shared::{
@@ -19,19 +24,26 @@ use nstore_shared::{
 
 use crate::db::{Db, ident::Target};
 
+mod careful;
+mod cascade;
 mod chunk;
 mod claims;
 mod copy;
 mod csv;
 mod enter;
 pub mod error;
+mod fields;
 mod fit;
+mod foresee;
 mod preflight;
 mod register;
 mod rejects;
 mod replace;
+mod sift;
 mod spans;
+mod stage;
 mod stop;
+mod unique;
 mod upkeep;
 
 pub use error::LoadError;
@@ -56,16 +68,97 @@ pub struct Preflight {
     pub notes: Vec<String>,
 }
 
+/// A source that cannot be loaded.
+#[derive(Debug)]
+pub struct RefusedSource {
+    /// The source.
+    pub source: SourceId,
+    /// Why not.
+    pub error: LoadError,
+}
+
+/// Which sources of a run can be loaded.
+#[derive(Debug, Default)]
+pub struct PreflightReport {
+    /// Sources that can.
+    pub ready: Vec<Preflight>,
+    /// Sources that cannot.
+    pub refused: Vec<RefusedSource>,
+}
+
+impl PreflightReport {
+    /// The sources that can be loaded, when all can.
+    ///
+    /// # Errors
+    /// What is wrong with the others; several of these as [`LoadError::Several`].
+    pub fn into_result(self) -> Result<Vec<Preflight>, LoadError> {
+        let mut errors: Vec<LoadError> = self.refused.into_iter().map(|refused| refused.error).collect();
+        match errors.len() {
+            0 => Ok(self.ready),
+            1 => Err(errors.swap_remove(0)),
+            _ => Err(LoadError::Several(errors)),
+        }
+    }
+
+    /// Why sources cannot be loaded, each with what to do.
+    pub fn reasons(&self) -> BTreeMap<SourceId, String> {
+        let reason = |refused: &RefusedSource| {
+            let hint = refused.error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            (refused.source.clone(), format!("{}{hint}", refused.error))
+        };
+        self.refused.iter().map(reason).collect()
+    }
+
+    /// The notes of all sources that can be loaded, each with its source and table.
+    pub fn notes(&self) -> Vec<String> {
+        let of = |found: &Preflight| {
+            let (source, table) = (found.source.clone(), found.table.clone());
+            let notes = found.notes.clone().into_iter();
+            notes.map(move |note| format!("{source}: table {table}: {note}")).collect::<Vec<_>>()
+        };
+        self.ready.iter().flat_map(of).collect()
+    }
+}
+
+/// What became of the rows of a load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadCounts {
+    /// Rows that went in.
+    pub rows: u64,
+    /// Rows that were present with equal values, by the key.
+    pub skipped: u64,
+    /// Rows that were present with other values from an earlier run, by the key: the table's rows stayed.
+    pub changed: u64,
+    /// Rows that the table refused, within the limit of the mapping.
+    pub rejected: u64,
+    /// Rows that took a default of the table for a value that is absent or null.
+    pub defaulted: u64,
+    /// What people should know of it, with a row as an example.
+    pub notes: Vec<String>,
+}
+
+impl LoadCounts {
+    /// All rows went in as they came.
+    pub fn plain(rows: u64) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
+    /// Adds the counts of another chunk of the same load.
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.skipped += other.skipped;
+        self.changed += other.changed;
+        self.rejected += other.rejected;
+        self.defaulted += other.defaulted;
+        self.notes.extend(other.notes);
+    }
+}
+
 /// What became of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChunkLoad {
     /// Its rows are in.
-    Loaded {
-        /// Rows that went in.
-        rows: u64,
-        /// Rows that were there already, by the key.
-        skipped: u64,
-    },
+    Loaded(LoadCounts),
     /// The ledger had it.
     Already,
     /// Newer extractions cover it: recorded, not loaded.
@@ -96,10 +189,7 @@ pub enum ChunkLoad {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplaceLoad {
     /// The table holds the run's rows and no others.
-    Loaded {
-        /// Rows that went in.
-        rows: u64,
-    },
+    Loaded(LoadCounts),
     /// The ledger had it.
     Already,
     /// A run that was asked for later has replaced the table: recorded, not loaded.
@@ -143,6 +233,14 @@ pub struct LedgerRow {
     pub rows: u64,
     /// Rows that were there already.
     pub skipped: u64,
+    /// Rows that were present with other values from an earlier run.
+    pub changed: u64,
+    /// Rows that the table refused.
+    pub rejected: u64,
+    /// Rows that took a default of the table.
+    pub defaulted: u64,
+    /// What proves that the chunk is complete; `None`: it is unproven.
+    pub evidence: Option<String>,
     /// Which outcome of the chunk.
     pub generation: Generation,
     /// When.

@@ -7,9 +7,9 @@ use nstore_shared::{
 use tokio_postgres::Client;
 
 use super::{
-    LoadError, Loader, Preflight, claims,
+    LoadError, Loader, Preflight, PreflightReport, RefusedSource, cascade, claims,
     fit::{self, Findings, keyless_append, skips},
-    spans,
+    foresee, spans,
     stop::recreated,
 };
 use crate::db::{
@@ -20,26 +20,23 @@ use crate::db::{
 };
 
 impl Loader {
-    /// Looks at the target of every source, changes nothing, and names all problems at once.
+    /// Looks at the target of every source, changes nothing, and tells which sources can be loaded.
     ///
     /// # Errors
-    /// When a table does not fit, is another one than before, would lose days, or belongs to another run for
-    /// these days; several of these as [`LoadError::Several`]; or when Postgres fails.
-    pub async fn preflight(&self, manifest: &Manifest) -> Result<Vec<Preflight>, LoadError> {
+    /// When Postgres or storage fails. What is wrong with a source is a part of the answer.
+    pub async fn preflight(&self, manifest: &Manifest) -> Result<PreflightReport, LoadError> {
         let client = self.db.client().await?;
-        let (mut fine, mut errors) = (Vec::new(), Vec::new());
+        let mut report = PreflightReport::default();
+        // a database that nstore has never loaded into knows of no earlier loads
+        let loaded_before = schema_nstore_exists(&client).await?;
         for plan in &manifest.sources {
-            match self.look_at(&client, manifest, plan).await {
-                Ok(preflight) => fine.push(preflight),
+            match self.look_at(&client, manifest, plan, loaded_before).await {
+                Ok(preflight) => report.ready.push(preflight),
                 Err(e @ (LoadError::Storage(_) | LoadError::Db(DbError::Query { .. }))) => return Err(e),
-                Err(e) => errors.push(e),
+                Err(error) => report.refused.push(RefusedSource { source: plan.source.clone(), error }),
             }
         }
-        match errors.len() {
-            0 => Ok(fine),
-            1 => Err(errors.swap_remove(0)),
-            _ => Err(LoadError::Several(errors)),
-        }
+        Ok(report)
     }
 
     async fn look_at(
@@ -47,6 +44,7 @@ impl Loader {
         client: &Client,
         manifest: &Manifest,
         plan: &SourcePlan,
+        loaded_before: bool,
     ) -> Result<Preflight, LoadError> {
         let target = self.target(&plan.contract.table)?;
         let failed = |e| DbError::query(format!("looking at table {}", target.name()), &e);
@@ -54,22 +52,43 @@ impl Loader {
         fit::check_plan(plan, &manifest.upload, &mut found);
         check_names(plan, &mut found);
         check_neighbours(manifest, plan, &mut found);
-        if targets::identity(client, &target).await.map_err(failed)? == Identity::Changed {
+        if loaded_before && targets::identity(client, &target).await.map_err(failed)? == Identity::Changed {
             return Err(recreated(&target));
         }
         let table = tables::table(client, &target).await.map_err(failed)?;
         match &table {
-            Some(table) => fit::check_table(plan, &manifest.upload, table, &mut found),
+            Some(table) => {
+                fit::check_table(plan, &manifest.upload, table, &mut found);
+                foresee::check(table, &mut found);
+                foresee::check_partitions(client, plan, table, &mut found).await?;
+            }
             None => check_schema(client, &target, &mut found).await.map_err(failed)?,
         }
         check_staging(client, plan, &mut found).await.map_err(failed)?;
         if !found.problems.is_empty() {
             return Err(LoadError::Target { table: target.name(), problems: found.problems });
         }
-        check_days(client, manifest, plan, &target, &mut found).await?;
+        if fit::deletes(plan, &manifest.upload) {
+            let cascades = cascade::find(client, &target, plan).await.map_err(failed)?;
+            if let Some(refusal) = cascade::refusal(&target, plan, &cascades) {
+                return Err(refusal);
+            }
+            foresee::note_restricts(&cascades, &mut found);
+        }
+        if loaded_before {
+            check_days(client, manifest, plan, &target, &mut found).await?;
+        }
         let (source, table_name) = (plan.source.clone(), target.name());
         Ok(Preflight { source, table: table_name, exists: table.is_some(), notes: found.notes })
     }
+}
+
+async fn schema_nstore_exists(client: &Client) -> Result<bool, LoadError> {
+    let row = client
+        .query_typed_one(include_str!("../db/sql/schema_exists.sql"), &[])
+        .await
+        .map_err(|e| DbError::query("looking for the schema nstore", &e))?;
+    Ok(row.get(0))
 }
 
 /// Days that would be lost or doubled.
@@ -96,7 +115,9 @@ async fn check_days(
     }
     for (run, days) in claims::by_run(held) {
         let days = spans::text_of(days);
-        found.notes.push(format!("{days} of run {run} will be replaced, chunk by chunk as they load anew"));
+        found
+            .notes
+            .push(format!("{days} of run {run} will be replaced, chunk by chunk as they are loaded again"));
     }
     Ok(())
 }

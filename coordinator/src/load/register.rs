@@ -43,8 +43,11 @@ impl Loader {
                     LoadError::Busy { what: format!("a table of run {}", manifest.run) }
                 }
                 Stop::Pg(e) | Stop::Unknown(e) => DbError::query(doing(), &e).into(),
-                Stop::Damaged(reason) | Stop::Outdated(reason) | Stop::Refused(reason) => {
+                Stop::Damaged(reason) | Stop::Outdated(reason) | Stop::Refused { error: reason, .. } => {
                     DbError::Query { doing: doing(), reason, code: None, may_pass: false }.into()
+                }
+                Stop::Raced | Stop::NoStaging => {
+                    LoadError::Busy { what: format!("a table of run {}", manifest.run) }
                 }
             }
         })
@@ -155,7 +158,7 @@ async fn claim(
 
 #[cfg(test)]
 mod tests {
-    use nstore_shared::contract::{Column, ColumnType, NulPolicy, RejectLimit};
+    use nstore_shared::contract::{Column, ColumnType, NulPolicy, OnAbsent, RejectLimit};
 
     use super::*;
 
@@ -167,6 +170,7 @@ mod tests {
             kind,
             format: None,
             required,
+            on_absent: OnAbsent::Fail,
         };
         let mut contract = Contract {
             table: "odd \"table\"".into(),

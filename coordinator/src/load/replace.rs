@@ -12,17 +12,19 @@ use nstore_shared::{
 use tokio_postgres::Transaction;
 
 use super::{
-    LoadError, Loader, ReplaceLoad,
+    LoadCounts, LoadError, Loader, ReplaceLoad,
+    careful::{self, Origin},
+    cascade,
     chunk::undeletable,
     claims, copy,
     enter::committed_of,
-    rejects, spans,
+    fields, rejects, spans,
     stop::{COMMITS, Stop, Verdict},
 };
 use crate::db::{
     days, failures,
     ident::Target,
-    ledger::{self, Entry},
+    ledger::{self, Entry, Settled},
     session,
 };
 
@@ -109,7 +111,7 @@ impl Loader {
         }
         if ledger::newer_replace(&tx, target, job.manifest).await?.is_some() {
             for at in 0..job.chunks.len() {
-                job.entry(at).settle(&tx, "superseded", 0, 0).await?;
+                job.entry(at).settle(&tx, "superseded", &Settled::default()).await?;
             }
             tx.commit().await.map_err(Stop::at_commit)?;
             return Ok(ReplaceLoad::Superseded);
@@ -126,18 +128,53 @@ impl Loader {
             *at = first;
             return Err(Stop::Outdated(detail));
         }
+        cascade::check(&tx, target, job.plan).await?;
+        for place in 0..job.chunks.len() {
+            *at = place;
+            fields::check(&tx, &job.entry(place), job.chunks[place].1).await?;
+        }
         empty(&tx, target).await?;
-        let mut rows = 0;
+        let mut counts = LoadCounts::default();
         for (place, (marker, committed)) in job.chunks.iter().enumerate() {
             *at = place;
-            rows += copy::straight(&self.storage, &tx, target, marker, committed).await?;
+            let entry = job.entry(place);
+            counts.add(self.load_one(&tx, &entry, committed).await?);
             rejects::keep(&self.storage, &tx, target, marker, committed).await?;
             failures::clear(&tx, &marker.chunk).await?;
+            fields::record(&tx, &entry, committed).await?;
         }
         days::release_loaded(&tx, target, run).await?;
         ledger::replace_others(&tx, target, (run, &job.plan.source)).await?;
         tx.commit().await.map_err(Stop::at_commit)?;
-        Ok(ReplaceLoad::Loaded { rows })
+        Ok(ReplaceLoad::Loaded(counts))
+    }
+
+    /// One chunk of a whole-table load. What COPY alone cannot bring in is undone and brought in by way of staging.
+    async fn load_one(
+        &self,
+        tx: &Transaction<'_>,
+        entry: &Entry<'_>,
+        committed: &Committed,
+    ) -> Result<LoadCounts, Stop> {
+        tx.batch_execute("SAVEPOINT nstore_chunk").await?;
+        let table = entry.target.to_string();
+        let copied = copy::into(&self.storage, tx, &table, entry.marker, committed).await;
+        let refusal = match copied {
+            Ok(rows) => {
+                tx.batch_execute("RELEASE SAVEPOINT nstore_chunk").await?;
+                return Ok(LoadCounts::plain(rows));
+            }
+            Err(stop) if stop.is_refusal() => stop,
+            Err(stop) => return Err(stop),
+        };
+        tx.batch_execute("ROLLBACK TO SAVEPOINT nstore_chunk; RELEASE SAVEPOINT nstore_chunk").await?;
+        let (counts, settled) =
+            match careful::load(&self.storage, tx, entry, committed, Origin::ThisRun).await {
+                Err(Stop::NoStaging) => return Err(refusal),
+                done => done?,
+            };
+        entry.settle(tx, "loaded", &settled).await?;
+        Ok(counts)
     }
 }
 

@@ -9,7 +9,7 @@ use nstore_shared::{
 };
 use tokio_postgres::Error as PgError;
 
-use super::{LoadError, Loader, copy};
+use super::{LoadError, Loader, copy, stage::refuses_rows};
 use crate::db::{
     DbError,
     error::{Failure, text_of},
@@ -34,8 +34,17 @@ pub(super) enum Stop {
     Damaged(String),
     /// Newer extractions cover the chunk, or a part of it, and its rows cannot be set aside.
     Outdated(String),
-    /// The server took the bytes and refuses the rows for another reason.
-    Refused(String),
+    /// The rows are not what the table takes, or contradict what it holds.
+    Refused {
+        /// What is wrong, and what to do.
+        error: String,
+        /// The offending row.
+        row: Option<String>,
+    },
+    /// Another loader brought rows of the same keys in meanwhile.
+    Raced,
+    /// Rows cannot be staged: our role may make no temporary tables.
+    NoStaging,
 }
 
 impl From<PgError> for Stop {
@@ -68,9 +77,9 @@ impl Stop {
         if Failure::of(&e) == Failure::Lost { Self::Unknown(e) } else { Self::Pg(e) }
     }
 
-    /// True when rows with the same key are there already.
-    pub(super) fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Pg(e) if Failure::of(e) == Failure::Duplicate)
+    /// True when the server says that rows are not what the table takes, or are present already.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Pg(e) if refuses_rows(Failure::of(e)))
     }
 }
 
@@ -96,7 +105,13 @@ impl Loader {
             Stop::Cancelled => Ok(Verdict::Cancelled),
             Stop::Damaged(detail) => self.void(at, VoidReason::Damaged, detail).await,
             Stop::Outdated(detail) => self.void(at, VoidReason::Outdated, detail).await,
-            Stop::Refused(error) => self.refuse(&at.chunk, target, error, None).await,
+            Stop::Refused { error, row } => self.refuse(&at.chunk, target, error, row).await,
+            Stop::Raced => Ok(Verdict::Busy),
+            // the load that had no staging to fall back on ends by its own refusal
+            Stop::NoStaging => {
+                let error = "rows cannot be staged: the role may make no temporary tables".to_owned();
+                self.refuse(&at.chunk, target, error, None).await
+            }
             Stop::Load(LoadError::Db(e)) if e.may_pass() => self.lost(&at.chunk, e).await,
             Stop::Load(e) => Err(e),
             Stop::Unknown(e) => self.lost(&at.chunk, failed(at, target, &e)).await,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use nstore_shared::chunk::RunId;
+use nstore_shared::{
+    chunk::{Chunk, RunId},
+    storage::manifest::SourcePlan,
+};
 use tokio_postgres::{Error as PgError, Row};
 
 use super::{ForgetReport, LedgerRow, LedgerState, LoadError, LoadFailure, Loader};
@@ -88,6 +91,27 @@ impl Loader {
         rows.iter().map(failure).collect()
     }
 
+    /// Records that chunks of a source are not loaded, and why: they are not tried again before
+    /// [`Loader::clear_failures`].
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn record_refusal(
+        &self,
+        plan: &SourcePlan,
+        chunks: &[Chunk],
+        error: &str,
+    ) -> Result<(), LoadError> {
+        let target = self.target(&plan.contract.table)?.name();
+        let client = self.db.client().await?;
+        for chunk in chunks {
+            failures::put(&**client, chunk, &target, error, None)
+                .await
+                .map_err(|e| DbError::query("recording a load failure", &e))?;
+        }
+        Ok(())
+    }
+
     /// Forgets a run's refusals, so that its chunks are tried again.
     ///
     /// # Errors
@@ -114,6 +138,10 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, LoadError> {
         skipped: unsigned(row.get(4)),
         generation: row.get::<_, i32>(5).unsigned_abs(),
         loaded_at: row.get(6),
+        evidence: row.get(7),
+        changed: unsigned(row.get(8)),
+        rejected: unsigned(row.get(9)),
+        defaulted: unsigned(row.get(10)),
     })
 }
 

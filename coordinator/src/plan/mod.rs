@@ -110,6 +110,7 @@ pub fn manifest(plan: &Plan, run: RunId, created_at: DateTime<Utc>, flags: &RunF
         fail_fast: flags.fail_fast,
         detached: flags.detached,
         sources: plan.sources.clone(),
+        refused: vec![],
     }
 }
 

@@ -61,6 +61,7 @@ fn source(zone: Tz) -> Source {
             chunk_backoff: backoff,
             stop_on_discard: false,
             require_evidence: false,
+            allow_cascade: false,
             extract: ExtractSpec::Api(Box::new(api)),
         },
         contract: Contract {

@@ -19,7 +19,7 @@ use nstore_shared::{
 
 use super::paused::Pause;
 use super::watch::RECONCILE_AGAIN;
-use crate::load::LoadFailure;
+use crate::load::{LedgerRow, LoadCounts, LoadFailure};
 
 /// How far one source's part of a run is: what people see.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -57,6 +57,12 @@ pub struct SourceStatus {
     pub loaded_rows: u64,
     /// Rows that were there already.
     pub skipped_rows: u64,
+    /// Rows that were present with other values from an earlier run: the table's rows stayed.
+    pub changed_rows: u64,
+    /// Rows that the table refused, within the limit of the mapping.
+    pub refused_rows: u64,
+    /// Rows that took a default of the table for a value that is absent or null.
+    pub defaulted_rows: u64,
     /// Chunks whose load the table refused.
     pub refused: u64,
     /// A discarded chunk stopped the later ones.
@@ -117,6 +123,23 @@ pub(super) struct Board {
 pub(super) struct LoadedChunk {
     pub(super) rows: u64,
     pub(super) skipped: u64,
+    pub(super) changed: u64,
+    pub(super) rejected: u64,
+    pub(super) defaulted: u64,
+}
+
+impl From<&LedgerRow> for LoadedChunk {
+    fn from(row: &LedgerRow) -> Self {
+        let LedgerRow { rows, skipped, changed, rejected, defaulted, .. } = *row;
+        Self { rows, skipped, changed, rejected, defaulted }
+    }
+}
+
+impl From<&LoadCounts> for LoadedChunk {
+    fn from(counts: &LoadCounts) -> Self {
+        let LoadCounts { rows, skipped, changed, rejected, defaulted, .. } = *counts;
+        Self { rows, skipped, changed, rejected, defaulted }
+    }
 }
 
 impl Board {
@@ -124,7 +147,7 @@ impl Board {
         manifest.sources.iter().map(|plan| Self::new(manifest, plan)).collect()
     }
 
-    fn new(manifest: &Manifest, plan: &SourcePlan) -> Self {
+    pub(super) fn new(manifest: &Manifest, plan: &SourcePlan) -> Self {
         Self {
             plan: plan.clone(),
             run: manifest.run.clone(),
@@ -198,6 +221,20 @@ impl Board {
             !self.loaded.contains_key(range) && !self.refused.contains_key(range)
         };
         self.committed().filter(open).cloned().collect()
+    }
+
+    /// Stored chunks that are not loaded because nothing of the source can be.
+    pub(super) fn blocked_chunks(&self) -> Vec<Chunk> {
+        let open = |marker: &&Marker| {
+            let range = &marker.chunk.range;
+            !self.loaded.contains_key(range) && !self.refused.contains_key(range)
+        };
+        match self.blocked {
+            Some(_) if !self.cancelled => {
+                self.committed().filter(open).map(|marker| marker.chunk.clone()).collect()
+            }
+            _ => vec![],
+        }
     }
 
     /// Redis knows less than storage shows: it was emptied or set back, or a fact is still on its way.
@@ -304,6 +341,9 @@ impl Board {
             loaded_chunks: self.loaded.len() as u64,
             loaded_rows: self.loaded.values().map(|c| c.rows).sum(),
             skipped_rows: self.loaded.values().map(|c| c.skipped).sum(),
+            changed_rows: self.loaded.values().map(|c| c.changed).sum(),
+            refused_rows: self.loaded.values().map(|c| c.rejected).sum(),
+            defaulted_rows: self.loaded.values().map(|c| c.defaulted).sum(),
             refused: self.refused.len() as u64,
             stopped: self.stopped(),
             paused: self.paused.clone(),

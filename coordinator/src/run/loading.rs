@@ -154,7 +154,7 @@ impl Desk {
 /// A table's load ends like a chunk's: the same outcomes, for all its chunks.
 fn as_chunk_load(load: ReplaceLoad) -> ChunkLoad {
     match load {
-        ReplaceLoad::Loaded { rows } => ChunkLoad::Loaded { rows, skipped: 0 },
+        ReplaceLoad::Loaded(counts) => ChunkLoad::Loaded(counts),
         ReplaceLoad::Already => ChunkLoad::Already,
         ReplaceLoad::Superseded => ChunkLoad::Superseded,
         ReplaceLoad::Busy => ChunkLoad::Busy,

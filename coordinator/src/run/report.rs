@@ -2,7 +2,10 @@
 
 use nstore_shared::{
     chunk::RunId,
-    storage::{Storage, manifest::Manifest},
+    storage::{
+        Storage,
+        manifest::{Manifest, RefusedPlan},
+    },
 };
 use serde::Serialize;
 
@@ -67,13 +70,20 @@ pub async fn report(house: &House, manifest: &Manifest) -> Result<RunReport, Run
     // a run that was extracted alone may have been loaded later
     let touched = |board: &Board| !board.loaded.is_empty() || !board.refused.is_empty();
     let load = manifest.upload.enabled || boards.iter().any(touched);
-    Ok(of_boards(&house.storage, &manifest.run, &boards, load))
+    Ok(of_boards(&house.storage, manifest, &boards, load))
 }
 
 /// What boards show; storage only says where things lie.
-pub(super) fn of_boards(storage: &Storage, run: &RunId, boards: &[Board], load: bool) -> RunReport {
-    let sources: Vec<SourceReport> = boards.iter().map(|board| of_board(storage, board, load)).collect();
-    RunReport { run: run.clone(), verdict: overall(&sources), upload: load, sources }
+pub(super) fn of_boards(storage: &Storage, manifest: &Manifest, boards: &[Board], load: bool) -> RunReport {
+    let mut sources: Vec<SourceReport> = boards.iter().map(|board| of_board(storage, board, load)).collect();
+    sources.extend(manifest.refused.iter().map(|refused| of_refused(manifest, refused)));
+    RunReport { run: manifest.run.clone(), verdict: overall(&sources), upload: load, sources }
+}
+
+/// A source that was asked for and is not extracted.
+fn of_refused(manifest: &Manifest, refused: &RefusedPlan) -> SourceReport {
+    let status = Board::new(manifest, &refused.plan).status();
+    SourceReport { status, verdict: Verdict::Failed, failed: vec![], blocked: Some(refused.reason.clone()) }
 }
 
 fn of_board(storage: &Storage, board: &Board, load: bool) -> SourceReport {

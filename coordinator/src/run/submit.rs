@@ -11,7 +11,7 @@ use nstore_shared::{
 
 use super::{
     House, RunError,
-    board::{self, Board},
+    board::{Board, LoadedChunk},
     change,
 };
 
@@ -33,6 +33,8 @@ pub struct Submitted {
     pub again: bool,
     /// Runs that work on some of the same days.
     pub overlaps: Vec<Overlap>,
+    /// What the loads will meet, of the sources that are extracted.
+    pub notes: Vec<String>,
 }
 
 /// Submits a run: checks the tables, writes the manifest, claims days, enqueues. Repeating it is safe.
@@ -40,10 +42,18 @@ pub struct Submitted {
 /// `fresh_fleet` says that no worker can hold a lease: the caller has just started all there are.
 ///
 /// # Errors
-/// When a table does not fit, days are held by another run, the key is taken, or a service is away.
-pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Result<Submitted, RunError> {
+/// When no table fits, days are held by another run, the key is taken, or a service is away. A source whose table does
+/// not fit is left out while others can be loaded, see [`Manifest::refused`].
+pub async fn submit(house: &House, mut manifest: Manifest, fresh_fleet: bool) -> Result<Submitted, RunError> {
+    let mut notes = Vec::new();
     if manifest.upload.enabled {
-        house.loader_of(&manifest)?.preflight(&manifest).await?;
+        let report = house.loader_of(&manifest)?.preflight(&manifest).await?;
+        if report.ready.is_empty() {
+            report.into_result()?;
+        } else {
+            notes = report.notes();
+            manifest.refuse(&report.reasons());
+        }
     }
     let others = open_runs(house).await?;
     let (manifest, again) = match house.storage.create_manifest(&manifest).await? {
@@ -64,18 +74,16 @@ pub async fn submit(house: &House, manifest: Manifest, fresh_fleet: bool) -> Res
     }
     start(house, &manifest, &others, !again, fresh_fleet).await?;
     let overlaps = overlaps(&manifest, &others);
-    Ok(Submitted { manifest, again, overlaps })
+    Ok(Submitted { manifest, again, overlaps, notes })
 }
 
 /// Takes up a run that stands, wherever who submitted it came to: claims its days, enqueues what has no outcome yet.
 /// What Redis knows of it stays as it is. Repeating it is safe.
 ///
 /// # Errors
-/// When the run is cancelled, a table does not fit, days are held by another run, or a service is away.
+/// When the run is cancelled, days are held by another run, or a service is away. A table that does not fit any more
+/// refuses the rows when they are loaded, and that is recorded.
 pub async fn take_up(house: &House, manifest: &Manifest, fresh_fleet: bool) -> Result<(), RunError> {
-    if manifest.upload.enabled {
-        house.loader_of(manifest)?.preflight(manifest).await?;
-    }
     let others = open_runs(house).await?;
     refuse_cancelled(house, &manifest.run).await?;
     start(house, manifest, &others, true, fresh_fleet).await
@@ -224,8 +232,7 @@ pub(super) async fn refresh_ledger(
     }
     for row in rows {
         if let Some(board) = by_source.get_mut(&row.source) {
-            let loaded = board::LoadedChunk { rows: row.rows, skipped: row.skipped };
-            board.loaded.insert(row.range, loaded);
+            board.loaded.insert(row.range, LoadedChunk::from(&row));
         }
     }
     for failure in failures {

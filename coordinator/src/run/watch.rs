@@ -73,7 +73,7 @@ pub async fn watch(
         () = &mut stop => {}
         ended = watch.follow() => ended?,
     }
-    Ok(report::of_boards(&house.storage, &manifest.run, &watch.boards, options.load))
+    Ok(report::of_boards(&house.storage, manifest, &watch.boards, options.load))
 }
 
 struct Watch<'a> {
@@ -140,11 +140,24 @@ impl<'a> Watch<'a> {
             }
             self.show();
             if self.ended() {
-                return Ok(());
+                let recorded = self.record_blocked().await;
+                return self.bear(recorded);
             }
             let turned = self.turn().await;
             self.bear(turned)?;
         }
+    }
+
+    /// Records for each stored chunk of a source of which nothing can be loaded why that is: the run has ended, until
+    /// somebody asks for its load again.
+    async fn record_blocked(&mut self) -> Result<(), RunError> {
+        let Some(loader) = self.house.loader.as_ref().filter(|_| self.desk.is_some()) else { return Ok(()) };
+        for board in &self.boards {
+            if let Some(blocked) = &board.blocked {
+                loader.record_refusal(&board.plan, &board.blocked_chunks(), blocked).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Says what is paused, once, and that it goes on.
@@ -263,7 +276,8 @@ impl<'a> Watch<'a> {
             Err(error) if error.may_pass() => return self.bear(Err(error.into())),
             Err(error) => {
                 self.view.note(&format!("nothing more of {} is loaded: {error}", board.plan.source));
-                board.blocked = Some(error.to_string());
+                let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+                board.blocked = Some(format!("{error}{hint}"));
                 return Ok(());
             }
             Ok(result) => result,
@@ -281,17 +295,18 @@ impl<'a> Watch<'a> {
                 self.view.note(&format!("{}: {detail}; to be extracted again", board.plan.source));
                 self.voided(landed.board, &what, reason).await
             }
-            (ChunkLoad::Loaded { rows, skipped }, loading::Cargo::Chunk(marker)) => {
-                board.loaded.insert(marker.chunk.range, LoadedChunk { rows, skipped });
-                Ok(())
+            (ChunkLoad::Loaded(counts), what) => {
+                for note in &counts.notes {
+                    self.view.note(&format!("{}: {note}", board.plan.source));
+                }
+                if let loading::Cargo::Chunk(marker) = what {
+                    board.loaded.insert(marker.chunk.range, LoadedChunk::from(&counts));
+                    return Ok(());
+                }
+                let read = submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await;
+                self.bear(read)
             }
-            (
-                ChunkLoad::Loaded { .. }
-                | ChunkLoad::Already
-                | ChunkLoad::Superseded
-                | ChunkLoad::Refused { .. },
-                _,
-            ) => {
+            (ChunkLoad::Already | ChunkLoad::Superseded | ChunkLoad::Refused { .. }, _) => {
                 let read = submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await;
                 self.bear(read)
             }

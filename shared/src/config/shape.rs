@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Follows references, and for `anyOf: [X, null]` takes the one that the node can only mean.
+    /// Follows references, and for `anyOf` takes the one that the node can only mean: null or not, a map or not.
     fn resolve(&self, schema: &'a Json, node: &Node) -> &'a Json {
         let mut schema = schema;
         loop {
@@ -64,7 +64,11 @@ impl<'a> Walk<'a> {
             } else if let Some(options) = schema.get("anyOf").and_then(Json::as_array) {
                 let null = |option: &&Json| option.get("type").and_then(Json::as_str) == Some("null");
                 let nothing = node.describe() == "nothing";
-                let Some(chosen) = options.iter().find(|option| null(option) == nothing) else {
+                let fits = || options.iter().filter(|option| null(option) == nothing);
+                // a word or a map: the map is for what is written as one
+                let map = matches!(node.value, Value::Map(_));
+                let by_shape = fits().find(|option| self.takes_map(option) == map);
+                let Some(chosen) = by_shape.or_else(|| fits().next()) else {
                     return schema;
                 };
                 schema = chosen;
@@ -72,6 +76,17 @@ impl<'a> Walk<'a> {
                 return schema;
             }
         }
+    }
+
+    /// Whether a schema behind references describes a map.
+    fn takes_map(&self, schema: &'a Json) -> bool {
+        let mut schema = schema;
+        while let Some(path) =
+            schema.get("$ref").and_then(Json::as_str).and_then(|name| name.strip_prefix('#'))
+        {
+            schema = self.root.pointer(path).unwrap_or(&Json::Null);
+        }
+        allows(schema, "object") || tagged(schema).is_some()
     }
 
     fn mistake(&mut self, at: Position, message: String, hint: Option<String>) {

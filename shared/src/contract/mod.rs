@@ -62,6 +62,27 @@ pub struct Column {
     pub format: Option<TimeFormat>,
     /// A row without a value is rejected.
     pub required: bool,
+    /// What a chunk means in which no record has the field, although earlier chunks had it.
+    #[serde(default, skip_serializing_if = "OnAbsent::is_fail")]
+    pub on_absent: OnAbsent,
+}
+
+/// What happens to a chunk in which no record has a column's field, although earlier chunks of the run or table had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnAbsent {
+    /// Its load fails: the source may have renamed the field.
+    #[default]
+    Fail,
+    /// It is loaded, with a warning.
+    Warn,
+}
+
+impl OnAbsent {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    fn is_fail(&self) -> bool {
+        *self == Self::Fail
+    }
 }
 
 /// The types that a column may have.

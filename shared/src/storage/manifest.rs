@@ -1,5 +1,7 @@
 //! A run's plan in storage: what was asked, and everything a worker or loader needs to do it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -39,17 +41,43 @@ pub struct Manifest {
     pub detached: bool,
     /// One per source, in the order asked for.
     pub sources: Vec<SourcePlan>,
+    /// Sources that were asked for and are not extracted: their tables would not take the rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedPlan>,
+}
+
+/// A source that was asked for and is not extracted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedPlan {
+    /// What was planned.
+    pub plan: SourcePlan,
+    /// Why it is not extracted, and what to do.
+    pub reason: String,
 }
 
 impl Manifest {
+    /// Moves sources to those that are not extracted, each with the reason.
+    pub fn refuse(&mut self, reasons: &BTreeMap<SourceId, String>) {
+        let sources = std::mem::take(&mut self.sources);
+        for plan in sources {
+            match reasons.get(&plan.source) {
+                Some(reason) => self.refused.push(RefusedPlan { plan, reason: reason.clone() }),
+                None => self.sources.push(plan),
+            }
+        }
+    }
+
     /// The plan of one source.
     pub fn source(&self, source: &SourceId) -> Option<&SourcePlan> {
         self.sources.iter().find(|plan| plan.source == *source)
     }
 
-    /// Hex digits of the sha256 of what was planned: equal for two runs that ask for the same.
+    /// Hex digits of the sha256 of what was planned: equal for two runs that ask for the same, whatever was refused.
     pub fn fingerprint(&self) -> String {
-        let asked = (&self.start_date, &self.end_date, &self.upload, self.fail_fast, &self.sources);
+        let refused = self.refused.iter().map(|refused| &refused.plan);
+        let mut plans: Vec<&SourcePlan> = self.sources.iter().chain(refused).collect();
+        plans.sort_by(|a, b| a.source.cmp(&b.source));
+        let asked = (&self.start_date, &self.end_date, &self.upload, self.fail_fast, &plans);
         hex::encode(Sha256::digest(serde_json::to_vec(&asked).unwrap_or_default()))
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{TimeZone as _, Utc};
 use nstore_shared::{
     config::spec::TimeFormat,
-    contract::{Column, ColumnType, NulPolicy, RejectLimit},
+    contract::{Column, ColumnType, NulPolicy, OnAbsent, RejectLimit},
 };
 
 use super::{csv::scan, *};
@@ -13,7 +13,14 @@ mod any;
 
 fn column(name: &str, from: &str, kind: ColumnType) -> Column {
     let from = from.split('.').map(str::to_owned).collect();
-    Column { name: name.to_owned(), from, kind, format: None, required: false }
+    Column {
+        name: name.to_owned(),
+        from,
+        kind,
+        format: None,
+        required: false,
+        on_absent: OnAbsent::default(),
+    }
 }
 
 fn contract(columns: Vec<Column>) -> Contract {

@@ -18,7 +18,10 @@ pub(in crate::commands) fn of_run(report: &RunReport, cancelled: Option<&str>, n
     let mut parts = vec![head, sources(report)];
     parts.extend(failures(report, nstore));
     let paused = report.sources.iter().filter_map(|source| pause(source, &report.run, nstore));
-    let said: Vec<String> = paused.chain(report.sources.iter().filter_map(remark)).collect();
+    let said: Vec<String> = paused
+        .chain(report.sources.iter().filter_map(remark))
+        .chain(report.sources.iter().flat_map(loads))
+        .collect();
     if !said.is_empty() {
         parts.push(said.join("\n"));
     }
@@ -124,6 +127,32 @@ fn pause(source: &SourceReport, run: &RunId, nstore: &str) -> Option<String> {
     Some(format!("{name}: paused since {since}: {}; go on: {nstore} unpause {typed}", pause.reason))
 }
 
+/// What became of rows that were not added as they came.
+fn loads(source: &SourceReport) -> Vec<String> {
+    let (name, status) = (&source.status.source, &source.status);
+    let mut said = Vec::new();
+    if status.changed_rows > 0 {
+        said.push(format!(
+            "{name}: {} rows have changed since an earlier run: the table keeps the old ones, as upload mode append \
+             does; replace_range or replace takes the new ones",
+            grouped(status.changed_rows)
+        ));
+    }
+    if status.refused_rows > 0 {
+        said.push(format!(
+            "{name}: the table refused {} rows, as many as the mapping allows: see the table nstore.rejects",
+            grouped(status.refused_rows)
+        ));
+    }
+    if status.defaulted_rows > 0 {
+        said.push(format!(
+            "{name}: {} rows took a default of the table for a value that is absent or null",
+            grouped(status.defaulted_rows)
+        ));
+    }
+    said
+}
+
 /// What is to be known of a source beside its chunks.
 fn remark(source: &SourceReport) -> Option<String> {
     let name = &source.status.source;
@@ -156,8 +185,18 @@ fn next(report: &RunReport, nstore: &str) -> Option<String> {
         Verdict::Open if report.sources.iter().any(|source| source.status.paused.is_some()) => None,
         Verdict::Open => Some(format!("go on: {nstore} resume {run}")),
         Verdict::Partial | Verdict::Failed if failed => Some(format!("try them again: {nstore} retry {run}")),
+        // what was not extracted is told with its way out
+        Verdict::Partial | Verdict::Failed
+            if report.sources.iter().all(|source| complete_or_left_out(source)) =>
+        {
+            None
+        }
         Verdict::Partial | Verdict::Failed => Some(format!("load it again: {nstore} load {run}")),
     }
+}
+
+fn complete_or_left_out(source: &SourceReport) -> bool {
+    source.verdict == Verdict::Good || (source.blocked.is_some() && source.status.done == 0)
 }
 
 #[cfg(test)]
@@ -189,6 +228,9 @@ pub(in crate::commands) mod tests {
             loaded_chunks: 4,
             loaded_rows: 98_765,
             skipped_rows: 0,
+            changed_rows: 0,
+            refused_rows: 0,
+            defaulted_rows: 0,
             refused: 0,
             stopped: false,
             paused: None,

@@ -1,4 +1,5 @@
-SELECT source, chunk, state, rows, skipped, generation, loaded_at
+SELECT source, chunk, state, rows, skipped, generation, loaded_at, evidence,
+    changed_rows, rejected_rows, defaulted_rows
 FROM nstore.ledger
 WHERE run = $1
 ORDER BY source, range_start

@@ -3,7 +3,7 @@
 use super::value;
 use crate::{
     config::{document::Document, nearest, raw::mapping as raw},
-    contract::{Column, ColumnType, Contract, RejectLimit},
+    contract::{Column, ColumnType, Contract, OnAbsent, RejectLimit},
 };
 
 /// Columns that every table of Postgres has already.
@@ -69,7 +69,14 @@ fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry) -> Column {
         let hint = "remove it, or give the column one of these types".to_owned();
         doc.fault_at_key(&place, "only `date` and `timestamptz` columns have a format", Some(hint));
     }
-    Column { name: name.to_owned(), from, kind, format, required: raw.required }
+    Column {
+        name: name.to_owned(),
+        from,
+        kind,
+        format,
+        required: raw.required,
+        on_absent: OnAbsent::default(),
+    }
 }
 
 fn unknown_column(doc: &mut Document, path: &[&str], name: &str) {

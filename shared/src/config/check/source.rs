@@ -12,7 +12,7 @@ use crate::{
         document::Document,
         raw::{
             DurationText,
-            source::{Common, OnDiscard, SourceFile},
+            source::{Common, OnDiscard, SourceFile, Upload},
         },
         spec::{ExtractSpec, SecretRef, SourceSpec},
     },
@@ -94,7 +94,7 @@ fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults
     Said {
         chunk_days: pipeline::origin(doc, &["chunk_days"], days, CHUNK_DAYS),
         execution: pipeline::origin(doc, &["execution"], common.execution.map(pipeline::mode), None),
-        upload: pipeline::origin(doc, &["upload"], common.upload, UploadMode::Append),
+        upload: pipeline::origin(doc, &["upload"], common.upload.and_then(Upload::mode), UploadMode::Append),
         rate_limit_strict: common.rate_limit_strict,
         secrets,
         spec: spec(doc, common, defaults, extract),
@@ -111,6 +111,7 @@ fn spec(doc: &mut Document, common: &Common, defaults: &Defaults, extract: Extra
         chunk_backoff: backoff(doc, "chunk_retry", &common.chunk_retry.base, &common.chunk_retry.ceiling),
         stop_on_discard: common.on_discard == OnDiscard::Stop,
         require_evidence: common.require_evidence.unwrap_or(defaults.require_evidence),
+        allow_cascade: common.upload.is_some_and(Upload::allow_cascade),
         extract,
     }
 }

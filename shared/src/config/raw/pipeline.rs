@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::source::{Execution, Upload};
+use super::source::Execution;
+use crate::chunk::UploadMode;
 
 /// Where things are, and the overrides for sources. Everything but `version` may be left out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -31,7 +32,7 @@ pub(crate) struct PipelineFile {
     pub(crate) execution_modes: BTreeMap<String, Execution>,
     /// Upload modes, by source; stronger than the source's own `upload`.
     #[serde(default)]
-    pub(crate) upload_modes: BTreeMap<String, Upload>,
+    pub(crate) upload_modes: BTreeMap<String, UploadMode>,
 }
 
 /// Days per chunk, 1 to 366.

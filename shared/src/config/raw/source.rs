@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::chunk::UploadMode;
+
 use super::{DurationText, api::ApiFile, browser::BrowserFile, pipeline::ChunkDays};
 
 /// One source: what it is, how its range is cut, how it is extracted.
@@ -81,8 +83,42 @@ pub(crate) enum Execution {
     Auto,
 }
 
-/// What a load does to the rows that the table holds already.
-pub(crate) type Upload = crate::chunk::UploadMode;
+/// What a load does to the rows that the table holds already: a mode, or a mode and its rules.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Upload {
+    /// The mode alone.
+    Mode(UploadMode),
+    /// The mode, and what its loads may do.
+    Rules(UploadRules),
+}
+
+impl Upload {
+    /// The mode, where one is named.
+    pub(crate) fn mode(self) -> Option<UploadMode> {
+        match self {
+            Self::Mode(mode) => Some(mode),
+            Self::Rules(rules) => rules.mode,
+        }
+    }
+
+    /// Whether loads may change rows of other tables.
+    pub(crate) fn allow_cascade(self) -> bool {
+        matches!(self, Self::Rules(UploadRules { allow_cascade: true, .. }))
+    }
+}
+
+/// An upload mode and what its loads may do.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadRules {
+    /// What a load does to the rows that the table holds already; `append` unless said.
+    pub(crate) mode: Option<UploadMode>,
+    /// Whether a mode that deletes rows may change rows of other tables with them: foreign keys ON DELETE CASCADE,
+    /// SET NULL or SET DEFAULT, inheritance children, triggers and rules ON DELETE. Refused unless said.
+    #[serde(default)]
+    pub(crate) allow_cascade: bool,
+}
 
 /// In a sequential run: what a discarded chunk means for the later ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

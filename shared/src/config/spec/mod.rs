@@ -40,6 +40,10 @@ pub struct SourceSpec {
     /// A chunk that nothing proves to be complete fails.
     #[serde(default)]
     pub require_evidence: bool,
+    /// Whether a load that deletes rows may change rows of other tables with them: foreign keys that cascade or set
+    /// values, inheritance children, triggers and rules ON DELETE.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_cascade: bool,
     /// How it is extracted.
     pub extract: ExtractSpec,
 }

@@ -116,6 +116,34 @@ fn a_short_source_gets_the_defaults() {
 }
 
 #[test]
+fn an_upload_mode_is_a_word_or_a_map_with_rules() {
+    let with = |upload: &str| {
+        let source = format!(
+            "kind: api\nbase_url: http://127.0.0.1:9\nwindow: {{ params: {{ a: start, b: end }}, format: date, \
+             bounds: half_open }}\npaginator: {{ type: none }}\nupload: {upload}\n"
+        );
+        let mapping = "table: t\ncolumns: { b: { type: text } }\n";
+        let config = load_files(&[("sources/s.yaml", &source), ("mappings/s.yaml", mapping)])?;
+        let source = config.sources.values().next().unwrap();
+        Ok::<_, String>((source.upload.value, source.spec.allow_cascade))
+    };
+    assert_eq!(with("replace"), Ok((UploadMode::Replace, false)));
+    assert_eq!(with("{ mode: replace }"), Ok((UploadMode::Replace, false)));
+    assert_eq!(with("{ mode: replace, allow_cascade: true }"), Ok((UploadMode::Replace, true)));
+    assert_eq!(with("{ allow_cascade: true }"), Ok((UploadMode::Append, true)));
+    for (wrong, told) in [
+        ("{ mode: replaec }", "did you mean `replace`?"),
+        ("{ allow_cascades: true }", "unknown key `allow_cascades`"),
+        ("{ allow_cascade: maybe }", "`allow_cascade` must be true or false"),
+        ("replaec", "did you mean `replace`?"),
+        ("[replace]", "`upload` must be one of"),
+    ] {
+        let report = with(wrong).unwrap_err();
+        assert!(report.contains(told), "{wrong}: {report}");
+    }
+}
+
+#[test]
 fn overrides_and_variables_say_where_they_come_from() {
     let pipeline = "version: 1\nredis: { url: 'redis://file:1' }\nstorage: { url: 'file:${WHERE}' }\n\
                     chunk_sizes: { pay: 45 }\nexecution_modes: { pay: sequential }\nupload_modes: { pay: replace }\n";
