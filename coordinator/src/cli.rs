@@ -47,7 +47,7 @@ Examples:
   nstore config validate                          all that is wrong with the configuration
 
 Exit codes:
-  0  all good       2  wrong usage or configuration       4  a service cannot be reached
+  0  complete       2  wrong usage or configuration       4  a service cannot be reached
   1  failed         3  partial: some chunks failed or are still to be done";
 
 /// Flags that every verb takes.

@@ -9,6 +9,8 @@ use chrono::{DateTime, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, Na
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+mod inclusive;
+
 /// What is wrong with a text that should be an id or a range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {

@@ -79,7 +79,7 @@ pub(crate) async fn look(
         let mut standing = outcomes(world, &run).await?;
         discards(side, &run, &standing, &mut found).await;
         let verdict = office::verdict(world, &run).await?;
-        if verdict != "good" && verdict != "open" {
+        if verdict != "complete" && verdict != "open" {
             let exit = world.nstore(&format!("retry {run}")).run(SETTLED).await;
             standing = outcomes(world, &run).await?;
             if exit.code != Some(0) {

@@ -150,7 +150,7 @@ async fn a_row_that_does_not_fit_fails_its_chunk_unless_the_mapping_allows_it() 
     assert_eq!(exit.code, Some(3), "{}\n{}", exit.stdout, exit.stderr);
     let run = house.runs().pop().unwrap();
     let told = format!("{}{}", exit.stdout, exit.stderr);
-    assert!(told.contains("2025-08-02_2025-08-03"), "{told}");
+    assert!(told.contains("2025-08-02..2025-08-02"), "{told}");
     assert!(told.contains(&format!("nstore retry {run}")), "{told}");
     assert_eq!(house.files("buyer_orders", &run, ".rejects.jsonl").len(), 1);
 

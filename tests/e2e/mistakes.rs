@@ -46,6 +46,13 @@ async fn all_faults_of_the_config_are_said_at_once() {
     house.edit("sources/buyer_orders.yaml", "chunk_days: 3", "chunk_days: three");
     house.edit("sources/buyer_razorpay.yaml", "granularity", "granularty");
     house.edit("mappings/seller_orders.yaml", "type: text", "type: txt");
+    // what is wrong with them stops no run of another source
+    house.good(&format!("extract {DAYS} --sources seller_tickets,buyer_tickets --dry-run")).await;
+    house.good("pause --source seller_tickets").await;
+    house.good("unpause --source buyer_orders").await;
+    let exit = house.run(&format!("extract {DAYS} --sources seller_tickets,buyer_orders --dry-run")).await;
+    says(&exit, 2, &["config: 1 problem", "buyer_orders.yaml:3"]);
+    assert!(!exit.stderr.contains("razorpay"), "{}", exit.stderr);
     let exit = house.run("config validate").await;
     says(
         &exit,
@@ -183,4 +190,43 @@ async fn a_cancel_stands_whatever_is_away() {
     house.good(&format!("cancel {run}")).await;
     house.env.pop();
     house.good(&format!("cancel {run}")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_and_runs_answer_while_redis_or_postgres_is_away() {
+    let mut house = House::with_rows(10).await;
+    let worker = house.worker(2);
+    house.good(&format!("extract {DAYS} --sources buyer_orders --upload")).await;
+    let loaded = house.newest_run().await;
+    house.good(&format!("extract {DAYS} --sources seller_orders")).await;
+    drop(worker);
+    let extracted = house.newest_run().await;
+    let known = |text: &str| {
+        assert!(text.contains("loaded") && text.contains("extracted only"), "{text}");
+        assert!(!text.contains("all good"), "{text}");
+    };
+    known(&house.good("runs").await.stdout);
+
+    house.env.push(("NSTORE_REDIS_URL".into(), "redis://127.0.0.1:1".into()));
+    let away = ["redis at redis://127.0.0.1:1 does not answer", "in flight", "not known"];
+    let exit = house.run(&format!("status {loaded}")).await;
+    says(&exit, 0, &[&["complete (loaded)"][..], &away].concat());
+    let exit = house.run(&format!("status {extracted}")).await;
+    says(&exit, 0, &[&["complete (extracted only)"][..], &away].concat());
+    known(&house.good("runs").await.stdout);
+    let json = house.good(&format!("status {loaded} --json")).await.stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["state"], &json["workers"]), (&"loaded".into(), &serde_json::Value::Null));
+    let source = &json["sources"][0];
+    assert_eq!(source["proven"], source["status"]["chunks_total"], "{source}");
+    assert_eq!(source["unproven"], 0);
+    house.env.pop();
+
+    house.env.push(("NSTORE_POSTGRES_URL".into(), "postgresql://127.0.0.1:1/nowhere".into()));
+    let unknown = ["the ledger could not be read", "what is loaded is not known"];
+    let exit = house.run(&format!("status {loaded}")).await;
+    says(&exit, 4, &[&["extracted, load unknown"][..], &unknown].concat());
+    says(&house.run(&format!("status {extracted}")).await, 0, &["complete (extracted only)"]);
+    let exit = house.run("runs").await;
+    says(&exit, 0, &[&["extracted, load unknown", "extracted only"][..], &unknown].concat());
 }

@@ -116,7 +116,7 @@ async fn a_paused_source_holds_all_its_runs_and_no_other_source() {
     let run = house.newest_run().await;
     eventually(|| async {
         let status = json(&house, &format!("status {run}")).await;
-        (status["sources"][1]["verdict"] == "good").then_some(())
+        (status["sources"][1]["verdict"] == "complete").then_some(())
     })
     .await;
     assert_eq!(house.simulator.max_in_flight(Api::BuyerOrders), 0);

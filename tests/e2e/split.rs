@@ -79,7 +79,7 @@ async fn halves_make_the_truth_in_every_upload_mode() {
         }
         let status: Value =
             serde_json::from_str(&house.good(&format!("status {id} --json")).await.stdout).unwrap();
-        assert_eq!(status["verdict"], "good");
+        assert_eq!(status["verdict"], "complete");
     }
     let parts = ranges(&house, "seller_orders", &house.runs().pop().unwrap(), "committed");
     assert!(parts.contains(&"20250731t183000z_20250801t063000z".to_owned()), "{parts:?}");

@@ -59,7 +59,7 @@ async fn serve_loads_detached_runs() {
     eventually(|| async {
         let exit = house.run(&format!("status {run} --json")).await;
         let status: Value = serde_json::from_str(&exit.stdout).unwrap();
-        (status["verdict"] == "good").then_some(())
+        (status["verdict"] == "complete").then_some(())
     })
     .await;
     house.assert_equal(&[Api::BuyerOrders, Api::SellerTickets], "2025-08-01", "2025-08-06").await;

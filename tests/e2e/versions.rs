@@ -59,7 +59,7 @@ async fn workers_and_serve_restarted_one_after_the_other_lose_nothing() {
     eventually(|| async {
         let exit = house.run(&format!("status {run} --json")).await;
         let status: Value = serde_json::from_str(&exit.stdout).unwrap();
-        (status["verdict"] == "good").then_some(())
+        (status["verdict"] == "complete").then_some(())
     })
     .await;
     house.assert_equal(&APIS, "2025-08-01", "2025-08-12").await;

@@ -120,8 +120,9 @@ pub struct Prepared {
 pub fn prepare(dir: &Path, name: &str, env: fn(&str) -> Option<String>) -> Result<Prepared, Box<Finding>> {
     let failed = |class: Class, message: String| Box::new(Finding::failed(name, None, class, message));
     let config = |faults: config::Faults| failed(Class::Config, faults.to_string().trim_end().to_owned());
-    let loaded = config::load(dir, &LoadOptions { env: &env, timezone: None }).map_err(config)?;
-    let known = || loaded.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let options = LoadOptions { env: &env, timezone: None };
+    let loaded = config::load_for(dir, &options, &[name.to_owned()]).map_err(config)?;
+    let known = || loaded.names().into_iter().collect::<Vec<_>>().join(", ");
     let found = name.parse().ok().and_then(|id| loaded.sources.get(&id));
     let Some(source) = found.cloned() else {
         let message = format!("no source `{name}` in {}: there are {}", dir.display(), known());

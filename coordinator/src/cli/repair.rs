@@ -85,8 +85,8 @@ pub enum DiscardedVerb {
     },
     /// All that is known of one: error, tries, worker, times, failure bundle, rejected rows
     Show {
-        /// The chunk, as `list` shows it: SOURCE/RUN/RANGE
-        #[arg(value_name = "CHUNK")]
+        /// The chunk, as `list` shows it: SOURCE/RUN/FIRST..LAST, or its id
+        #[arg(value_name = "CHUNK", value_parser = Chunk::named)]
         chunk: Chunk,
         /// Print one JSON document
         #[arg(long)]
@@ -113,8 +113,8 @@ chunk still stops those after it. What is dropped cannot be taken back: extract 
 /// Dead letters that something is done with.
 #[derive(Debug, Clone, Args)]
 pub struct LettersArgs {
-    /// The chunks, as `list` shows them: SOURCE/RUN/RANGE
-    #[arg(value_name = "CHUNK")]
+    /// The chunks, as `list` shows them: SOURCE/RUN/FIRST..LAST, or their ids
+    #[arg(value_name = "CHUNK", value_parser = Chunk::named)]
     pub chunks: Vec<Chunk>,
     /// Which others.
     #[command(flatten)]
@@ -159,8 +159,8 @@ pub enum RejectsVerb {
     },
     /// All rejected rows of a chunk
     Show {
-        /// The chunk, as `list` shows it: SOURCE/RUN/RANGE
-        #[arg(value_name = "CHUNK")]
+        /// The chunk, as `list` shows it: SOURCE/RUN/FIRST..LAST, or its id
+        #[arg(value_name = "CHUNK", value_parser = Chunk::named)]
         chunk: Chunk,
         /// Print them as they are kept: one JSON document a line, its reason and its record
         #[arg(long)]

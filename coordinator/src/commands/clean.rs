@@ -86,7 +86,7 @@ async fn look(
     let mut found = Sweep::default();
     let older = now - args.older_than;
     for manifest in manifests {
-        let stored = runs::look(&house.storage, &manifest).await?;
+        let stored = runs::look(&house.storage, house.loader.as_ref(), &manifest).await?;
         let loaded = loaded_chunks(house, &manifest).await?;
         match fate(&stored, &args.sources, older, loaded) {
             Fate::Goes => {
@@ -178,7 +178,7 @@ impl Sweep {
         let mut lines = Vec::new();
         for (manifest, stored, bytes) in &self.runs {
             let days = format!("{} to {}", manifest.start_date, manifest.end_date);
-            let (state, size) = (stored.state(), view::quantity::bytes(*bytes));
+            let (state, size) = (stored.state.label(), view::quantity::bytes(*bytes));
             lines.push(format!("{}  {days}  {}  {state}  {size}", stored.run, stored.sources.join(",")));
         }
         for (run, reason) in &self.kept {
@@ -214,6 +214,10 @@ mod tests {
 
     fn stored() -> Stored {
         Stored {
+            state: crate::run::RunState::PartlyExtracted,
+            verdict: crate::run::Verdict::Partial,
+            loaded: None,
+            unproven: 0,
             run: "r".parse().unwrap(),
             created_at: "2025-08-01T00:00:00Z".parse().unwrap(),
             start_date: "2025-07-01".parse().unwrap(),

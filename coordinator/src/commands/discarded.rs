@@ -27,6 +27,9 @@ use crate::{
 pub(super) struct Shown {
     /// As other verbs take it.
     pub(super) chunk: String,
+    /// The same as people read it.
+    #[serde(skip)]
+    pub(super) name: String,
     pub(super) source: SourceId,
     pub(super) run: RunId,
     pub(super) range: ChunkRange,
@@ -103,7 +106,7 @@ async fn no_letter(storage: &Storage, chunk: &Chunk, voids: &[Void]) -> anyhow::
         _ => "it is to be extracted again",
     };
     let hint = "`nstore discarded list` shows those there are";
-    Ok(Refusal::new(Exit::Usage, format!("chunk {chunk} is not discarded: {stands}"), hint))
+    Ok(Refusal::new(Exit::Usage, format!("chunk {} is not discarded: {stands}", chunk.inclusive()), hint))
 }
 
 async fn retry(global: &Global, args: &LettersArgs) -> anyhow::Result<Exit> {
@@ -182,6 +185,7 @@ fn shown(storage: &Storage, letter: Letter) -> Option<Shown> {
     let Outcome::Discarded { class, error, attempts, bundle, .. } = outcome else { return None };
     Some(Shown {
         chunk: chunk.to_string(),
+        name: chunk.inclusive(),
         source: chunk.source,
         run: chunk.run,
         range: chunk.range,

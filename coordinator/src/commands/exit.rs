@@ -9,7 +9,7 @@ use crate::run::Verdict;
 /// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All good.
+    /// Complete, or done.
     Good = 0,
     /// It failed.
     Failed = 1,
@@ -30,7 +30,7 @@ impl From<Exit> for ExitCode {
 impl From<Verdict> for Exit {
     fn from(verdict: Verdict) -> Self {
         match verdict {
-            Verdict::Good => Self::Good,
+            Verdict::Complete => Self::Good,
             Verdict::Open | Verdict::Partial => Self::Partial,
             Verdict::Failed | Verdict::Cancelled => Self::Failed,
         }

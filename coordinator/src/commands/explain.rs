@@ -204,7 +204,7 @@ mod tests {
         let faults = PlanError(vec![crate::plan::PlanFault::Twice { flag: "--sources", name: "a".into() }]);
         let said = explain(&faults.into());
         assert_eq!(said.exit, Exit::Usage);
-        assert_eq!(said.for_people(), "plan: 1 problem\n\n--sources: `a` stands there twice\n  name it once");
+        assert_eq!(said.for_people(), "plan: 1 problem\n\n--sources: `a` is listed twice\n  name it once");
     }
 
     #[test]

@@ -104,10 +104,10 @@ async fn foresee(global: &Global, manifest: &Manifest) {
 
 /// What was typed becomes what is meant.
 fn planned(global: &Global, args: &ExtractArgs) -> anyhow::Result<Plan> {
-    let config = settings::config(global, args.timezone)?;
+    let sources: Vec<String> = args.sources.iter().map(|name| name.trim().to_owned()).collect();
+    let config = settings::config_for(global, args.timezone, &sources)?;
     settings::warn(&config.warnings);
     let now = Utc::now();
-    let sources: Vec<String> = args.sources.iter().map(|name| name.trim().to_owned()).collect();
     let today = request::today(&config, &sources, now);
     let request = PlanRequest {
         start: args.start_date.resolve(today),

@@ -2,6 +2,7 @@
 //!
 //! - `settings`: the configuration that applies
 //! - `access`: the services that a verb needs, private ones with `--local`
+//! - `look`: those for looking at runs, as far as they answer
 //! - `follow`: watches a run, shows it, says how it ended
 //! - `idle`: says why nothing runs
 //! - `credentials`, `room`: what is refused before anything starts
@@ -30,6 +31,7 @@ mod idle;
 mod interrupt;
 mod load;
 mod local;
+mod look;
 mod pause;
 mod rebuild;
 mod rejects;

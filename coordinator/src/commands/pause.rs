@@ -36,10 +36,12 @@ impl Target {
             let sources = manifest.sources.into_iter().map(|plan| plan.source).collect();
             return Ok(Self { run: Some(run.clone()), sources });
         }
-        let config = settings::config(global, None)?;
+        // a source is paused by its name, whatever is wrong with its file
+        let config = settings::config_for(global, None, &[])?;
         let name = typed.source.as_deref().unwrap_or_default();
-        let Some(source) = name.parse::<SourceId>().ok().filter(|id| config.sources.contains_key(id)) else {
-            let known: Vec<&str> = config.sources.keys().map(SourceId::as_str).collect();
+        let known = config.names();
+        let Some(source) = name.parse::<SourceId>().ok().filter(|id| known.contains(id.as_str())) else {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
             let text = format!("there is no source `{}`", name.escape_debug());
             return Err(Refusal::new(Exit::Usage, text, format!("there are {}", known.join(", "))).into());
         };

@@ -28,6 +28,9 @@ const FIRST: usize = 3;
 pub(super) struct Rejected {
     /// As other verbs take it.
     pub(super) chunk: String,
+    /// The same as people read it.
+    #[serde(skip)]
+    pub(super) name: String,
     /// Where they lie, as a URL.
     pub(super) file: String,
     /// How many.
@@ -82,6 +85,7 @@ async fn look(storage: &Storage, marker: &Marker) -> anyhow::Result<Option<Rejec
     let counted = marker.committed().map(|committed| committed.quality.rejected);
     let mut found = Rejected {
         chunk: marker.chunk.to_string(),
+        name: marker.chunk.inclusive(),
         file: storage.url_beside(&marker.chunk, name),
         rejected: counted.unwrap_or(0),
         discarded: matches!(marker.outcome, Outcome::Discarded { .. }),
@@ -113,8 +117,10 @@ async fn show(global: &Global, chunk: &Chunk, json: bool) -> anyhow::Result<Exit
         Refusal::new(Exit::Usage, text, "`nstore rejects list` shows the chunks with rejected rows")
     };
     let marker = storage.standing_of(chunk).await?;
-    let marker = marker.ok_or_else(|| refused(format!("chunk {chunk} has no outcome")))?;
-    let name = marker.rejects().ok_or_else(|| refused(format!("no row of chunk {chunk} was rejected")))?;
+    let marker = marker.ok_or_else(|| refused(format!("chunk {} has no outcome", chunk.inclusive())))?;
+    let name = marker
+        .rejects()
+        .ok_or_else(|| refused(format!("no row of chunk {} was rejected", chunk.inclusive())))?;
     let rejects = storage.rejects(chunk, name).await?;
     let gone = || {
         let text = format!("the file {} is gone", storage.url_beside(chunk, name));

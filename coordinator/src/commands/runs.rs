@@ -6,17 +6,25 @@ use nstore_shared::{
     storage::{
         Storage,
         manifest::{Manifest, SourcePlan},
-        marker::{Marker, Outcome},
+        marker::Marker,
         outcomes::leaves,
-        paused::PauseOf,
     },
 };
 use serde::Serialize;
 
-use super::{access, exit::Exit, view};
-use crate::cli::{Global, RunsArgs};
+use super::{
+    access,
+    exit::Exit,
+    look::{Look, Need},
+    settings, view,
+};
+use crate::{
+    cli::{Global, RunsArgs},
+    load::Loader,
+    run::{RunReport, RunState, Verdict, report},
+};
 
-/// One run, from storage alone.
+/// One run, from storage and the ledger.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Stored {
     pub(super) run: RunId,
@@ -28,100 +36,92 @@ pub(super) struct Stored {
     pub(super) cancelled: bool,
     /// The run, or one of its sources.
     pub(super) paused: bool,
+    pub(super) state: RunState,
+    pub(super) verdict: Verdict,
     /// Chunks in all; the halves of a split one count, it does not.
     pub(super) chunks: u64,
     pub(super) committed: u64,
     pub(super) discarded: u64,
+    /// Chunks that are loaded; `None` while the ledger is not known.
+    pub(super) loaded: Option<u64>,
+    /// Stored chunks that nothing proves to be complete.
+    pub(super) unproven: u64,
     pub(super) rows: u64,
 }
 
 impl Stored {
-    /// How the extraction stands; loads are `nstore status RUN`'s matter.
-    pub(super) fn state(&self) -> &'static str {
-        let ended = self.committed + self.discarded;
-        match () {
-            () if self.cancelled => "cancelled",
-            () if ended < self.chunks && self.paused => "paused",
-            () if ended < self.chunks => "open",
-            () if self.discarded == 0 => "extracted",
-            () if self.committed == 0 => "failed",
-            () => "partial",
+    fn new(manifest: &Manifest, report: &RunReport, cancelled: bool) -> Self {
+        let sum = |count: fn(&crate::run::SourceStatus) -> u64| {
+            report.sources.iter().map(|source| count(&source.status)).sum()
+        };
+        Self {
+            run: manifest.run.clone(),
+            created_at: manifest.created_at,
+            start_date: manifest.start_date,
+            end_date: manifest.end_date,
+            sources: manifest.sources.iter().map(|plan| plan.source.to_string()).collect(),
+            upload: manifest.upload.enabled,
+            cancelled,
+            paused: report.sources.iter().any(|source| source.state == RunState::Paused),
+            state: report.state,
+            verdict: report.verdict,
+            chunks: sum(|status| status.chunks_total),
+            committed: sum(|status| status.done),
+            discarded: sum(|status| status.discarded),
+            loaded: report.ledger_known.then(|| sum(|status| status.loaded_chunks)),
+            unproven: report.unproven,
+            rows: sum(|status| status.rows),
         }
     }
 }
 
 pub(super) async fn runs(global: &Global, args: &RunsArgs) -> anyhow::Result<Exit> {
     let storage = access::storage(global)?;
-    let found = newest(&storage, args.limit).await?;
+    let manifests = newest(&storage, args.limit).await?;
+    let found = if manifests.is_empty() {
+        vec![]
+    } else {
+        let loads = manifests.iter().any(|manifest| manifest.upload.enabled);
+        let need = if loads { Need::Ledger } else { Need::LedgerIfThere };
+        let services = Look::open(global, storage.clone(), need, false).await?;
+        let found = looked_at(&services, &manifests).await;
+        settings::warn(&services.ledger_away);
+        services.close(None).await;
+        found?
+    };
     if args.json {
-        let listed: Vec<_> = found
-            .iter()
-            .map(|stored| {
-                let mut value = serde_json::json!(stored);
-                value["state"] = stored.state().into();
-                value
-            })
-            .collect();
-        view::print_json(&listed);
+        view::print_json(&found);
     } else {
         view::print(&view::runs::table(&found, storage.url()));
     }
     Ok(Exit::Good)
 }
 
-/// The newest runs by the time they were asked for.
-pub(super) async fn newest(storage: &Storage, limit: usize) -> anyhow::Result<Vec<Stored>> {
-    let mut manifests = access::manifests(storage).await?;
-    manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.created_at));
+async fn looked_at(services: &Look, manifests: &[Manifest]) -> anyhow::Result<Vec<Stored>> {
     let mut found = Vec::new();
-    for manifest in manifests.iter().take(limit) {
-        found.push(look(storage, manifest).await?);
+    for manifest in manifests {
+        found.push(look(&services.storage, services.loader.as_ref(), manifest).await?);
     }
     Ok(found)
 }
 
-/// Looks at one run in storage.
-pub(super) async fn look(storage: &Storage, manifest: &Manifest) -> anyhow::Result<Stored> {
-    let mut stored = Stored {
-        run: manifest.run.clone(),
-        created_at: manifest.created_at,
-        start_date: manifest.start_date,
-        end_date: manifest.end_date,
-        sources: manifest.sources.iter().map(|plan| plan.source.to_string()).collect(),
-        upload: manifest.upload.enabled,
-        cancelled: storage.cancelled(&manifest.run).await?.is_some(),
-        paused: is_paused(storage, manifest).await?,
-        chunks: 0,
-        committed: 0,
-        discarded: 0,
-        rows: 0,
-    };
-    for plan in &manifest.sources {
-        let standing = storage.standing(&plan.source, &manifest.run).await?;
-        for (_, marker) in leaves(&plan.chunks, &standing) {
-            stored.chunks += 1;
-            match marker.map(|marker| &marker.outcome) {
-                Some(Outcome::Committed(committed)) => {
-                    stored.committed += 1;
-                    stored.rows += committed.rows;
-                }
-                Some(Outcome::Discarded { .. }) => stored.discarded += 1,
-                Some(Outcome::Split { .. }) | None => {}
-            }
-        }
-    }
-    Ok(stored)
+/// The manifests of the newest runs by the time they were asked for.
+pub(super) async fn newest(storage: &Storage, limit: usize) -> anyhow::Result<Vec<Manifest>> {
+    let mut manifests = access::manifests(storage).await?;
+    manifests.sort_by_key(|manifest| std::cmp::Reverse(manifest.created_at));
+    manifests.truncate(limit);
+    Ok(manifests)
 }
 
-async fn is_paused(storage: &Storage, manifest: &Manifest) -> anyhow::Result<bool> {
-    let mut of = vec![PauseOf::Run(&manifest.run)];
-    of.extend(manifest.sources.iter().map(|plan| PauseOf::Source(&plan.source)));
-    for of in of {
-        if storage.paused(of).await?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Looks at one run in storage, and in the ledger where there is a loader.
+pub(super) async fn look(
+    storage: &Storage,
+    loader: Option<&Loader>,
+    manifest: &Manifest,
+) -> anyhow::Result<Stored> {
+    let report = report::report_of(storage, loader, None, manifest).await?;
+    let cancelled = storage.cancelled(&manifest.run).await?.is_some();
+    Ok(Stored::new(manifest, &report, cancelled))
 }
 
 /// The sources of a run that are still to be extracted; `open` tells it by a chunk's outcome.

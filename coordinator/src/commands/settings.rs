@@ -11,8 +11,17 @@ pub(super) fn env(name: &str) -> Option<String> {
 }
 
 /// Everything under the config directory.
-pub(super) fn config(global: &Global, timezone: Option<Tz>) -> Result<Config, Faults> {
-    config::load(&global.config, &LoadOptions { env: &env, timezone })
+pub(super) fn config(global: &Global) -> Result<Config, Faults> {
+    config::load(&global.config, &LoadOptions { env: &env, timezone: None })
+}
+
+/// What a run of these sources needs of the config directory: faults of other sources do not stop it.
+pub(super) fn config_for(
+    global: &Global,
+    timezone: Option<Tz>,
+    sources: &[String],
+) -> Result<Config, Faults> {
+    config::load_for(&global.config, &LoadOptions { env: &env, timezone }, sources)
 }
 
 /// Where the services are. Sources are not looked at: a fault in one of them keeps no one from cancelling a run.

@@ -1,4 +1,4 @@
-//! `nstore status`: how a run stands, and who works; or the settings, or what is stored.
+//! `nstore status`: the state of a run, and the workers; or the settings, or what is stored.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +6,7 @@ use std::{
 };
 
 use nstore_shared::{
-    chunk::{Kind, RunId},
+    chunk::Kind,
     redis::fleet::WorkerCard,
     storage::{Storage, manifest::Manifest, upkeep::Usage},
 };
@@ -18,11 +18,12 @@ use super::{
     exit::Exit,
     follow, idle,
     interrupt::Interrupt,
+    look::{Look, Need, redis_away},
     runs, view,
 };
 use crate::{
     cli::{Global, StatusArgs},
-    run::{RunReport, Verdict, report},
+    run::{RunError, RunReport, RunState, Verdict, report},
 };
 
 /// How often `--watch` looks.
@@ -60,113 +61,109 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> anyhow::Result
     Ok(Exit::Good)
 }
 
-/// How the run stands that is named, or else the newest one.
+/// The state of the run that is named, or else of the newest one.
 async fn state(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
     let storage = access::storage(global)?;
-    let run = match &args.run {
-        Some(run) => Some(run.clone()),
-        None => newest(&storage).await?,
-    };
-    let manifest = match &run {
+    let manifest = match &args.run {
         Some(run) => Some(access::manifest(&storage, run).await?),
-        None => None,
+        None => runs::newest(&storage, 1).await?.pop(),
     };
     let interrupt = Interrupt::listen()?;
-    let postgres = manifest.as_ref().is_some_and(|manifest| manifest.upload.enabled);
-    let access = Access::open(global, Want { postgres, beside: true, ..Want::default() }).await?;
-    let shown = show(global, args, &access, manifest.as_ref(), &interrupt).await;
-    access.close(Some(&interrupt)).await;
-    let shown = shown?;
-    Ok(match shown {
-        Some(Shown { doubtful: true, .. }) if args.run.is_some() => Exit::Unreachable,
+    let Some(manifest) = manifest else { return no_run(global, args, &interrupt).await };
+    let need = if manifest.upload.enabled { Need::Ledger } else { Need::LedgerIfThere };
+    let services = Look::open(global, storage, need, true).await?;
+    let shown = show(global, args, &services, &manifest, &interrupt).await;
+    services.close(Some(&interrupt)).await;
+    let (verdict, state) = shown?;
+    Ok(match verdict {
+        _ if args.run.is_none() => Exit::Good,
+        Verdict::Open if state == RunState::LoadUnknown => Exit::Unreachable,
         // to be asked about an open run is no fault
-        None | Some(Shown { verdict: Verdict::Open, .. }) => Exit::Good,
-        Some(Shown { verdict, .. }) if args.run.is_some() => verdict.into(),
-        Some(_) => Exit::Good,
+        Verdict::Open => Exit::Good,
+        verdict => verdict.into(),
     })
 }
 
-/// What a look at a run led to.
-struct Shown {
-    verdict: Verdict,
-    /// All that could be read is good, and the ledger could not be read.
-    doubtful: bool,
-}
-
-/// Without its ledger no run that is to be loaded is good; answers whether that makes a difference.
-fn doubt(report: &mut RunReport) -> bool {
-    for source in report.sources.iter_mut().filter(|source| source.verdict == Verdict::Good) {
-        source.verdict = Verdict::Open;
+/// The workers alone: there is no run yet.
+async fn no_run(global: &Global, args: &StatusArgs, interrupt: &Interrupt) -> anyhow::Result<Exit> {
+    let access = Access::open(global, Want { beside: true, ..Want::default() }).await?;
+    let workers = access.house.redis.fleet().workers().await;
+    access.close(Some(interrupt)).await;
+    let workers = workers?;
+    if args.json {
+        view::print_json(&json!({ "run": null, "workers": workers }));
+    } else {
+        let fleet = fleet(&workers, &BTreeSet::new(), global.local);
+        view::print(&format!("{fleet}\nno run yet: nstore extract --help"));
     }
-    let good = report.verdict == Verdict::Good;
-    if good {
-        report.verdict = Verdict::Open;
-    }
-    good
-}
-
-const NO_LEDGER: &str = "the ledger could not be read: another nstore uses .nstore/ just now, without PostgreSQL; \
-                         what is loaded is not known";
-
-async fn newest(storage: &Storage) -> anyhow::Result<Option<RunId>> {
-    Ok(runs::newest(storage, 1).await?.pop().map(|stored| stored.run))
+    Ok(Exit::Good)
 }
 
 async fn show(
     global: &Global,
     args: &StatusArgs,
-    access: &Access,
-    manifest: Option<&Manifest>,
+    services: &Look,
+    manifest: &Manifest,
     interrupt: &Interrupt,
-) -> anyhow::Result<Option<Shown>> {
-    let workers = access.house.redis.fleet().workers().await?;
-    let Some(manifest) = manifest else {
-        if args.json {
-            view::print_json(&json!({ "run": null, "workers": workers }));
-        } else {
-            let fleet = fleet(&workers, &BTreeSet::new(), global.local);
-            view::print(&format!("{fleet}\nno run yet: nstore extract --help"));
-        }
-        return Ok(None);
-    };
-    let mut report = report::report(&access.house, manifest).await?;
+) -> anyhow::Result<(Verdict, RunState)> {
+    let mut report = report_of(services, manifest).await?;
     if args.watch {
-        report = watch(access, manifest, report, interrupt).await?;
+        report = watch(services, manifest, report, interrupt).await?;
     }
-    let unread = manifest.upload.enabled && access.house.loader.is_none();
-    let doubtful = unread && doubt(&mut report);
+    let (workers, redis_away) = workers(services).await?;
     if args.json {
         let mut document = json!(report);
         document["workers"] = json!(workers);
-        if unread {
-            document["ledger"] = NO_LEDGER.into();
+        for (name, away) in [("redis", &redis_away), ("ledger", &services.ledger_away)] {
+            if let Some(away) = away {
+                document[name] = away.as_str().into();
+            }
         }
         view::print_json(&document);
     } else {
-        let cancelled = access.house.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
-        let table = view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global));
-        let ledger = if unread { format!("\n\n{NO_LEDGER}") } else { String::new() };
-        let fleet = fleet(&workers, &open_kinds(manifest, &report), global.local);
-        view::print(&format!("{fleet}\n\n{table}{ledger}"));
+        let cancelled = services.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
+        let mut parts = Vec::new();
+        if let Some(workers) = &workers {
+            parts.push(fleet(workers, &open_kinds(manifest, &report), global.local));
+        }
+        parts.push(view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global)));
+        parts.extend([redis_away, services.ledger_away.clone()].into_iter().flatten());
+        view::print(&parts.join("\n\n"));
     }
-    Ok(Some(Shown { verdict: report.verdict, doubtful }))
+    Ok((report.verdict, report.state))
+}
+
+async fn report_of(services: &Look, manifest: &Manifest) -> Result<RunReport, RunError> {
+    let (loader, redis) = (services.loader.as_ref(), services.redis.as_ref());
+    report::report_of(&services.storage, loader, redis, manifest).await
+}
+
+/// The workers that run, or why they are not known.
+async fn workers(services: &Look) -> anyhow::Result<(Option<Vec<WorkerCard>>, Option<String>)> {
+    let Some(redis) = &services.redis else { return Ok((None, services.redis_away.clone())) };
+    match redis.fleet().workers().await {
+        Ok(workers) => Ok((Some(workers), None)),
+        Err(error) if error.may_pass() => Ok((None, Some(redis_away(&error)))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn watch(
-    access: &Access,
+    services: &Look,
     manifest: &Manifest,
     mut report: RunReport,
     interrupt: &Interrupt,
 ) -> anyhow::Result<RunReport> {
     let mut progress = view::progress(report.upload);
-    while report.verdict == Verdict::Open && !interrupt.came() {
+    let open = |report: &RunReport| report.verdict == Verdict::Open && report.state != RunState::LoadUnknown;
+    while open(&report) && !interrupt.came() {
         let sources: Vec<_> = report.sources.iter().map(|source| source.status.clone()).collect();
         progress.update(&sources);
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = interrupt.wait(1) => {}
         }
-        report = report::report(&access.house, manifest).await?;
+        report = report_of(services, manifest).await?;
     }
     Ok(report)
 }
@@ -229,7 +226,6 @@ async fn stored(storage: &Storage, run: Option<&Manifest>) -> anyhow::Result<(St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{commands::view::report::tests::status, run::SourceReport};
 
     #[test]
     fn a_kind_of_worker_that_is_needed_and_absent_is_named() {
@@ -258,21 +254,5 @@ mod tests {
                       start nstore-worker --kind browser";
         assert_eq!(said, absent);
         assert_eq!(fleet(&[card], &BTreeSet::from([Kind::Api]), false).lines().count(), 1);
-    }
-
-    #[test]
-    fn without_its_ledger_no_run_is_good() {
-        let report = |verdict| RunReport {
-            run: "20251123-040312-k3f9".parse().unwrap(),
-            verdict,
-            upload: false,
-            sources: vec![SourceReport { status: status("a"), verdict, failed: vec![], blocked: None }],
-        };
-        let mut good = report(Verdict::Good);
-        assert!(doubt(&mut good));
-        assert_eq!((good.verdict, good.sources[0].verdict), (Verdict::Open, Verdict::Open));
-        let mut failed = report(Verdict::Failed);
-        assert!(!doubt(&mut failed));
-        assert_eq!(failed.verdict, Verdict::Failed);
     }
 }

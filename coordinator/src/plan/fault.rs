@@ -33,7 +33,7 @@ pub enum PlanFault {
         known: Vec<String>,
     },
     /// A name stands twice where it may stand once.
-    #[error("{flag}: `{name}` stands there twice")]
+    #[error("{flag}: `{name}` is listed twice")]
     Twice {
         /// Where.
         flag: &'static str,

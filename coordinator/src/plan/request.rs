@@ -58,9 +58,9 @@ impl<'a> Names<'a> {
         Self { config, warnings: BTreeSet::new() }
     }
 
-    /// All names, for people.
+    /// All names, for people; those of sources with faults too.
     pub(super) fn known(&self) -> Vec<String> {
-        self.config.sources.keys().map(ToString::to_string).collect()
+        self.config.names().into_iter().collect()
     }
 
     /// The source that `typed` means; a name of the replaced program is taken with a warning.

@@ -93,6 +93,7 @@ pub(crate) fn config(names: &[&str], zone: Tz) -> Config {
         parallel_workers: origin(4, "default"),
         sources: names.iter().map(|name| (name.parse().unwrap(), source(zone))).collect(),
         warnings: vec![],
+        broken: BTreeMap::new(),
         services_from: BTreeMap::new(),
         timezone: origin(zone, "default"),
         secrets: vec![],

@@ -4,6 +4,7 @@
 //! - [`watch`]: follows a run to its end and loads what is stored
 //! - `reconcile`: storage against Redis
 //! - `board`: what is known of one source's part; pure
+//! - `evidence`: what shows that stored chunks are complete; pure
 //! - `loading`: which loads are on their way
 //! - [`report`]: what came of it
 //! - [`change`]: cancel and retry
@@ -22,6 +23,7 @@ use crate::load::{LoadError, Loader};
 
 mod board;
 pub mod change;
+mod evidence;
 pub mod garbage;
 pub mod letters;
 mod loading;
@@ -35,7 +37,7 @@ pub mod watch;
 pub use board::{FailedChunk, SourceStatus};
 pub use paused::{Pause, PauseScope};
 pub use reconcile::Repaired;
-pub use report::{RunReport, SourceReport, Verdict};
+pub use report::{EvidenceCounts, RunReport, RunState, SourceReport, SourceWarning, Verdict};
 pub use watch::{View, WatchOptions};
 
 /// The services that runs live in. Cheap to clone.

@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use nstore_shared::{
     chunk::{RunId, SourceId},
-    storage::paused::{PauseOf, Paused},
+    storage::{
+        Storage,
+        paused::{PauseOf, Paused},
+    },
 };
 use serde::Serialize;
 
@@ -77,14 +80,14 @@ impl House {
         board.paused = first(of_run, of_source);
         Ok(())
     }
+}
 
-    /// What storage says of the pauses of a board's run and source.
-    pub(super) async fn read_pauses(&self, board: &mut Board) -> Result<(), RunError> {
-        let of_run = self.storage.paused(PauseOf::Run(board.run())).await?;
-        let of_source = self.storage.paused(PauseOf::Source(&board.plan.source)).await?;
-        board.paused = first(of_run, of_source);
-        Ok(())
-    }
+/// Notes on a board what storage says of the pauses of its run and source.
+pub(super) async fn read(storage: &Storage, board: &mut Board) -> Result<(), RunError> {
+    let of_run = storage.paused(PauseOf::Run(board.run())).await?;
+    let of_source = storage.paused(PauseOf::Source(&board.plan.source)).await?;
+    board.paused = first(of_run, of_source);
+    Ok(())
 }
 
 fn first(of_run: Option<Paused>, of_source: Option<Paused>) -> Option<Pause> {

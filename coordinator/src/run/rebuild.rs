@@ -49,7 +49,7 @@ pub enum Of {
 /// # Errors
 /// When a service is away; repeating it is safe.
 pub async fn rebuild(house: &House, manifest: &Manifest, of: Of) -> Result<Option<Rebuilt>, RunError> {
-    let mut boards = submit::boards(house, manifest).await?;
+    let mut boards = submit::boards(&house.storage, house.loader.as_ref(), manifest).await?;
     if of == Of::Open && is_over(house, &boards).await? {
         return Ok(None);
     }

@@ -9,7 +9,7 @@ use nstore_shared::{
     chunk::{ChunkRange, ChunkState},
     proven,
     redis::queue::{ChunkEntry, Fact, Known},
-    storage::{marker::Outcome, outcomes::Generations},
+    storage::{Storage, marker::Outcome, outcomes::Generations},
 };
 use serde::Serialize;
 
@@ -61,7 +61,7 @@ impl House {
         let queue = self.redis.queue();
         let known = queue.known(&source, &run).await?;
         board.cancelled = self.storage.cancelled(&run).await?.is_some();
-        let stored = self.refresh_markers(board).await?;
+        let stored = refresh_markers(&self.storage, board).await?;
         if board.cancelled {
             queue.cancel(&source, &run).await?;
             return Ok(Repaired::default());
@@ -92,24 +92,24 @@ impl House {
         }
         Ok(repaired)
     }
+}
 
-    /// Lists a source's outcomes; reads the markers that the board has not seen, many at once.
-    pub(super) async fn refresh_markers(
-        &self,
-        board: &mut Board,
-    ) -> Result<BTreeMap<ChunkRange, Generations>, RunError> {
-        let stored = self.storage.generations(&board.plan.source, board.run()).await?;
-        board.markers.retain(|range, marker| {
-            stored.get(range).and_then(Generations::standing) == Some(marker.generation)
-        });
-        let unseen = stored.iter().filter(|(range, _)| !board.markers.contains_key(range));
-        let unseen: Vec<_> = unseen
-            .filter_map(|(range, generations)| Some((board.chunk(*range), generations.standing()?)))
-            .collect();
-        let markers = self.storage.markers(unseen).await?;
-        board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
-        Ok(stored)
-    }
+/// Lists a source's outcomes; reads the markers that the board has not seen, many at once.
+pub(super) async fn refresh_markers(
+    storage: &Storage,
+    board: &mut Board,
+) -> Result<BTreeMap<ChunkRange, Generations>, RunError> {
+    let stored = storage.generations(&board.plan.source, board.run()).await?;
+    board
+        .markers
+        .retain(|range, marker| stored.get(range).and_then(Generations::standing) == Some(marker.generation));
+    let unseen = stored.iter().filter(|(range, _)| !board.markers.contains_key(range));
+    let unseen: Vec<_> = unseen
+        .filter_map(|(range, generations)| Some((board.chunk(*range), generations.standing()?)))
+        .collect();
+    let markers = storage.markers(unseen).await?;
+    board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
+    Ok(stored)
 }
 
 impl Board {

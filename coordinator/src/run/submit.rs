@@ -6,14 +6,15 @@ use nstore_shared::{
     chunk::{RunId, SourceId},
     proven,
     redis::queue::ChunkEntry,
-    storage::{Created, manifest::Manifest, paused::PauseOf},
+    storage::{Created, Storage, manifest::Manifest, paused::PauseOf},
 };
 
 use super::{
     House, RunError,
     board::{Board, LoadedChunk},
-    change,
+    change, paused, reconcile,
 };
+use crate::load::Loader;
 
 /// Another run that still works on some of the days asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,26 +204,30 @@ fn overlaps(manifest: &Manifest, others: &[Manifest]) -> Vec<Overlap> {
     found
 }
 
-/// The boards of a run, filled from storage, and from the ledger where there is one.
-pub(super) async fn boards(house: &House, manifest: &Manifest) -> Result<Vec<Board>, RunError> {
+/// The boards of a run, filled from storage, and from the ledger where there is a loader.
+pub(super) async fn boards(
+    storage: &Storage,
+    loader: Option<&Loader>,
+    manifest: &Manifest,
+) -> Result<Vec<Board>, RunError> {
     let mut boards = Board::all(manifest);
-    let cancelled = house.storage.cancelled(&manifest.run).await?.is_some();
+    let cancelled = storage.cancelled(&manifest.run).await?.is_some();
     for board in &mut boards {
         board.cancelled = cancelled;
-        house.read_pauses(board).await?;
-        house.refresh_markers(board).await?;
+        paused::read(storage, board).await?;
+        reconcile::refresh_markers(storage, board).await?;
     }
-    refresh_ledger(house, manifest, &mut boards).await?;
+    refresh_ledger(loader, manifest, &mut boards).await?;
     Ok(boards)
 }
 
 /// Reads what the ledger and the load failures say.
 pub(super) async fn refresh_ledger(
-    house: &House,
+    loader: Option<&Loader>,
     manifest: &Manifest,
     boards: &mut [Board],
 ) -> Result<(), RunError> {
-    let Some(loader) = &house.loader else { return Ok(()) };
+    let Some(loader) = loader else { return Ok(()) };
     let mut by_source: BTreeMap<SourceId, &mut Board> =
         boards.iter_mut().map(|board| (board.plan.source.clone(), board)).collect();
     let (rows, failures) = (loader.ledger(&manifest.run).await?, loader.failures(&manifest.run).await?);

@@ -20,8 +20,8 @@ use super::{
     House, RunError, RunReport, SourceStatus,
     board::{Board, LoadedChunk},
     change, loading,
-    paused::PauseScope,
-    reconcile::Repaired,
+    paused::{self, PauseScope},
+    reconcile::{self, Repaired},
     report,
     submit::{self, refuse_cancelled},
 };
@@ -106,7 +106,7 @@ impl<'a> Watch<'a> {
         } else {
             None
         };
-        let boards = submit::boards(house, manifest).await?;
+        let boards = submit::boards(&house.storage, house.loader.as_ref(), manifest).await?;
         let manifest = shared;
         let (redis_away, storage_away, load_stuck) = (false, false, false);
         let paused = BTreeMap::new();
@@ -237,7 +237,7 @@ impl<'a> Watch<'a> {
             board.progress = queue.progress(&board.plan.source, &self.manifest.run).await?;
             // Redis hears of a pause at once, storage is asked why
             if board.progress.as_ref().is_some_and(|told| told.paused != board.paused.is_some()) {
-                self.house.read_pauses(board).await?;
+                paused::read(&self.house.storage, board).await?;
             }
             let due = rested(board, RECONCILE);
             let behind = !board.cancelled && board.redis_is_behind();
@@ -303,11 +303,14 @@ impl<'a> Watch<'a> {
                     board.loaded.insert(marker.chunk.range, LoadedChunk::from(&counts));
                     return Ok(());
                 }
-                let read = submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await;
+                let read =
+                    submit::refresh_ledger(self.house.loader.as_ref(), &self.manifest, &mut self.boards)
+                        .await;
                 self.bear(read)
             }
             (ChunkLoad::Already | ChunkLoad::Superseded | ChunkLoad::Refused { .. }, _) => {
-                let read = submit::refresh_ledger(self.house, &self.manifest, &mut self.boards).await;
+                let loader = self.house.loader.as_ref();
+                let read = submit::refresh_ledger(loader, &self.manifest, &mut self.boards).await;
                 self.bear(read)
             }
         }
@@ -342,7 +345,7 @@ impl<'a> Watch<'a> {
         }
         let reconciled = match self.options.extract {
             true => self.house.reconcile(board).await.map(drop),
-            false => self.house.refresh_markers(board).await.map(drop),
+            false => reconcile::refresh_markers(&self.house.storage, board).await.map(drop),
         };
         self.bear(reconciled)
     }

@@ -161,14 +161,20 @@ impl Document {
 
     /// All faults, of the sections named or of all.
     pub(super) fn into_faults(self, sections: Option<&[&str]>) -> Vec<Fault> {
-        let Self { file, mistakes, .. } = self;
-        let wanted = |mistake: &Mistake| match (sections, mistake.path.first()) {
+        let wanted = |path: &[String]| match (sections, path.first()) {
             (Some(sections), Some(first)) => sections.contains(&first.as_str()),
             _ => true,
         };
-        let fault =
-            |Mistake { at, message, hint, .. }| Fault { file: file.clone(), at: Some(at), message, hint };
-        mistakes.into_iter().filter(wanted).map(fault).collect()
+        self.into_placed().into_iter().filter_map(|(path, fault)| wanted(&path).then_some(fault)).collect()
+    }
+
+    /// All faults, each with the path of the value that it is about.
+    pub(super) fn into_placed(self) -> Vec<(Vec<String>, Fault)> {
+        let Self { file, mistakes, .. } = self;
+        let placed = |Mistake { at, path, message, hint }| {
+            (path, Fault { file: file.clone(), at: Some(at), message, hint })
+        };
+        mistakes.into_iter().map(placed).collect()
     }
 }
 

@@ -38,13 +38,18 @@ pub(super) fn text(file: &Path) -> Result<Option<String>, Fault> {
     String::from_utf8(bytes).map(Some).map_err(|_| fault(file, "is not UTF-8", hint()))
 }
 
-/// The YAML files of a folder by their stem; none when there is no such folder.
-pub(super) fn yaml_files(folder: &Path, faults: &mut Vec<Fault>) -> BTreeMap<String, PathBuf> {
+/// The YAML files of a folder by their stem; none when there is no such folder. What is wrong with the folder goes
+/// to `shared`, what is wrong with a file to `own`, by its stem.
+pub(super) fn yaml_files(
+    folder: &Path,
+    shared: &mut Vec<Fault>,
+    own: &mut Vec<(String, Fault)>,
+) -> BTreeMap<String, PathBuf> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return BTreeMap::new(),
         Err(error) => {
-            faults.push(fault(folder, format!("cannot be read: {error}"), None));
+            shared.push(fault(folder, format!("cannot be read: {error}"), None));
             return BTreeMap::new();
         }
     };
@@ -57,7 +62,10 @@ pub(super) fn yaml_files(folder: &Path, faults: &mut Vec<Fault>) -> BTreeMap<Str
                 found.insert(stem, path);
             }
             // left unread it would be missed by nobody until its rows are
-            Some("yml") => faults.push(fault(&path, "is not read", Some(format!("call it {stem}.yaml")))),
+            Some("yml") => {
+                let hint = Some(format!("call it {stem}.yaml"));
+                own.push((stem, fault(&path, "is not read", hint)));
+            }
             _ => {}
         }
     }

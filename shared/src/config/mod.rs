@@ -13,8 +13,8 @@
 //! right. Nothing here connects to anything.
 
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
 };
 
 use chrono_tz::Tz;
@@ -28,8 +28,10 @@ mod by_file;
 pub mod cell_format;
 mod check;
 mod document;
+mod evidence;
 mod files;
 mod fill;
+mod load;
 pub mod nearest;
 pub mod path;
 pub mod place;
@@ -42,11 +44,8 @@ pub mod template;
 mod tree;
 
 pub use by_file::setting;
-use check::{
-    mapping, pipeline, source,
-    whole::{self, Mapping},
-};
-use document::Document;
+pub use evidence::evidence_gap;
+pub use load::{load, load_for, load_services};
 use secrets::Secrets;
 use spec::{SecretRef, SourceSpec};
 
@@ -64,8 +63,10 @@ pub struct Config {
     pub parallel_workers: Origin<u32>,
     /// The sources by name.
     pub sources: BTreeMap<SourceId, Source>,
-    /// What is no fault but worth a word.
+    /// What is not a fault but should be known, of the sources asked for.
     pub warnings: Vec<Fault>,
+    /// Sources that were not asked for and have faults, with their number.
+    pub broken: BTreeMap<String, usize>,
     /// Where each of the services came from, by `redis.url`, `redis.prefix`, `postgres.url`, `postgres.schema`
     /// and `storage.url`.
     pub services_from: BTreeMap<String, String>,
@@ -76,6 +77,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The names of all sources, of those with faults too.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.sources.keys().map(ToString::to_string).chain(self.broken.keys().cloned()).collect()
+    }
+
     /// The secrets that this host does not have, with the places that name them. Workers hold secrets, so
     /// elsewhere this is no more than a warning.
     pub fn missing_secrets(&self, secrets: &Secrets) -> Vec<Fault> {
@@ -186,64 +192,6 @@ pub fn directory(env: &dyn Fn(&str) -> Option<String>) -> PathBuf {
         .map_or_else(|| PathBuf::from(DEFAULT_DIR), PathBuf::from)
 }
 
-/// Reads and checks everything under `dir`.
-///
-/// # Errors
-/// All faults at once, each with its place.
-pub fn load(dir: &Path, options: &LoadOptions<'_>) -> Result<Config, Faults> {
-    if !dir.is_dir() {
-        let hint = "run nstore where the directory lies, or name it in NSTORE_CONFIG".to_owned();
-        return Err(Faults(vec![files::fault(dir, "there is no such config directory", Some(hint))]));
-    }
-    let mut faults = Vec::new();
-    let by_file = by_file::addresses(options.env, &mut faults);
-    let env = |name: &str| by_file.get(name).cloned().or_else(|| (options.env)(name));
-    let options = &LoadOptions { env: &env, timezone: options.timezone };
-    let mut pipeline_doc = pipeline_file(dir, options, &mut faults);
-    let pipeline = pipeline::pipeline(&mut pipeline_doc, options.env);
-    faults.extend(pipeline.faults.iter().cloned());
-    let defaults = source::Defaults {
-        zone: options.timezone.unwrap_or(pipeline.timezone.value),
-        require_evidence: pipeline.require_evidence,
-    };
-    let mut drafts = sources(dir, options, &defaults, &mut faults);
-    let mut mappings = mappings(dir, options, &mut faults);
-    let mut whole = whole::join(&pipeline, &mut pipeline_doc, &mut drafts, &mut mappings);
-    if drafts.is_empty() {
-        let hint = Some("a source is a file sources/NAME.yaml".to_owned());
-        whole.warnings.push(files::fault(&dir.join("sources"), "there are no sources", hint));
-    }
-    faults.extend(pipeline_doc.into_faults(None));
-    faults.extend(drafts.into_iter().flat_map(|draft| draft.doc.into_faults(None)));
-    faults.extend(mappings.into_values().flat_map(|mapping| mapping.doc.into_faults(None)));
-    all_or(faults, || Config {
-        dir: dir.to_owned(),
-        services: pipeline.services,
-        parallel_workers: pipeline.parallel_workers,
-        sources: whole.sources,
-        warnings: whole.warnings,
-        services_from: pipeline.services_from,
-        timezone: pipeline.timezone,
-        secrets: whole.secrets,
-    })
-}
-
-/// Reads the services alone: the environment, then `pipeline.yaml` if it is there. Sources are not looked at.
-///
-/// # Errors
-/// All faults of `pipeline.yaml`'s service sections.
-pub fn load_services(dir: &Path, options: &LoadOptions<'_>) -> Result<Services, Faults> {
-    let mut faults = Vec::new();
-    let by_file = by_file::addresses(options.env, &mut faults);
-    let env = |name: &str| by_file.get(name).cloned().or_else(|| (options.env)(name));
-    let options = &LoadOptions { env: &env, timezone: options.timezone };
-    let mut doc = pipeline_file(dir, options, &mut faults);
-    let pipeline = pipeline::pipeline(&mut doc, options.env);
-    faults.extend(pipeline.faults);
-    faults.extend(doc.into_faults(Some(&["version", "redis", "postgres", "storage"])));
-    all_or(faults, || pipeline.services)
-}
-
 /// The JSON Schemas of `pipeline.yaml`, a source file and a mapping file, by these names.
 pub fn schemas() -> BTreeMap<&'static str, serde_json::Value> {
     BTreeMap::from([
@@ -261,55 +209,6 @@ fn all_or<T>(mut faults: Vec<Fault>, made: impl FnOnce() -> T) -> Result<T, Faul
     faults.sort();
     faults.dedup();
     Err(Faults(faults))
-}
-
-fn pipeline_file(dir: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> Document {
-    let file = dir.join("pipeline.yaml");
-    let text = files::text(&file).unwrap_or_else(|fault| {
-        faults.push(fault);
-        None
-    });
-    // without the file all holds that the environment and the defaults say
-    Document::new(&file, text.as_deref().unwrap_or("version: 1"), options.env)
-}
-
-/// The documents of a folder; files that cannot be read become faults.
-fn documents(folder: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> Vec<(String, Document)> {
-    let mut found = Vec::new();
-    for (name, file) in files::yaml_files(folder, faults) {
-        match files::text(&file) {
-            Ok(text) => found.push((name, Document::new(&file, &text.unwrap_or_default(), options.env))),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    found
-}
-
-fn sources(
-    dir: &Path,
-    options: &LoadOptions<'_>,
-    defaults: &source::Defaults,
-    faults: &mut Vec<Fault>,
-) -> Vec<source::Draft> {
-    let mut drafts = Vec::new();
-    for (name, doc) in documents(&dir.join("sources"), options, faults) {
-        match name.parse::<SourceId>() {
-            Ok(id) => drafts.push(source::draft(id, doc, defaults)),
-            Err(error) => {
-                let hint = Some("the file's name is the source's id: rename it".to_owned());
-                faults.push(files::fault(&doc.file, error.to_string(), hint));
-            }
-        }
-    }
-    drafts
-}
-
-fn mappings(dir: &Path, options: &LoadOptions<'_>, faults: &mut Vec<Fault>) -> BTreeMap<String, Mapping> {
-    let read = |(name, mut doc): (String, Document)| {
-        let contract = doc.read().map(|raw| mapping::contract(&mut doc, &raw));
-        (name, Mapping { doc, contract })
-    };
-    documents(&dir.join("mappings"), options, faults).into_iter().map(read).collect()
 }
 
 impl std::fmt::Display for Fault {

@@ -8,6 +8,11 @@ pub fn alias(name: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(old, _)| *old == name).map(|(_, new)| *new)
 }
 
+/// What a source was called in the replaced program, if its name is another one now.
+pub(super) fn old_name(name: &str) -> Option<&'static str> {
+    ALIASES.iter().find(|(_, new)| *new == name).map(|(old, _)| *old)
+}
+
 /// The name that was most likely meant, if any is near enough.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();

@@ -1,10 +1,13 @@
 //! `nstore config test-connections`: one line for each service and source, with its latency or the fix.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use nstore_shared::{
     chunk::{Kind, SourceId},
-    config::{Config, Services},
+    config::Services,
     redis::Redis,
     storage::Storage,
 };
@@ -53,15 +56,19 @@ pub(in crate::commands) async fn test(
     sources: &[String],
     json: bool,
 ) -> anyhow::Result<Exit> {
-    let config = settings::config(global, None)?;
-    let chosen = chosen(&config, sources)?;
+    let config = settings::config_for(global, None, sources)?;
+    let known = config.names();
+    let chosen = chosen(&known, sources)?;
     let (services, local) = access::services_to_try(global, &config.services).await?;
     let in_browser = |id: &SourceId| config.sources.get(id).is_some_and(|s| s.spec.kind() == Kind::Browser);
     let browsers = config.sources.keys().any(|id| chosen.contains(&id.as_str()) && in_browser(id));
     access::warn_of_sandbox(global.local && browsers);
     let mut tried = vec![redis(&services).await, postgres(&services).await, storage(&services).await];
     for source in chosen {
-        tried.push(probe::probe(global, source).await);
+        tried.push(match config.broken.get(source) {
+            Some(faults) => broken(source, *faults),
+            None => probe::probe(global, source).await,
+        });
     }
     access::end(local).await;
     if json {
@@ -72,8 +79,19 @@ pub(in crate::commands) async fn test(
     Ok(overall(&tried))
 }
 
-fn chosen<'a>(config: &'a Config, names: &'a [String]) -> Result<Vec<&'a str>, Refusal> {
-    let known: Vec<&str> = config.sources.keys().map(SourceId::as_str).collect();
+/// A source that is not asked, because its description is wrong.
+fn broken(source: &str, faults: usize) -> Tried {
+    Tried {
+        what: source.to_owned(),
+        answer: Answer::Failed,
+        millis: None,
+        detail: format!("its description has {}", view::quantity::count(faults as u64, "problem")),
+        hint: Some("`nstore config validate` lists what is wrong".to_owned()),
+    }
+}
+
+fn chosen<'a>(known: &'a BTreeSet<String>, names: &'a [String]) -> Result<Vec<&'a str>, Refusal> {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let hint = format!("sources: {}", known.join(", "));
         return Err(Refusal::new(Exit::Usage, format!("unknown source `{unknown}`"), hint));

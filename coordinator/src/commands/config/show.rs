@@ -24,7 +24,7 @@ pub(in crate::commands) fn show(global: &Global, as_json: bool) -> anyhow::Resul
 
 /// The settings that apply, for people and as a document.
 pub(in crate::commands) fn applied(global: &Global) -> anyhow::Result<(String, Value)> {
-    let config = settings::config(global, None)?;
+    let config = settings::config(global)?;
     let document = document(&config);
     Ok((outline::outline(&document), document))
 }

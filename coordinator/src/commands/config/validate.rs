@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(in crate::commands) fn validate(global: &Global) -> anyhow::Result<Exit> {
-    let config = settings::config(global, None)?;
+    let config = settings::config(global)?;
     let secrets = settings::secrets(global)?;
     settings::warn(&config.warnings);
     settings::warn(config.missing_secrets(&secrets));

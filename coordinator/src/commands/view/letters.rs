@@ -27,7 +27,7 @@ pub(in crate::commands) fn table(letters: &[Shown], hidden: u64) -> String {
     for letter in letters {
         let mark = if letter.dropped { "dropped: " } else { "" };
         table.add_row([
-            letter.chunk.clone(),
+            letter.name.clone(),
             letter.finished_at.format("%Y-%m-%d %H:%M").to_string(),
             letter.class.to_string(),
             letter.attempts.to_string(),
@@ -47,7 +47,7 @@ pub(in crate::commands) fn whole(
 ) -> String {
     let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
     let mut lines = vec![
-        format!("chunk     {}", letter.chunk),
+        format!("chunk     {}", letter.name),
         format!("class     {}", letter.class),
         format!("error     {}", letter.error.replace('\n', "\n          ")),
         format!("tries     {}", letter.attempts),
@@ -67,10 +67,10 @@ pub(in crate::commands) fn whole(
     }));
     lines.push(match dropped {
         Some(dropped) => format!("dropped   {}: {}", time(dropped.at), dropped.reason),
-        None => format!("\nrun it again: {commands} discarded retry {}", letter.chunk),
+        None => format!("\nrun it again: {commands} discarded retry {}", letter.name),
     });
     if letter.rejects.is_some() {
-        lines.push(format!("see its rejected rows: {commands} rejects show {}", letter.chunk));
+        lines.push(format!("see its rejected rows: {commands} rejects show {}", letter.name));
     }
     lines.join("\n")
 }
@@ -83,7 +83,7 @@ pub(in crate::commands) fn rejects(chunks: &[Rejected]) -> String {
     let mut lines = Vec::new();
     for chunk in chunks {
         let what = if chunk.discarded { "; the chunk is discarded" } else { "" };
-        lines.push(format!("{}  {}{what}, in {}", chunk.chunk, count(chunk.rejected, "row"), chunk.file));
+        lines.push(format!("{}  {}{what}, in {}", chunk.name, count(chunk.rejected, "row"), chunk.file));
         for reject in &chunk.first {
             lines.push(format!("    {}: {}", reject.reason, cut(&reject.record, RECORD_CHARS)));
         }
@@ -114,6 +114,7 @@ mod tests {
     fn letter(dropped: bool) -> Shown {
         Shown {
             chunk: "buyer_orders/r1/2025-08-01_2025-08-04".into(),
+            name: "buyer_orders/r1/2025-08-01..2025-08-03".into(),
             source: "buyer_orders".parse().unwrap(),
             run: "r1".parse().unwrap(),
             range: "2025-08-01_2025-08-04".parse().unwrap(),
@@ -149,6 +150,7 @@ mod tests {
             |n| First { reason: format!("`id` {n} is no number"), record: format!("{{\"id\":\"{n}\"}}") };
         let chunk = |rejected, discarded, first, gone| Rejected {
             chunk: "buyer_orders/r1/2025-08-01_2025-08-04".into(),
+            name: "buyer_orders/r1/2025-08-01..2025-08-03".into(),
             file: "file:///srv/r.rejects.jsonl".into(),
             rejected,
             discarded,

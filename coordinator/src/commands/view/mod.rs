@@ -2,7 +2,7 @@
 //!
 //! - `bars` and `lines`: live progress, on a terminal and elsewhere
 //! - `pace`: rows per second and the time left; pure
-//! - `report`: how a run ended, or stands
+//! - `report`: the result of a run, `failures` its failed chunks
 //! - [`plan`]: what a run would do
 //! - `runs`, `workers`, `connections`, `letters`: lists
 //! - `outline`, [`quantity`], `redact`: documents, numbers and addresses as text
@@ -15,6 +15,7 @@ use crate::run::View;
 
 mod bars;
 pub(super) mod connections;
+mod failures;
 pub(super) mod letters;
 mod lines;
 pub(super) mod outline;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nstore_shared::storage::upkeep::Usage;
 
 use super::{
-    quantity::{bytes, grouped},
+    quantity::{bytes, count, grouped},
     table,
 };
 use crate::commands::runs::Stored;
@@ -16,20 +16,28 @@ pub(in crate::commands) fn table(runs: &[Stored], storage: &str) -> String {
         return format!("no run in storage at {storage}");
     }
     let mut table =
-        table::table(&["run", "asked for", "days", "sources", "chunks", "rows", "upload", "stands"], &[4, 5]);
+        table::table(&["run", "asked for", "days", "sources", "chunks", "rows", "upload", "status"], &[4, 5]);
     for run in runs {
         table.add_row([
             run.run.to_string(),
             run.created_at.format("%Y-%m-%d %H:%M").to_string(),
-            format!("{} to {}", run.start_date, run.end_date),
+            format!("{}..{}", run.start_date, run.end_date),
             run.sources.join(","),
             format!("{}/{}", run.committed, run.chunks),
             grouped(run.rows),
             (if run.upload { "yes" } else { "no" }).to_owned(),
-            run.state().to_owned(),
+            status(run),
         ]);
     }
     table::text(&table)
+}
+
+/// How far a run has come, and how much of it is unproven.
+fn status(run: &Stored) -> String {
+    match run.unproven {
+        0 => run.state.label().to_owned(),
+        unproven => format!("{} ({} unproven)", run.state.label(), count(unproven, "chunk")),
+    }
 }
 
 /// How much each source takes.
@@ -48,28 +56,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_listed_with_how_they_stand() {
-        let run = |name: &str, chunks, committed, discarded, cancelled| Stored {
-            run: name.parse().unwrap(),
+    fn runs_are_listed_with_how_far_they_have_come() {
+        use crate::run::{RunState, Verdict};
+        let run = |name: &str, verdict, state, committed| Stored {
+            run: format!("20251123-040312-{name}").parse().unwrap(),
             created_at: "2025-11-23T04:03:12Z".parse().unwrap(),
             start_date: "2025-08-01".parse().unwrap(),
             end_date: "2025-08-31".parse().unwrap(),
             sources: vec!["buyer_orders".into(), "buyer_tickets".into()],
-            upload: true,
-            cancelled,
-            paused: name.ends_with("ffff"),
-            chunks,
+            upload: state != RunState::ExtractedOnly,
+            cancelled: state == RunState::Cancelled,
+            paused: state == RunState::Paused,
+            state,
+            verdict,
+            chunks: 11,
             committed,
-            discarded,
+            discarded: 0,
+            loaded: Some(0),
+            unproven: u64::from(name == "bbbb"),
             rows: committed * 1000,
         };
         let runs = [
-            run("20251123-040312-aaaa", 11, 11, 0, false),
-            run("20251123-040312-bbbb", 11, 4, 0, false),
-            run("20251123-040312-cccc", 11, 9, 2, false),
-            run("20251123-040312-dddd", 2, 0, 2, false),
-            run("20251123-040312-eeee", 11, 4, 0, true),
-            run("20251123-040312-ffff", 11, 4, 0, false),
+            run("aaaa", Verdict::Complete, RunState::Loaded, 11),
+            run("bbbb", Verdict::Complete, RunState::ExtractedOnly, 11),
+            run("cccc", Verdict::Partial, RunState::PartlyLoaded, 9),
+            run("dddd", Verdict::Failed, RunState::LoadRefused, 11),
+            run("eeee", Verdict::Open, RunState::Open, 4),
+            run("ffff", Verdict::Open, RunState::Paused, 4),
+            run("gggg", Verdict::Failed, RunState::Failed, 0),
+            run("hhhh", Verdict::Cancelled, RunState::Cancelled, 4),
+            run("iiii", Verdict::Open, RunState::LoadUnknown, 11),
         ];
         insta::assert_snapshot!(table(&runs, "file:///srv"));
         assert_eq!(table(&[], "file:///srv"), "no run in storage at file:///srv");

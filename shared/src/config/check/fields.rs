@@ -3,6 +3,7 @@
 
 use super::whole::Whole;
 use crate::{
+    chunk::SourceId,
     config::{
         document::Document,
         nearest,
@@ -16,6 +17,7 @@ use crate::{
 
 /// Each field of the mapping is one of the columns that are read, and each of these is taken by the mapping.
 pub(super) fn agree(
+    id: &SourceId,
     doc: &mut Document,
     spec: &SourceSpec,
     contract: &Contract,
@@ -45,7 +47,7 @@ pub(super) fn agree(
             let path = ["steps", &step, "read", "columns", &at.to_string()];
             let hint = format!("remove it, or take it in mappings/{mapping}.yaml");
             let message = format!("`{name}` is read, and mapping `{mapping}` takes no field of that name");
-            whole.warnings.push(doc.remark(&path, message, Some(hint)));
+            whole.warn(id, doc.remark(&path, message, Some(hint)));
         }
     }
 }

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// The sections that hold values by source.
+pub(crate) const OVERRIDES: [&str; 3] = ["chunk_sizes", "execution_modes", "upload_modes"];
+
 /// Everything that `pipeline.yaml` and the environment say.
 pub(crate) struct Pipeline {
     pub(crate) services: Services,
@@ -80,6 +83,23 @@ const SETTINGS: [Setting; 5] = [
         rule: "storage url",
     },
 ];
+
+impl Pipeline {
+    /// Gives the override of a source another name.
+    pub(crate) fn rename(&mut self, section: &str, old: &str, new: &str) {
+        match section {
+            "chunk_sizes" => rename(&mut self.chunk_sizes, old, new),
+            "execution_modes" => rename(&mut self.execution_modes, old, new),
+            _ => rename(&mut self.upload_modes, old, new),
+        }
+    }
+}
+
+fn rename<T>(overrides: &mut BTreeMap<String, Origin<T>>, old: &str, new: &str) {
+    if let Some(value) = overrides.remove(old) {
+        overrides.insert(new.to_owned(), value);
+    }
+}
 
 /// Reads the whole of `pipeline.yaml`; what is wrong is left in the document and in `faults`.
 pub(crate) fn pipeline(doc: &mut Document, env: Env<'_>) -> Pipeline {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     fields,
-    pipeline::Pipeline,
+    pipeline::{OVERRIDES, Pipeline},
     source::{Draft, Said},
 };
 use crate::{
@@ -12,9 +12,9 @@ use crate::{
     config::{
         Fault, Origin, SecretUse, Source,
         document::Document,
-        nearest,
+        evidence_gap, nearest,
         spec::{
-            Bounds, ExtractSpec,
+            Bounds, ExtractSpec, SourceSpec,
             budget::{Budget, BudgetKey},
         },
     },
@@ -36,20 +36,28 @@ pub(crate) struct Mapping {
 pub(crate) struct Whole {
     pub(crate) sources: BTreeMap<SourceId, Source>,
     pub(crate) secrets: Vec<SecretUse>,
-    pub(crate) warnings: Vec<Fault>,
+    /// Warnings, with the source that each is about; `None` for one that is about no source.
+    pub(crate) warnings: Vec<(Option<String>, Fault)>,
+}
+
+impl Whole {
+    /// Adds a warning about a source.
+    pub(crate) fn warn(&mut self, id: &SourceId, warning: Fault) {
+        self.warnings.push((Some(id.to_string()), warning));
+    }
 }
 
 /// Joins sources with their mappings and overrides; faults are left in the documents.
 pub(crate) fn join(
-    pipeline: &Pipeline,
+    pipeline: &mut Pipeline,
     pipeline_doc: &mut Document,
     drafts: &mut [Draft],
     mappings: &mut BTreeMap<String, Mapping>,
 ) -> Whole {
-    override_names(pipeline_doc, drafts);
+    let mut whole = Whole::default();
+    override_names(pipeline, pipeline_doc, drafts, &mut whole);
     one_source_per_table(drafts, mappings);
     one_rate_per_budget(drafts);
-    let mut whole = Whole::default();
     let mut missing = BTreeSet::new();
     for draft in drafts.iter_mut() {
         if draft.doc.is_yaml() && !mappings.contains_key(&draft.mapping) {
@@ -64,30 +72,47 @@ pub(crate) fn join(
             continue; // it is the one that a misspelt name meant
         }
         let hint = "remove it, or name it in a source: `mapping: …`".to_owned();
-        whole.warnings.push(mapping.doc.remark(
-            &[],
-            format!("no source uses the mapping `{name}`"),
-            Some(hint),
-        ));
+        let message = format!("no source uses the mapping `{name}`");
+        whole.warnings.push((None, mapping.doc.remark(&[], message, Some(hint))));
     }
     whole
 }
 
-fn override_names(doc: &mut Document, drafts: &[Draft]) {
+/// Checks the names of overrides. One of the replaced program is taken as its new name, with a warning.
+fn override_names(pipeline: &mut Pipeline, doc: &mut Document, drafts: &[Draft], whole: &mut Whole) {
     let names: Vec<&str> = drafts.iter().map(|draft| draft.id.as_str()).collect();
-    for section in ["chunk_sizes", "execution_modes", "upload_modes"] {
+    for section in OVERRIDES {
         for name in doc.keys(&[section]) {
             if names.contains(&name.as_str()) {
                 continue;
             }
-            let alias = nearest::alias(&name).filter(|alias| names.contains(alias));
-            let hint = match alias {
-                Some(alias) => Some(format!("did you mean `{alias}`?")),
-                None => nearest::hint(&name, "sources", &names),
-            };
-            doc.fault_at_key(&[section, &name], format!("`{section}`: there is no source `{name}`"), hint);
+            let path = [section, &name];
+            match nearest::alias(&name).filter(|new| names.contains(new)) {
+                None => {
+                    let hint = nearest::hint(&name, "sources", &names);
+                    doc.fault_at_key(&path, format!("`{section}`: there is no source `{name}`"), hint);
+                }
+                Some(new) if doc.has(&[section, new]) => {
+                    let message =
+                        format!("`{section}`: `{name}` is the old name of `{new}`, which is listed too");
+                    doc.fault_at_key(&path, message, Some(format!("keep `{new}`")));
+                }
+                Some(new) => {
+                    pipeline.rename(section, &name, new);
+                    let message =
+                        format!("`{section}`: the source `{name}` is called `{new}` now: taken as that");
+                    let warning = doc.remark(&path, message, Some(format!("write `{new}`")));
+                    whole.warnings.push((Some(new.to_owned()), warning));
+                }
+            }
         }
     }
+}
+
+/// The key under which an override of a source is written: its name, or its old one.
+fn override_key<'a>(doc: &Document, section: &str, id: &'a SourceId) -> &'a str {
+    let old = nearest::old_name(id.as_str()).filter(|old| doc.has(&[section, old]));
+    if doc.has(&[section, id.as_str()]) { id.as_str() } else { old.unwrap_or(id.as_str()) }
 }
 
 fn one_source_per_table(drafts: &mut [Draft], mappings: &BTreeMap<String, Mapping>) {
@@ -165,20 +190,26 @@ fn source(
     if chunk_days.value > LONG_CHUNK {
         let message = format!("chunks of {} days for `{id}`: less to resume, more to lose", chunk_days.value);
         let hint = Some(format!("up to {LONG_CHUNK} days is usual"));
-        whole.warnings.push(if days_overridden {
-            pipeline_doc.remark(&["chunk_sizes", id.as_str()], message, hint)
+        let warning = if days_overridden {
+            let key = override_key(pipeline_doc, "chunk_sizes", id);
+            pipeline_doc.remark(&["chunk_sizes", key], message, hint)
         } else {
             doc.remark(&["chunk_days"], message, hint)
-        });
+        };
+        whole.warn(id, warning);
     }
     if execution.value == Some(ExecutionMode::Parallel) && said.spec.max_sessions() == 1 {
         let message = format!("`{id}` has one session, so its chunks cannot run in parallel");
         let hint = Some("choose `sequential`, or raise `max_sessions` if the account may".to_owned());
         if mode_overridden {
-            pipeline_doc.fault(&["execution_modes", id.as_str()], message, hint);
+            let key = override_key(pipeline_doc, "execution_modes", id);
+            pipeline_doc.fault(&["execution_modes", key], message, hint);
         } else {
             doc.fault(&["execution"], message, hint);
         }
+    }
+    if let Some(hint) = evidence_gap(&said.spec) {
+        whole.warn(id, unproven(doc, &said.spec, hint));
     }
     let file = doc.file.clone();
     whole.secrets.extend(said.secrets.iter().map(|(name, path)| {
@@ -194,14 +225,15 @@ fn source(
                 draft.mapping
             ));
             if upload_overridden {
-                pipeline_doc.fault(&["upload_modes", id.as_str()], message, hint);
+                let key = override_key(pipeline_doc, "upload_modes", id);
+                pipeline_doc.fault(&["upload_modes", key], message, hint);
             } else {
                 doc.fault(&["upload"], message, hint);
             }
         }
         unknown_bounds(doc, said, &draft.mapping);
     }
-    fields::agree(doc, &said.spec, contract, &draft.mapping, whole);
+    fields::agree(id, doc, &said.spec, contract, &draft.mapping, whole);
     let source = Source {
         spec: said.spec.clone(),
         contract: contract.clone(),
@@ -211,6 +243,20 @@ fn source(
         rate_limit_strict: said.rate_limit_strict,
     };
     whole.sources.insert(id.clone(), source);
+}
+
+/// The warning that nothing in a source's file proves its chunks to be complete.
+fn unproven(doc: &Document, spec: &SourceSpec, hint: String) -> Fault {
+    let place = match spec.extract {
+        ExtractSpec::Api(_) => "paginator",
+        ExtractSpec::Browser(_) => "steps",
+    };
+    let follows = if spec.require_evidence {
+        "each chunk will fail, because `require_evidence` is set"
+    } else {
+        "each chunk will be unproven"
+    };
+    doc.remark(&[place], format!("nothing named here proves that a chunk is complete: {follows}"), Some(hint))
 }
 
 fn unknown_bounds(doc: &mut Document, said: &Said, mapping: &str) {

@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::source::Execution;
 use crate::chunk::UploadMode;
 
-/// Where things are, and the overrides for sources. Everything but `version` may be left out.
+/// Where things are, and the overrides for sources. Everything may be left out.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineFile {
-    /// The version of this format: 1.
+    /// The version of this format: 1, also where it is left out.
     #[schemars(range(min = 1, max = 1))]
     #[expect(dead_code, reason = "its schema alone matters: there is one version")]
-    pub(crate) version: u32,
+    pub(crate) version: Option<u32>,
     /// The queue.
     pub(crate) redis: Option<Redis>,
     /// The database that is loaded.

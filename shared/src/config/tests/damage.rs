@@ -3,12 +3,19 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::{
+    check::{
+        mapping, pipeline, source,
+        whole::{self, Mapping},
+    },
+    document::Document,
+};
 
 /// Reads texts as one of each file, without a file system in between.
 fn read_all(text: &str) {
     let env = |name: &str| name.len().is_multiple_of(2).then(|| name.to_owned());
     let mut doc = Document::new(Path::new("pipeline.yaml"), text, &env);
-    let pipeline = pipeline::pipeline(&mut doc, &env);
+    let mut pipeline = pipeline::pipeline(&mut doc, &env);
     let source = Document::new(Path::new("sources/pay.yaml"), text, &env);
     let defaults = source::Defaults { zone: Tz::UTC, require_evidence: false };
     let mut drafts = vec![
@@ -22,7 +29,7 @@ fn read_all(text: &str) {
     let mut mapping = Document::new(Path::new("mappings/pay.yaml"), text, &env);
     let contract = mapping.read().map(|raw| mapping::contract(&mut mapping, &raw));
     let mut mappings = BTreeMap::from([("pay".to_owned(), Mapping { doc: mapping, contract })]);
-    whole::join(&pipeline, &mut doc, &mut drafts, &mut mappings);
+    whole::join(&mut pipeline, &mut doc, &mut drafts, &mut mappings);
     let faults = doc.into_faults(None);
     assert!(faults.iter().all(|fault| fault.at.is_some_and(|(line, column)| line > 0 && column > 0)));
 }

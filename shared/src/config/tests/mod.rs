@@ -1,7 +1,7 @@
 //! Whole directories: good ones here; `faults` has what can be wrong, `browser` the same of dashboards, `damage`
-//! what must not stop the reader.
+//! what must not stop the reader, `tolerance` which faults stop which sources.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::*;
 use crate::chunk::{ExecutionMode, UploadMode};
@@ -9,6 +9,7 @@ use crate::chunk::{ExecutionMode, UploadMode};
 mod browser;
 mod damage;
 mod faults;
+mod tolerance;
 
 const PIPELINE: &str = "version: 1\ndefaults: { parallel_workers: 6, timezone: Europe/Berlin }\n";
 
