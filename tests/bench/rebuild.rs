@@ -89,6 +89,7 @@ fn leave_marker(folder: &Path, manifest: &Manifest, range: ChunkRange) -> anyhow
         warnings: vec![],
         pages: 2,
         lane: None,
+        browser: None,
     };
     let marker = Marker {
         version: MARKER_VERSION,

@@ -93,6 +93,7 @@ impl World {
             warnings: vec![],
             pages: 1,
             lane: None,
+            browser: None,
         };
         let marker = Marker {
             version: MARKER_VERSION,

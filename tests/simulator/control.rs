@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::StatusCode,
-    routing::get,
+    routing::{get, post},
 };
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -31,6 +31,7 @@ pub(crate) fn routes(hall: &Arc<Hall>) -> Router {
         .route("/sql", get(sql))
         .route("/requests", get(requests).delete(clear_requests))
         .route("/max_in_flight", get(max_in_flight))
+        .route("/portal_form/{form}", post(portal_form))
         .route("/faults", get(faults).post(add_fault).delete(clear_faults))
         .with_state(Arc::clone(hall))
 }
@@ -71,6 +72,10 @@ async fn requests(State(hall): State<Arc<Hall>>) -> Json<Vec<Request>> {
 
 async fn clear_requests(State(hall): State<Arc<Hall>>) {
     hall.log.clear();
+}
+
+async fn portal_form(State(hall): State<Arc<Hall>>, Path(form): Path<portal::Form>) {
+    hall.portal.serve(form);
 }
 
 #[derive(Deserialize)]

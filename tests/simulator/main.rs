@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use nstore_tests::simulator::{
-    self, Api, Options,
+    self, Api, Form, Options,
     caps::{Beyond, Cap},
     compare::{Comparison, compare},
     tokens::Tokens,
@@ -14,7 +14,7 @@ use nstore_tests::simulator::{
 /// with a report for a browser, below /powerbi.
 ///
 /// Beside the APIs: GET /truth?source=&start=&end=, GET /sql?source=, GET|DELETE /requests,
-/// GET /max_in_flight?source=, GET|POST|DELETE /faults.
+/// GET /max_in_flight?source=, GET|POST|DELETE /faults, POST /portal_form/present|former.
 /// Credentials are fixed demo values; the variables to set are printed at start.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -78,6 +78,9 @@ struct Serve {
     /// The most rows of an export of the portal, instead of 30000 as csv and 150000 as xlsx
     #[arg(long)]
     export_cap: Option<u64>,
+    /// The form of the portal's report: `present` in a frame, or `former` as a plain table in the page
+    #[arg(long, value_enum, default_value_t = Form::Present)]
+    portal_form: Form,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -125,6 +128,7 @@ async fn serve(asked: Serve) -> anyhow::Result<()> {
         tokens,
         session_life: asked.session_life.map(Duration::from_secs),
         export_cap: asked.export_cap,
+        portal_form: asked.portal_form,
     })
     .await?;
     let env: String =

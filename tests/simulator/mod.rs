@@ -38,6 +38,7 @@ mod stock;
 pub mod tokens;
 pub mod truth;
 
+pub use portal::Form;
 pub use rows::Api;
 
 use caps::Cap;
@@ -80,6 +81,8 @@ pub struct Options {
     pub session_life: Option<Duration>,
     /// The most rows of an export of the portal, instead of 30,000 as CSV and 150,000 as a workbook.
     pub export_cap: Option<u64>,
+    /// The form of the portal's report.
+    pub portal_form: Form,
 }
 
 impl Default for Options {
@@ -97,6 +100,7 @@ impl Default for Options {
             tokens: Tokens::default(),
             session_life: None,
             export_cap: None,
+            portal_form: Form::default(),
         }
     }
 }
@@ -129,7 +133,7 @@ pub async fn start(options: Options) -> anyhow::Result<Simulator> {
         caps: options.caps,
         faults: Faults::default(),
         log: Log::new(),
-        portal: Portal::new(options.session_life, options.export_cap),
+        portal: Portal::new(options.session_life, options.export_cap, options.portal_form),
     });
     let listener = TcpListener::bind(SocketAddr::from((options.address, options.port))).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -197,6 +201,11 @@ impl Simulator {
     /// What the portal's open sessions are known by: cookies and tokens.
     pub fn session_secrets(&self) -> Vec<String> {
         self.hall.portal.secrets()
+    }
+
+    /// Serves another form of the portal's report from now on.
+    pub fn serve_form(&self, form: Form) {
+        self.hall.portal.serve(form);
     }
 
     /// How often somebody signed in to the portal with the right password.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, Generation, WorkerId},
-    config::spec::browser::Lane,
+    config::spec::browser::{BrowserClock, Lane},
     retry::FailureClass,
 };
 
@@ -134,6 +134,9 @@ pub struct Committed {
     /// By which lane a browser read them; `None` for what came over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<Lane>,
+    /// Clock and language of the browser that read them; `None` for what came over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<BrowserClock>,
 }
 
 impl Committed {

@@ -11,10 +11,14 @@ use nstore_tests::{
 use crate::house::House;
 
 mod app;
+mod clock;
+mod forms;
 mod hygiene;
 mod lanes;
 mod logins;
+mod pages;
 mod pitfalls;
+mod steps;
 
 const NAME: &str = "network_observability";
 

@@ -2,11 +2,16 @@
 //!
 //! - `login`: the steps of signing in; `sessions`: who is signed in; `report`: the pages
 //! - `querydata`: what the page's own query answers, in the form that `dsr` encodes; `export`: files of it
+//! - `former`: the same report as a plain table in the page, as it was before it had a frame; `Form` says which is served
 //! - `figures`: the rows that all of them show; `pages/`: HTML, scripts and style
 //!
 //! Nothing here is Microsoft's: only ids, paths and shapes are alike, so that a worker meets what it will meet there.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -17,6 +22,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -28,6 +34,7 @@ use super::{
 mod dsr;
 mod export;
 mod figures;
+mod former;
 mod login;
 mod querydata;
 mod report;
@@ -73,15 +80,37 @@ pub(crate) fn knows(kind: FaultKind) -> bool {
     places::ALL.into_iter().flatten().any(|known| *known == kind)
 }
 
+/// Which form of the report is served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// In a frame, with a query behind it, a grid and exports.
+    #[default]
+    Present,
+    /// A plain table with pages in the page itself, as the replaced program knew it.
+    Former,
+}
+
 /// What the portal remembers, and its limits.
 pub(crate) struct Portal {
     sessions: Sessions,
     export_cap: Option<u64>,
+    form: Mutex<Form>,
 }
 
 impl Portal {
-    pub(crate) fn new(session_life: Option<Duration>, export_cap: Option<u64>) -> Self {
-        Self { sessions: Sessions::new(session_life), export_cap }
+    pub(crate) fn new(session_life: Option<Duration>, export_cap: Option<u64>, form: Form) -> Self {
+        Self { sessions: Sessions::new(session_life), export_cap, form: Mutex::new(form) }
+    }
+
+    /// The form of the report that is served.
+    fn form(&self) -> Form {
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Serves another form of the report from now on.
+    pub(crate) fn serve(&self, form: Form) {
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner) = form;
     }
 
     /// What the sessions that are open are known by.
@@ -100,6 +129,7 @@ pub(crate) fn routes(hall: &Arc<Hall>) -> Router {
         .route("/powerbi/login/stay", post(login::stay))
         .route("/powerbi/signout", get(login::sign_out))
         .route("/powerbi/reports/network-obs", get(report::page))
+        .route("/powerbi/reports/network-obs/rows", get(former::rows))
         .route("/powerbi/embed/network-obs", get(report::frame))
         .route("/powerbi/conceptualschema", get(report::schema))
         .route("/powerbi/querydata", post(querydata::answer))
@@ -140,6 +170,7 @@ async fn asset(Path(name): Path<String>) -> Response {
     let (kind, text) = match name.as_str() {
         "portal.css" => ("text/css; charset=utf-8", include_str!("pages/portal.css")),
         "login.js" => (SCRIPT, include_str!("pages/login.js")),
+        "former.js" => (SCRIPT, include_str!("pages/former.js")),
         "report.js" => (SCRIPT, include_str!("pages/report.js")),
         "frame.js" => (SCRIPT, include_str!("pages/frame.js")),
         "slicers.js" => (SCRIPT, include_str!("pages/slicers.js")),

@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    among,
+    Form, among,
     figures::{self, FIRST_SHOWN, LAST_SHOWN},
-    json, page as html, places, redirect, respond, struck, text_header, to_login,
+    former, json, page as html, places, redirect, respond, struck, text_header, to_login,
 };
 use crate::simulator::{faults::FaultKind, rows::STATUSES, serve::Hall};
 
@@ -60,6 +60,9 @@ pub(super) async fn page(
     }
     if among(&faults, FaultKind::Html) {
         return respond(StatusCode::OK, "text/html; charset=utf-8", include_str!("pages/unavailable.html"));
+    }
+    if hall.portal.form() == Form::Former {
+        return former::page(&hall);
     }
     let mut frame = format!("/powerbi/embed/network-obs?visual={}", shown.visual());
     if among(&faults, FaultKind::ForeignFrame) {

@@ -207,6 +207,7 @@ impl Try<'_> {
             warnings: extracted.warnings,
             pages: extracted.pages,
             lane: extracted.lane,
+            browser: extracted.browser,
         })
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use nstore_shared::{
-    config::spec::browser::Lane,
+    config::spec::browser::{BrowserClock, Lane},
     retry::FailureClass,
     storage::marker::{ChunkWarning, Evidence},
 };
@@ -65,6 +65,8 @@ pub struct Extracted {
     pub warnings: Vec<ChunkWarning>,
     /// By which lane a browser read them.
     pub lane: Option<Lane>,
+    /// Clock and language of that browser.
+    pub browser: Option<BrowserClock>,
 }
 
 /// How an extraction failed.

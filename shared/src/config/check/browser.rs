@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono_tz::Tz;
+
 use super::{
     source::{NamedSecret, time},
     value,
@@ -14,8 +16,8 @@ use crate::config::{
     spec::{
         SecretRef,
         browser::{
-            Act, AnswerFormat, BrowserSpec, ExportFormat, FillText, Filter, Lane, LaneHow, LaneSpec, Login,
-            LoginFlow, Paginate, Read, Selector, Step,
+            Act, AnswerFormat, BrowserClock, BrowserSpec, ExportFormat, FillText, Filter, Lane, LaneHow,
+            LaneSpec, Login, LoginFlow, Paginate, Read, Selector, Step,
         },
     },
     template::Template,
@@ -28,7 +30,7 @@ const XLSX_CAP: u64 = 150_000;
 const PAGE: &str = "page";
 
 /// What a dashboard's file says beyond what every source says.
-pub(super) fn browser(doc: &mut Document, raw: &raw::BrowserFile) -> BrowserSpec {
+pub(super) fn browser(doc: &mut Document, raw: &raw::BrowserFile, zone: Tz) -> BrowserSpec {
     let mut steps: Vec<Step> = Vec::new();
     for (index, step) in raw.steps.iter().enumerate() {
         let place = Place { doc, index: index.to_string() };
@@ -41,8 +43,13 @@ pub(super) fn browser(doc: &mut Document, raw: &raw::BrowserFile) -> BrowserSpec
         steps.push(Step {
             timeout: time(step.timeout.as_ref().unwrap_or(&raw.timeouts.step)),
             frame: frame(raw, step, &act),
+            frame_optional: raw.frame_optional && step.frame.is_none() && raw.frame.is_some(),
             act,
         });
+    }
+    if raw.frame_optional && raw.frame.is_none() {
+        let hint = "name the iframe: `frame: \"iframe#report\"`, or remove `frame_optional`".to_owned();
+        doc.fault_at_key(&["frame_optional"], "`frame_optional` without `frame`", Some(hint));
     }
     if doc.clean(&["steps"]) {
         one_way_to_the_rows(doc, &steps);
@@ -50,9 +57,17 @@ pub(super) fn browser(doc: &mut Document, raw: &raw::BrowserFile) -> BrowserSpec
     BrowserSpec {
         max_sessions: raw.max_sessions,
         login: raw.login.as_ref().map(|login| self::login(login, raw)),
+        clock: Some(clock(&raw.browser, zone)),
         steps,
         chunk_timeout: time(&raw.timeouts.chunk),
     }
+}
+
+/// Clock and language of the browser; a fault of theirs is told already.
+fn clock(raw: &raw::BrowserSettings, zone: Tz) -> BrowserClock {
+    let timezone = raw.timezone.as_deref().and_then(|text| value::zone(text).ok()).unwrap_or(zone);
+    let locale = raw.locale.as_deref().and_then(|text| value::locale(text).ok());
+    BrowserClock { timezone, locale: locale.unwrap_or_else(|| BrowserClock::DEFAULT_LOCALE.to_owned()) }
 }
 
 /// The secrets and the places that name them.
@@ -195,7 +210,8 @@ fn one_step<'a>(mut place: Place<'_>, step: &'a raw::Step) -> Option<&'a raw::Pa
         let message = format!("one entry holds {} steps: {}", words.len(), words.join(", "));
         place.fault(&[], message, "begin each step with a `-` of its own");
     } else if words.is_empty() {
-        let hint = "goto, fill, click, press, wait_for, wait_gone, select, apply_filter, read or paginate";
+        let hint =
+            "goto, fill, click, hover, press, wait_for, wait_gone, select, apply_filter, read or paginate";
         place.fault(&[], "this entry holds no step", hint);
     }
     step.paginate.as_ref()
@@ -217,6 +233,7 @@ fn act(place: Place<'_>, step: &raw::Step) -> Option<Act> {
         Act::Read(Box::new(self::read(place, read)))
     } else {
         return simple(&step.click, Act::Click)
+            .or_else(|| simple(&step.hover, Act::Hover))
             .or_else(|| simple(&step.wait_for, Act::WaitFor))
             .or_else(|| simple(&step.wait_gone, Act::WaitGone));
     };

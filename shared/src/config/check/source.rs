@@ -81,6 +81,7 @@ fn old_words(doc: &mut Document) {
 
 fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults) -> Said {
     let common = raw.common();
+    let zone = zone(common, defaults);
     let days = common.chunk_days.map(|days| days.0);
     let (extract, secrets) = match raw {
         SourceFile::Api(raw) => {
@@ -88,7 +89,7 @@ fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults
             (ExtractSpec::Api(Box::new(api::api(id, doc, raw))), secrets)
         }
         SourceFile::Browser(raw) => {
-            (ExtractSpec::Browser(Box::new(browser::browser(doc, raw))), browser::secrets(raw))
+            (ExtractSpec::Browser(Box::new(browser::browser(doc, raw, zone))), browser::secrets(raw))
         }
     };
     Said {
@@ -102,10 +103,9 @@ fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults
 }
 
 fn spec(doc: &mut Document, common: &Common, defaults: &Defaults, extract: ExtractSpec) -> SourceSpec {
-    let zone = defaults.zone;
     SourceSpec {
         about: common.about.clone(),
-        timezone: common.timezone.as_ref().map_or(zone, |text| value::zone(text).unwrap_or(zone)),
+        timezone: zone(common, defaults),
         width: common.width,
         chunk_attempts: common.chunk_attempts,
         chunk_backoff: backoff(doc, "chunk_retry", &common.chunk_retry.base, &common.chunk_retry.ceiling),
@@ -114,6 +114,11 @@ fn spec(doc: &mut Document, common: &Common, defaults: &Defaults, extract: Extra
         allow_cascade: common.upload.is_some_and(Upload::allow_cascade),
         extract,
     }
+}
+
+/// The zone in which a source's days are counted.
+fn zone(common: &Common, defaults: &Defaults) -> Tz {
+    common.timezone.as_ref().and_then(|text| value::zone(text).ok()).unwrap_or(defaults.zone)
 }
 
 /// The meaning of a text whose fault, if it has one, is told already.

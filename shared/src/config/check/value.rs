@@ -7,6 +7,7 @@ use chrono::{
     format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
 };
 use chrono_tz::Tz;
+use icu_locale_core::LanguageIdentifier;
 
 use super::{address, keys};
 use crate::{
@@ -297,6 +298,16 @@ pub(crate) fn selector(text: &str) -> Result<(), Wrong> {
     Err(Wrong::new(format!("`{text}` is no selector: a bracket or quote is not closed"), hint))
 }
 
+/// A language, as browsers name it: `en-US`. The shape of the tag is checked; browsers know more languages than lists.
+pub(crate) fn locale(text: &str) -> Result<String, Wrong> {
+    let hint = "a BCP 47 tag such as en-US, de-DE or hi";
+    let wrong = || Wrong::new(format!("`{text}` is not a valid locale"), hint);
+    let found = text.parse::<LanguageIdentifier>().map_err(|_| wrong())?;
+    // a word such as `german` has the shape of a language as well, and browsers take it for none
+    let usual = matches!(found.language.as_str().len(), 2 | 3) && found.language.as_str() != "und";
+    if usual && !text.contains('_') { Ok(found.to_string()) } else { Err(wrong()) }
+}
+
 /// A text with dates of the chunk in it.
 pub(crate) fn template(text: &str) -> Result<Template, Wrong> {
     text.parse().map_err(|error: TemplateError| Wrong::new(error.to_string(), error.hint()))
@@ -321,6 +332,7 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "time format" => time_format(text).map(drop),
         "record format" => record_format(text).map(drop),
         "column type" => column_type(text).map(drop),
+        "locale" => locale(text).map(drop),
         "selector" => selector(text),
         "template" => template(text).map(drop),
         "selector template" => selector(text).and_then(|()| template(text).map(drop)),
@@ -391,6 +403,12 @@ mod tests {
         assert!(identifier("column", &"x".repeat(63)).is_ok());
         assert!(identifier("column", &"é".repeat(32)).is_err());
         assert!(identifier("column", "").is_err());
+        for (text, canonical) in [("en-US", "en-US"), ("hi", "hi"), ("de-de", "de-DE"), ("zh-Hant-TW", "zh-Hant-TW")] {
+            assert_eq!(locale(text).unwrap(), canonical);
+        }
+        for bad in ["", "german", "en_US", "de-DE.UTF-8", "C", "und", "en-"] {
+            assert!(locale(bad).is_err(), "{bad}");
+        }
         assert_eq!(zone("Asia/Calcuta").unwrap_err().hint.unwrap(), "did you mean `Asia/Calcutta`?");
         assert_eq!(reject_limit("0.5%").unwrap(), RejectLimit::Share(0.005));
         assert_eq!(reject_limit("10").unwrap(), RejectLimit::Rows(10));

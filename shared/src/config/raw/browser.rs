@@ -21,9 +21,15 @@ pub(crate) struct BrowserFile {
     pub(crate) max_sessions: u32,
     /// How one signs in; nothing when the pages are open to all.
     pub(crate) login: Option<Login>,
+    /// Clock and language of the browser, whatever the worker's host has.
+    #[serde(default)]
+    pub(crate) browser: BrowserSettings,
     /// The iframe in which steps after `goto` act, as a selector.
     #[schemars(extend("x-means" = "selector"))]
     pub(crate) frame: Option<String>,
+    /// A page without that iframe is right too: the steps act in the page itself then.
+    #[serde(default)]
+    pub(crate) frame_optional: bool,
     /// What is done for each chunk, in this order.
     pub(crate) steps: Vec<Step>,
     /// How long things may take.
@@ -33,6 +39,19 @@ pub(crate) struct BrowserFile {
 
 fn one() -> u32 {
     1
+}
+
+/// Clock and language of the browser, whatever the worker's host has.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BrowserSettings {
+    /// The IANA zone of the browser's clock, such as `Asia/Kolkata`; the source's `timezone` unless said. Pages draw
+    /// times by it. It does not change how cells are read: that is the source's `timezone`.
+    #[schemars(extend("x-means" = "zone"))]
+    pub(crate) timezone: Option<String>,
+    /// The browser's language, such as `de-DE`: pages draw numbers and dates by it. `en-US` unless said.
+    #[schemars(extend("x-means" = "locale"))]
+    pub(crate) locale: Option<String>,
 }
 
 /// How one signs in.
@@ -88,9 +107,14 @@ pub(crate) struct Step {
     pub(crate) goto: Option<String>,
     /// Writes into a field.
     pub(crate) fill: Option<Fill>,
-    /// Clicks an element, named by a selector in which dates of the chunk may stand.
+    /// Clicks an element with the mouse, named by a selector in which dates of the chunk may stand. An element that
+    /// stays covered by another one is clicked by script.
     #[schemars(extend("x-means" = "selector template"))]
     pub(crate) click: Option<String>,
+    /// Moves the mouse onto an element, as menus that open by themselves want it; dates of the chunk may stand in its
+    /// selector.
+    #[schemars(extend("x-means" = "selector template"))]
+    pub(crate) hover: Option<String>,
     /// Presses a key.
     pub(crate) press: Option<Press>,
     /// Waits until an element is to be seen, named by a selector in which dates of the chunk may stand.

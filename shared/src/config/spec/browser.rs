@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use chrono_tz::Tz;
+
 use super::SecretRef;
 use crate::{
     config::{cell_format::CellFormat, template::Template},
@@ -15,6 +17,25 @@ use crate::{
 #[serde(transparent)]
 pub struct Selector(pub String);
 
+/// Clock and language of a browser, whatever its host has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BrowserClock {
+    /// The zone by which its pages draw times.
+    pub timezone: Tz,
+    /// The language by which its pages draw numbers and dates, as a BCP 47 tag such as `en-US`.
+    pub locale: String,
+}
+
+impl BrowserClock {
+    /// The language of sources that say nothing.
+    pub const DEFAULT_LOCALE: &str = "en-US";
+
+    /// The clock of a source that says nothing but its own zone.
+    pub fn of_zone(timezone: Tz) -> Self {
+        Self { timezone, locale: Self::DEFAULT_LOCALE.to_owned() }
+    }
+}
+
 /// A dashboard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BrowserSpec {
@@ -22,6 +43,10 @@ pub struct BrowserSpec {
     pub max_sessions: u32,
     /// How one signs in; `None` when the pages are open to all.
     pub login: Option<Login>,
+    /// Clock and language of the browser; `None` in a spec of an older version, which means the source's zone and
+    /// [`BrowserClock::DEFAULT_LOCALE`].
+    #[serde(default)]
+    pub clock: Option<BrowserClock>,
     /// What is done for each chunk.
     pub steps: Vec<Step>,
     /// How long one try of a chunk may take.
@@ -96,6 +121,9 @@ pub struct Step {
     pub timeout: Duration,
     /// The iframe in which it is done; `None` is the page itself.
     pub frame: Option<Selector>,
+    /// Where the page has no such iframe, it is done in the page itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frame_optional: bool,
 }
 
 /// What a step does.
@@ -113,6 +141,8 @@ pub enum Act {
     },
     /// Clicks an element; dates of the chunk may stand in its selector.
     Click(Template),
+    /// Moves the mouse onto an element; dates of the chunk may stand in its selector.
+    Hover(Template),
     /// Presses a key.
     Press {
         /// As browsers name it.
@@ -144,6 +174,7 @@ impl Act {
             Self::Goto(_) => "goto",
             Self::Fill { .. } => "fill",
             Self::Click(_) => "click",
+            Self::Hover(_) => "hover",
             Self::Press { .. } => "press",
             Self::WaitFor(_) => "wait_for",
             Self::WaitGone(_) => "wait_gone",

@@ -48,6 +48,7 @@ fn each_step_is_known() {
     timeout: 5s
     frame: page
   - press: { key: Enter, selector: "#pin" }
+  - hover: "#menu"
   - click: text=Go
   - select: { selector: "#month", option: "{start:%B}" }
   - wait_gone: .spinner
@@ -63,11 +64,65 @@ mapping: network_observability
     insta::assert_debug_snapshot!(browser.steps);
 }
 
+fn clock_after(from: &str, to: &str) -> (String, String) {
+    let config = load_source(&SOURCE.replacen(from, to, 1)).unwrap();
+    let source = config.sources.values().next().unwrap();
+    let spec::ExtractSpec::Browser(browser) = &source.spec.extract else { panic!("a dashboard") };
+    let clock = browser.clock.clone().unwrap();
+    (clock.timezone.name().to_owned(), clock.locale)
+}
+
+#[test]
+fn clock_and_language_are_the_sources_unless_said() {
+    let is = |zone: &str, locale: &str| (zone.to_owned(), locale.to_owned());
+    assert_eq!(clock_after("\n", "\n"), is("Asia/Kolkata", "en-US"));
+    assert_eq!(clock_after("timezone: Asia/Kolkata\n", "timezone: UTC\n"), is("UTC", "en-US"));
+    assert_eq!(clock_after("login:", "browser: { timezone: Asia/Tokyo }\nlogin:"), is("Asia/Tokyo", "en-US"));
+    assert_eq!(clock_after("login:", "browser: { locale: de-de }\nlogin:"), is("Asia/Kolkata", "de-DE"));
+    // what was written before there was such a word
+    let config = load_source(SOURCE).unwrap();
+    let mut json = serde_json::to_value(&config.sources.values().next().unwrap().spec).unwrap();
+    json["extract"].as_object_mut().unwrap().values_mut().for_each(|spec| {
+        if let Some(fields) = spec.as_object_mut() {
+            fields.remove("clock");
+        }
+    });
+    json["extract"].as_object_mut().unwrap().remove("clock");
+    let old: SourceSpec = serde_json::from_value(json).unwrap();
+    let spec::ExtractSpec::Browser(browser) = &old.extract else { panic!("a dashboard") };
+    assert_eq!(browser.clock, None);
+}
+
 const RULES: &[(&str, &str, &str)] = &[
+    (
+        "login:",
+        "browser: { timezone: Asia/Calcuta }\nlogin:",
+        "8:22: unknown time zone `Asia/Calcuta`\n  did you mean `Asia/Calcutta`?",
+    ),
+    (
+        "login:",
+        "browser: { locale: german }\nlogin:",
+        "8:20: `german` is not a valid locale\n  a BCP 47 tag such as en-US, de-DE or hi",
+    ),
+    (
+        "login:",
+        "browser: { locale: en_US.UTF-8 }\nlogin:",
+        "8:20: `en_US.UTF-8` is not a valid locale\n  a BCP 47 tag such as en-US, de-DE or hi",
+    ),
+    (
+        "login:",
+        "browser: { time_zone: UTC }\nlogin:",
+        "8:12: unknown key `time_zone`\n  did you mean `timezone`?",
+    ),
+    (
+        "frame: \"iframe#report\"         # where the report is; steps after `goto` act inside\n",
+        "",
+        "39:1: `frame_optional` without `frame`\n  name the iframe: `frame: \"iframe#report\"`, or remove `frame_optional`",
+    ),
     (
         "lanes: [response, export, grid]",
         "lanes: []",
-        "config: 4 problems\n\n23:14: `lanes` must not be empty\n26:9: `response` is described, but no lane of this step\n  add `response` to `lanes`, or remove `response:`\n30:9: `export` is described, but no lane of this step\n  add `export` to `lanes`, or remove `export:`\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`",
+        "config: 5 problems\n\n23:14: `lanes` must not be empty\n26:9: `response` is described, but no lane of this step\n  add `response` to `lanes`, or remove `response:`\n30:9: `export` is described, but no lane of this step\n  add `export` to `lanes`, or remove `export:`\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`\n37:5: `paginate` follows no `read` with a grid\n  put it after the `read` whose `grid` has pages",
     ),
     (
         "clicks: [\"[aria-label='More options']\", \"text=Export data\", \"//button[text()='Export']\"]",
@@ -127,7 +182,7 @@ const RULES: &[(&str, &str, &str)] = &[
     (
         "lanes: [response, export, grid]",
         "lanes: [response, export, grd]",
-        "config: 2 problems\n\n23:33: `lanes`: unknown value `grd`\n  did you mean `grid`? allowed: response, export, grid\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`",
+        "config: 3 problems\n\n23:33: `lanes`: unknown value `grd`\n  did you mean `grid`? allowed: response, export, grid\n35:9: `grid` is described, but no lane of this step\n  add `grid` to `lanes`, or remove `grid:`\n37:5: `paginate` follows no `read` with a grid\n  put it after the `read` whose `grid` has pages",
     ),
     (
         "columns: [timestamp, metric, value, status]",

@@ -3,7 +3,7 @@
 use std::iter::once;
 
 use nstore_shared::{
-    config::spec::browser::{Selector, Step},
+    config::spec::browser::{Act, Selector, Step},
     retry::FailureClass,
 };
 use tracing::info;
@@ -20,6 +20,8 @@ use super::{
 
 /// A session that has ended is made anew so often in one visit.
 const ENTRANCES: u32 = 2;
+/// How long a page must have asked for nothing to be at rest.
+const AT_REST: std::time::Duration = std::time::Duration::from_millis(500);
 /// How long a page must stay as it is to be told by its looks.
 const STAYS: std::time::Duration = std::time::Duration::from_millis(200);
 
@@ -100,22 +102,48 @@ impl Visit<'_> {
     }
 
     /// A step that failed may have failed for a session that ended; `began` is where the walk's requests begin.
-    pub(super) async fn why(&self, chrome: &Chrome, step: &Step, began: u64, trouble: Trouble) -> Stopped {
+    pub(super) async fn why(
+        &self,
+        chrome: &Chrome,
+        step: &Step,
+        frame: Option<&Selector>,
+        began: u64,
+        trouble: Trouble,
+    ) -> Stopped {
         if trouble.browser_gone || trouble.capped {
             return trouble.into();
         }
-        for frame in once(None).chain(step.frame.as_ref().map(Some)) {
+        for frame in once(None).chain(frame.map(Some)) {
             if self.is_signed_out(chrome, frame).await.is_ok_and(|out| out) {
                 return Stopped::SignedOut(again_and_again(&trouble.message));
             }
         }
-        let trouble = with_looks(chrome, step.frame.as_ref(), trouble).await;
+        let trouble = if trouble.absent { self.judge(chrome, step, began, trouble) } else { trouble };
+        let trouble = with_looks(chrome, frame, trouble).await;
         match chrome.watch.refused_since(began).filter(|_| self.spec.login.is_some()) {
             Some(address) => {
                 Stopped::SignedOut(trouble.and(&format!("{address} answers 401 to a fresh login")))
             }
             None => trouble.into(),
         }
+    }
+
+    /// An element that the source names is not there. Where the page has come to rest and shows no sign that anything is
+    /// wrong with it, the source is: it fails at once. `wait_for` may wait for rows that these days do not have.
+    fn judge(&self, chrome: &Chrome, step: &Step, began: u64, trouble: Trouble) -> Trouble {
+        let ignored = self.spec.read().map(|read| &read.ignore[..]).unwrap_or_default();
+        if let Some(defect) = chrome.watch.defect_since(began, ignored) {
+            return trouble.and(&format!("the page was reached, but {defect}"));
+        }
+        if let Some(address) = chrome.watch.unrest(AT_REST, ignored) {
+            return trouble.and(&format!("the page was reached, but still asks {address}"));
+        }
+        if matches!(step.act, Act::WaitFor(_) | Act::WaitGone(_)) {
+            return trouble
+                .and("the page was reached and is at rest: it may have no rows, or the selector is wrong");
+        }
+        let trouble = trouble.and("the page was reached and is at rest: correct the source file");
+        Trouble { class: FailureClass::Config, ..trouble }
     }
 
     pub(super) async fn is_signed_out(

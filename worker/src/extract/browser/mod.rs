@@ -1,6 +1,6 @@
 //! Dashboards, through a headless browser.
 //!
-//! - [`visit`]: the steps of a source, one after the other; [`opening`]: the first of them
+//! - [`visit`]: the steps of a source, one after the other; [`opening`]: the first of them; [`steps`]: the others
 //! - [`entrance`]: in, and in again when the session ends; [`login`]: the way in; [`sessions`]: logins are shared
 //! - [`lanes`]: the ways by which a page's rows come out of it
 //! - [`pool`]: the browsers of a worker; [`chrome`]: one of them, and the only place that knows the crate
@@ -12,7 +12,10 @@ use bytes::Bytes;
 use nstore_shared::{
     config::{
         secrets::Secret,
-        spec::{SecretRef, browser::BrowserSpec},
+        spec::{
+            SecretRef,
+            browser::{BrowserClock, BrowserSpec},
+        },
     },
     retry::FailureClass,
 };
@@ -29,13 +32,14 @@ mod opening;
 pub(crate) mod pool;
 mod scripts;
 pub(crate) mod sessions;
+mod steps;
 mod trouble;
 mod visit;
 
 use chrome::Chrome;
 use lanes::Harvest;
 use login::Credentials;
-use pool::Pool;
+use pool::{Key, Pool};
 use sessions::Sessions;
 use trouble::Trouble;
 use visit::{Place, Visit};
@@ -71,10 +75,16 @@ impl BrowserExtractor {
         Ok(Self { spec: spec.clone(), secrets, pool, sessions })
     }
 
-    /// Which browsers may be used: those that hold this login.
-    fn key(&self) -> String {
+    /// Which browsers may be used: those that hold this login and have this clock.
+    fn key(&self, clock: BrowserClock) -> Key {
         let login = self.spec.login.as_ref().zip(self.who());
-        login.map(|(login, who)| self.sessions.name_of(login, &who)).unwrap_or_default()
+        let login = login.map(|(login, who)| self.sessions.name_of(login, &who)).unwrap_or_default();
+        Key { login, clock }
+    }
+
+    /// Clock and language of the browser.
+    fn clock(&self, span: Span) -> BrowserClock {
+        self.spec.clock.clone().unwrap_or_else(|| BrowserClock::of_zone(span.zone))
     }
 
     /// The account, where there is a login.
@@ -86,12 +96,12 @@ impl BrowserExtractor {
 
     /// The rows of a range, or why there are none, with what it looked like.
     async fn harvest(&self, span: Span) -> Result<Harvest, ExtractError> {
-        let login = self.key();
-        let mut chrome = self.pool.take(&login).await.map_err(|error| of(error.into(), &Place::default()))?;
+        let key = self.key(self.clock(span));
+        let mut chrome = self.pool.take(&key).await.map_err(|error| of(error.into(), &Place::default()))?;
         let mut place = Place::default();
         match self.visit(span, &mut chrome, &mut place).await {
             Ok(harvest) => {
-                self.pool.give_back(chrome, &login);
+                self.pool.give_back(chrome, &key);
                 Ok(harvest)
             }
             Err(trouble) => {
@@ -153,7 +163,8 @@ impl Extractor for BrowserExtractor {
             }
         }
         let Harvest { pages, evidence, lane, .. } = harvest;
-        Ok(Extracted { pages, evidence, lane: Some(lane), ..Extracted::default() })
+        let browser = Some(self.clock(span));
+        Ok(Extracted { pages, evidence, lane: Some(lane), browser, ..Extracted::default() })
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use nstore_shared::{config::spec::browser::Selector, retry::FailureClass};
+use nstore_shared::{
+    config::spec::browser::{Selector, Step},
+    retry::FailureClass,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
 use crate::extract::Excuse;
 
 /// How long a frame may take to mount before the page is opened again.
-const MOUNT: Duration = Duration::from_secs(10);
+pub(super) const MOUNT: Duration = Duration::from_secs(10);
 /// How long a page may load before it is used as it is.
 const LOAD: Duration = Duration::from_secs(10);
 /// How long it takes to tell a login page.
@@ -26,26 +29,33 @@ const GLIMPSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Visit<'_> {
-    /// Opens a page; one that answers 5xx, or whose frame does not mount, is opened again.
+    /// Opens a page; one that answers 5xx, or whose frame does not mount, is opened again. Gives whether it has the
+    /// frame that the steps act in, where they do.
     pub(super) async fn goto(
         &self,
         chrome: &Chrome,
         at: usize,
         url: &str,
         limit: Duration,
-    ) -> Result<(), Stopped> {
-        let frame = self.spec.steps[at..].iter().find_map(|step| step.frame.as_ref());
-        let mut tries = 1;
+    ) -> Result<Option<bool>, Stopped> {
+        let framed = self.spec.steps[at..].iter().find(|step| step.frame.is_some());
+        let (mut tries, mut first) = (1, None);
         loop {
-            match self.open(chrome, frame, url, limit).await {
+            match self.open(chrome, framed, url, limit).await {
                 Err(Stopped::Trouble(trouble))
                     if trouble.class == FailureClass::Transient && tries < TRIES && !trouble.browser_gone =>
                 {
+                    first.get_or_insert(trouble.message);
                     tries += 1;
                     tokio::time::sleep(Duration::from_millis(200) * tries).await;
                 }
                 Err(Stopped::Trouble(trouble)) if tries > 1 => {
-                    return Err(trouble.during(&format!("{tries} times")).into());
+                    let other = first.filter(|first| *first != trouble.message);
+                    let trouble = trouble.during(&format!("{tries} times"));
+                    return Err(other
+                        .iter()
+                        .fold(trouble, |trouble, first| trouble.and(&format!("the first time: {first}")))
+                        .into());
                 }
                 ended => return ended,
             }
@@ -56,10 +66,10 @@ impl Visit<'_> {
     async fn open(
         &self,
         chrome: &Chrome,
-        frame: Option<&Selector>,
+        framed: Option<&Step>,
         url: &str,
         limit: Duration,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Option<bool>, Stopped> {
         let (status, landed) = load(chrome, url, limit).await?;
         // some ask for a login by a word alone
         if matches!(status, 401 | 403) && self.spec.login.is_some() {
@@ -75,15 +85,27 @@ impl Visit<'_> {
         if self.is_signed_out(chrome, None).await? {
             return Err(Stopped::SignedOut(again_and_again(bare(url))));
         }
-        if frame.is_some() {
-            let input = json!({ "act": "wait_for", "selector": "body" });
-            if let Err(error) = script(chrome, frame, Script::Step, input, limit.min(MOUNT)).await {
-                let trouble =
-                    Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url)));
-                return Err(trouble.into());
-            }
+        let Some((step, frame)) = framed.and_then(|step| Some((step, step.frame.as_ref()?))) else {
+            return Ok(None);
+        };
+        self.mount(chrome, step, frame, limit.min(MOUNT)).await.map(Some).map_err(|error| {
+            Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url))).into()
+        })
+    }
+
+    /// Waits until a frame has its document. False where the page may do without it, and does.
+    async fn mount(
+        &self,
+        chrome: &Chrome,
+        step: &Step,
+        frame: &Selector,
+        limit: Duration,
+    ) -> Result<bool, ChromeError> {
+        if step.frame_optional && !self.has_frame(chrome, frame, step, limit).await? {
+            return Ok(false);
         }
-        Ok(())
+        let input = json!({ "act": "wait_for", "selector": "body" });
+        script(chrome, Some(frame), Script::Step, input, limit).await.map(|_| true)
     }
 }
 

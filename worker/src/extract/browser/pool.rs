@@ -1,11 +1,11 @@
-//! The browsers of a worker: one per slot, kept between chunks of the same login, replaced before they grow old.
+//! The browsers of a worker: one per slot, kept between chunks of the same login and clock, replaced before they grow old.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use nstore_shared::chromium;
+use nstore_shared::{chromium, config::spec::browser::BrowserClock};
 use tracing::{debug, info};
 
 use super::{
@@ -21,10 +21,19 @@ const AGE: Duration = Duration::from_secs(3600);
 /// What it may hold after a chunk, in bytes.
 const MEMORY: u64 = 1 << 30;
 
-/// A browser that nobody uses right now, and the login that it holds.
+/// What a browser must be to serve a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// The login that it holds.
+    pub(super) login: String,
+    /// Its clock and language.
+    pub(super) clock: BrowserClock,
+}
+
+/// A browser that nobody uses right now.
 struct Idle {
     chrome: Chrome,
-    login: String,
+    key: Key,
 }
 
 /// The browsers of a worker.
@@ -45,7 +54,9 @@ impl Pool {
         let profiles = folder
             .map_err(|e| e.to_string())?
             .map_err(|e| format!("no folder for the browsers' profiles: {e}"))?;
-        let launch = Launch { binary, sandbox: !config.no_sandbox, profiles };
+        // each source brings a clock of its own
+        let clock = BrowserClock::of_zone(chrono_tz::UTC);
+        let launch = Launch { binary, sandbox: !config.no_sandbox, profiles, clock };
         let version = match binary::try_out(&launch).await {
             Ok(version) => version,
             Err(error) => {
@@ -58,11 +69,11 @@ impl Pool {
         Ok(Self { launch, idle: Mutex::default() })
     }
 
-    /// A browser that holds this login, or a fresh one.
-    pub(super) async fn take(&self, login: &str) -> Result<Chrome, ChromeError> {
+    /// A browser that holds this login and has this clock, or a fresh one.
+    pub(super) async fn take(&self, key: &Key) -> Result<Chrome, ChromeError> {
         let kept = {
             let mut idle = self.idle();
-            let at = idle.iter().position(|one| one.login == login);
+            let at = idle.iter().position(|one| one.key == *key);
             let kept = at.map(|at| idle.swap_remove(at).chrome);
             // one browser per slot: a fresh one takes the place of another login's
             let other = if kept.is_none() { idle.pop() } else { None };
@@ -74,7 +85,8 @@ impl Pool {
             Some(chrome) => chrome,
             None => {
                 let asked = Instant::now();
-                let chrome = Chrome::start(self.launch.clone()).await?;
+                let chrome =
+                    Chrome::start(Launch { clock: key.clock.clone(), ..self.launch.clone() }).await?;
                 debug!(ms = millis(asked.elapsed()), "browser started");
                 chrome
             }
@@ -85,14 +97,14 @@ impl Pool {
     }
 
     /// Keeps a browser for the next chunk, unless it has grown old. What broke is dropped instead.
-    pub(super) fn give_back(&self, chrome: Chrome, login: &str) {
+    pub(super) fn give_back(&self, chrome: Chrome, key: &Key) {
         let (uses, age, memory) = (chrome.uses, chrome.age(), chrome.memory());
         if is_worn(uses, age, memory) {
             info!(uses, seconds = age.as_secs(), mib = memory >> 20, "browser replaced");
             return;
         }
         debug!(uses, mib = memory >> 20, "browser kept");
-        self.idle().push(Idle { chrome, login: login.to_owned() });
+        self.idle().push(Idle { chrome, key: key.clone() });
     }
 
     /// Ends all browsers, those at work too, and removes what they wrote.

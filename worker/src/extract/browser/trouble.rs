@@ -5,6 +5,14 @@ use nstore_shared::{redis::vault::VaultError, retry::FailureClass};
 use super::{chrome::ChromeError, lanes::decode};
 use crate::extract::Excuse;
 
+/// What the error of a script begins with when an element that the source names is not there.
+const ABSENT: &str = "absent: ";
+
+/// Whether a script waited for something that did not come in its time: it may come later.
+pub(super) fn may_come(text: &str) -> bool {
+    text.starts_with(ABSENT) || text.starts_with("time-out: ")
+}
+
 /// A failure, before anything is kept of the page.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -17,6 +25,8 @@ pub(super) struct Trouble {
     pub(super) capped: bool,
     /// It took longer than it may: fewer days may do.
     pub(super) late: bool,
+    /// An element that the source names is not there.
+    pub(super) absent: bool,
     /// The browser can be asked no more.
     pub(super) browser_gone: bool,
     /// Why the try does not count.
@@ -25,7 +35,8 @@ pub(super) struct Trouble {
 
 impl Trouble {
     pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), capped: false, late: false, browser_gone: false, excuse: None }
+        let message = message.into();
+        Self { class, message, capped: false, late: false, absent: false, browser_gone: false, excuse: None }
     }
 
     /// Another try may do.
@@ -60,11 +71,12 @@ impl From<ChromeError> for Trouble {
             return Self { browser_gone: true, ..Self::of_host(error.to_string()) };
         }
         let browser_gone = error.is_final();
+        let absent = matches!(&error, ChromeError::Script(text) if text.starts_with(ABSENT));
         let (class, message) = match error {
             ChromeError::Script(text) => of_script(&text),
             error => (FailureClass::Transient, error.to_string()),
         };
-        Self { browser_gone, ..Self::new(class, message) }
+        Self { browser_gone, absent, ..Self::new(class, message) }
     }
 }
 
@@ -89,6 +101,9 @@ impl From<decode::sheet::SheetError> for Trouble {
 /// Our scripts begin their errors with a word for what it is; the browser's own begin with other ones.
 fn of_script(text: &str) -> (FailureClass, String) {
     if let Some(rest) = text.strip_prefix("time-out: ") {
+        return (FailureClass::Transient, rest.to_owned());
+    }
+    if let Some(rest) = text.strip_prefix(ABSENT) {
         return (FailureClass::Transient, rest.to_owned());
     }
     if let Some(rest) = text.strip_prefix("incomplete: ") {
@@ -122,6 +137,11 @@ mod tests {
     fn the_first_word_of_a_script_decides() {
         let class = |text: &str| Trouble::from(ChromeError::Script(text.to_owned())).class;
         assert_eq!(class("time-out: nothing to be seen at #x"), FailureClass::Transient);
+        assert_eq!(class("absent: nothing to be seen at #x"), FailureClass::Transient);
+        assert_eq!(class("config: #x is not a text field"), FailureClass::Config);
+        let absent = |text: &str| Trouble::from(ChromeError::Script(text.to_owned())).absent;
+        assert!(absent("absent: nothing to be seen at #x") && !absent("time-out: #x stays disabled"));
+        assert!(may_come("absent: x") && may_come("time-out: x") && !may_come("config: x"));
         assert_eq!(class("endless: more than 3 pages"), FailureClass::Data);
         let css =
             "SyntaxError: Failed to execute 'querySelectorAll' on 'Document': '#1' is not a valid selector.";

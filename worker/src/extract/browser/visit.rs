@@ -7,7 +7,7 @@ use nstore_shared::{
         secrets::Secret,
         spec::{
             SecretRef,
-            browser::{Act, BrowserSpec, FillText, Filter, LaneHow, Selector, Step},
+            browser::{Act, BrowserSpec, Filter, LaneHow, Read, Selector, Step},
         },
     },
     retry::FailureClass,
@@ -22,9 +22,10 @@ use super::{
     entrance::Stopped,
     lanes::{Harvest, Reading},
     login::{Credentials, millis},
+    opening::LOOK,
     scripts::Script,
     sessions::Sessions,
-    trouble::{Trouble, origin},
+    trouble::Trouble,
 };
 
 /// Pages that do not come, frames that do not mount and filters that do not take are tried so often.
@@ -52,17 +53,27 @@ pub(super) struct Place {
 
 /// What the steps before `read` leave behind.
 #[derive(Default)]
-struct Trail {
-    evidence: Vec<Evidence>,
+pub(super) struct Trail {
+    pub(super) evidence: Vec<Evidence>,
     /// Requests of the page from here on are those of the chunk.
-    mark: u64,
+    pub(super) mark: u64,
     /// When a filter was set: the page may not have asked for its rows yet.
-    filtered: Option<Instant>,
+    pub(super) filtered: Option<Instant>,
+    /// When something was done to the page, and which request of the page was the next one then.
+    pub(super) acted: Option<(Instant, u64)>,
+    /// Tabs that pages have opened, as far as they were dealt with.
+    pub(super) opened: u64,
+    /// What is to be said of a tab that a page opened.
+    pub(super) tab: Option<String>,
+    /// Whether the page has the frame that it may have, and how many documents had been loaded by then.
+    pub(super) has_frame: Option<(bool, u64)>,
 }
 
 impl Visit<'_> {
     pub(super) async fn walk(&self, chrome: &Chrome, place: &mut Place) -> Result<Harvest, Stopped> {
-        let mut trail = Trail::default();
+        // tabs of the chunk before
+        chrome.ask(LOOK, super::chrome::Seat::close_others).await?;
+        let mut trail = Trail { opened: chrome.watch.opened(), ..Trail::default() };
         let began = chrome.watch.mark();
         for (at, step) in self.spec.steps.iter().enumerate() {
             *place = Place { step: Some((at + 1, step.act.word())), frame: step.frame.clone() };
@@ -70,77 +81,63 @@ impl Visit<'_> {
             let taken = match &step.act {
                 Act::Goto(url) => {
                     trail.mark = chrome.watch.mark();
+                    trail.acted = None;
                     match self.goto(chrome, at, &self.render(url), step.timeout).await {
                         Err(Stopped::Trouble(trouble)) => Err(trouble),
                         Err(stopped) => return Err(stopped),
-                        Ok(()) => Ok(()),
-                    }
-                }
-                Act::Read(read) => {
-                    let reading = Reading {
-                        chrome,
-                        read,
-                        frame: step.frame.as_ref(),
-                        limit: step.timeout,
-                        mark: trail.mark,
-                        filtered: trail.filtered,
-                        divisible: self.span.days() > 1,
-                    };
-                    match reading.run().await {
-                        Ok(mut harvest) => {
-                            harvest.evidence.splice(0..0, trail.evidence);
-                            return Ok(harvest);
+                        Ok(has_frame) => {
+                            trail.has_frame = has_frame.map(|has| (has, chrome.watch.loads()));
+                            Ok(())
                         }
-                        Err(trouble) => Err(trouble),
                     }
                 }
-                _ => self.take(chrome, step, &mut trail).await,
+                Act::Read(read) => match self.read(chrome, step, read, &mut trail, place).await {
+                    Ok(mut harvest) => {
+                        harvest.evidence.splice(0..0, trail.evidence);
+                        return Ok(harvest);
+                    }
+                    Err(trouble) => Err(trouble),
+                },
+                _ => self.take(chrome, step, &mut trail, place).await,
             };
             debug!(step = at + 1, act = step.act.word(), ms = millis(started.elapsed()), "step taken");
             if let Err(trouble) = taken {
-                return Err(self.why(chrome, step, began, trouble).await);
+                let trouble = trail.tab.iter().fold(trouble, |trouble, tab| trouble.and(tab));
+                return Err(self.why(chrome, step, place.frame.as_ref(), began, trouble).await);
             }
         }
         // the config's check lets no source without a `read` pass
         Err(Trouble::new(FailureClass::Config, "no step reads the rows").into())
     }
 
-    async fn take(&self, chrome: &Chrome, step: &Step, trail: &mut Trail) -> Result<(), Trouble> {
-        let input = match &step.act {
-            Act::ApplyFilter(filter) => return self.filter(chrome, step, filter, trail).await,
-            Act::Fill { selector, text } => {
-                let origins = matches!(text, FillText::Secret(_)).then(|| self.origins());
-                json!({ "act": "fill", "selector": selector.0, "text": self.text(text)?, "origins": origins })
-            }
-            Act::Click(selector) => json!({ "act": "click", "selector": self.render(selector) }),
-            Act::Press { key, selector } => {
-                json!({ "act": "press", "key": key, "selector": selector.as_ref().map(|found| &found.0) })
-            }
-            Act::WaitFor(selector) => json!({ "act": "wait_for", "selector": self.render(selector) }),
-            Act::WaitGone(selector) => json!({ "act": "wait_gone", "selector": self.render(selector) }),
-            Act::Select { selector, option } => {
-                json!({ "act": "select", "selector": selector.0, "text": self.render(option) })
-            }
-            // these two are the walk's own matter
-            Act::Goto(_) | Act::Read(_) => return Ok(()),
+    async fn read(
+        &self,
+        chrome: &Chrome,
+        step: &Step,
+        read: &Read,
+        trail: &mut Trail,
+        place: &mut Place,
+    ) -> Result<Harvest, Trouble> {
+        self.wait_for_tab(chrome, step, read, trail).await?;
+        place.frame = self.frame(chrome, step, trail).await?;
+        // what the page asked for after the last click is what the click chose, where it asked at all
+        let chosen = trail
+            .acted
+            .map(|(_, mark)| mark)
+            .filter(|mark| self.query().is_some_and(|url| !chrome.watch.asked_since(*mark, url).is_empty()));
+        let reading = Reading {
+            chrome,
+            read,
+            frame: place.frame.as_ref(),
+            limit: step.timeout,
+            mark: chosen.unwrap_or(trail.mark),
+            filtered: trail.filtered,
+            divisible: self.span.days() > 1,
         };
-        let end = Instant::now() + step.timeout;
-        loop {
-            match script(chrome, step.frame.as_ref(), Script::Step, input.clone(), step.timeout).await {
-                Ok(_) => return Ok(()),
-                Err(ChromeError::ContextLost) => match step.act {
-                    // what was clicked leads to another document
-                    Act::Click(_) | Act::Press { .. } => return Ok(()),
-                    // the document that it was for has given way to another one
-                    _ if Instant::now() < end => {}
-                    _ => return Err(ChromeError::ContextLost.into()),
-                },
-                Err(error) => return Err(error.into()),
-            }
-        }
+        reading.run().await
     }
 
-    fn render(&self, template: &nstore_shared::config::template::Template) -> String {
+    pub(super) fn render(&self, template: &nstore_shared::config::template::Template) -> String {
         template.render(self.span.start, self.span.end, self.span.zone)
     }
 
@@ -152,36 +149,15 @@ impl Visit<'_> {
         })
     }
 
-    /// Where secrets may be typed: the pages that the steps name.
-    fn origins(&self) -> Vec<String> {
-        let opened = self.spec.steps.iter().filter_map(|step| match &step.act {
-            Act::Goto(url) => origin(&self.render(url)),
-            _ => None,
-        });
-        opened.collect()
-    }
-
-    fn text(&self, text: &FillText) -> Result<String, Trouble> {
-        match text {
-            FillText::Text(template) => Ok(self.render(template)),
-            FillText::Secret(name) => {
-                let secret = (self.secrets)(name);
-                let lacks =
-                    || Trouble::new(FailureClass::Auth, format!("this host lacks the secret `{}`", name.0));
-                secret.map(|secret| secret.expose().to_owned()).ok_or_else(lacks)
-            }
-        }
-    }
-
     /// Sets a filter until the page shows that it took: the first commit after a load is often lost.
-    async fn filter(
+    pub(super) async fn filter(
         &self,
         chrome: &Chrome,
         step: &Step,
+        frame: Option<&Selector>,
         filter: &Filter,
         trail: &mut Trail,
     ) -> Result<(), Trouble> {
-        let frame = step.frame.as_ref();
         let fill: Vec<(&str, String)> =
             filter.fill.iter().map(|(selector, text)| (selector.0.as_str(), self.render(text))).collect();
         let shows: Vec<String> = filter.shows.iter().map(|text| self.render(text)).collect();

@@ -26,7 +26,7 @@ pub(crate) async fn try_out(how: &Launch) -> Result<String, ChromeError> {
     let mut args = how.args(&profile);
     args.retain(|arg| !arg.starts_with("--remote-debugging-port") && arg != "--no-startup-window");
     command.args(args).args(["--dump-dom", "about:blank"]);
-    command.env_clear().envs(launch::surroundings(&profile));
+    command.env_clear().envs(launch::surroundings(&profile, &how.clock));
     launch::folders(&profile).map_err(|e| ChromeError::Start(e.to_string()))?;
     let tried = run(&mut command).await.map_err(|failed| failed.of(&how.binary));
     leftovers::kill_all_of(&profile);

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nstore_shared::config::spec::browser::BrowserClock;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::{ChromeError, leftovers};
@@ -42,6 +43,8 @@ pub(crate) struct Launch {
     pub(crate) sandbox: bool,
     /// The folder of all profiles of this worker.
     pub(crate) profiles: PathBuf,
+    /// Its clock and language, whatever this host has.
+    pub(crate) clock: BrowserClock,
 }
 
 impl Launch {
@@ -79,6 +82,8 @@ impl Launch {
         .into();
         args.push(format!("--js-flags=--max-old-space-size={HEAP_MIB}"));
         args.push(format!("--user-data-dir={}", profile.display()));
+        args.push(format!("--lang={}", self.clock.locale));
+        args.push(format!("--accept-lang={}", accepted_languages(&self.clock.locale)));
         if !self.sandbox {
             args.push("--no-sandbox".to_owned());
         }
@@ -113,7 +118,7 @@ impl Process {
         // the process dies when the thread ends that launched it, however that happens
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(&launch.binary).args(launch.args(&profile));
-        command.env_clear().envs(surroundings(&profile));
+        command.env_clear().envs(surroundings(&profile, &launch.clock));
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let started = command.spawn();
         let mut child = started.map_err(|e| {
@@ -217,24 +222,26 @@ pub(super) fn folders(profile: &Path) -> std::io::Result<()> {
 }
 
 /// The variables that a browser is given. What is set for this worker, secrets included, is none of its business.
-pub(super) fn surroundings(profile: &Path) -> Vec<(OsString, OsString)> {
-    const PASSED_ON: [&str; 10] = [
-        "PATH",
-        "LANG",
-        "LC_ALL",
-        "TZ",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    ];
+/// Neither are this host's clock and language: the source has its own.
+pub(super) fn surroundings(profile: &Path, clock: &BrowserClock) -> Vec<(OsString, OsString)> {
+    const PASSED_ON: [&str; 7] =
+        ["PATH", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
     let given = |name: &str| Some((name.into(), std::env::var_os(name)?));
     let mut variables: Vec<(OsString, OsString)> = PASSED_ON.into_iter().filter_map(given).collect();
     variables.push(("HOME".into(), profile.join("home").into()));
     variables.push(("TMPDIR".into(), profile.join("tmp").into()));
+    variables.push(("TZ".into(), clock.timezone.name().into()));
+    variables.push(("LANG".into(), "C.UTF-8".into()));
+    variables.push(("LANGUAGE".into(), clock.locale.replace('-', "_").into()));
     variables
+}
+
+/// The languages that pages are asked for: the one of the source, then the same wherever it is spoken.
+fn accepted_languages(locale: &str) -> String {
+    match locale.split_once('-') {
+        Some((language, _)) => format!("{locale},{language}"),
+        None => locale.to_owned(),
+    }
 }
 
 /// Reads what it says for as long as it lives; the address comes through the channel.

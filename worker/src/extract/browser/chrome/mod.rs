@@ -2,7 +2,8 @@
 //!
 //! - [`binary`]: which Chromium, and whether it starts; [`launch`]: one process, its profile and its end
 //! - [`leftovers`]: what a killed worker left behind
-//! - [`seat`]: what the thread can do with its page; [`held`]: the session that it holds
+//! - [`seat`]: what the thread can do with its page; [`tabs`]: the one that it works in, and others that pages open
+//! - [`input`]: mouse and keys; [`held`]: the session that it holds
 //! - [`watch`]: what the browser tells by itself
 //! - [`protocol`]: what the crate does not read of today's Chromium
 //!
@@ -18,12 +19,15 @@ use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) mod binary;
 mod held;
+mod input;
 pub(crate) mod launch;
 pub(crate) mod leftovers;
 mod protocol;
 pub(crate) mod seat;
+mod tabs;
 pub(crate) mod watch;
 
+pub(crate) use input::Mouse;
 pub(crate) use launch::Launch;
 use launch::Process;
 pub(crate) use seat::Seat;
@@ -59,7 +63,7 @@ pub(crate) enum ChromeError {
     #[error("{0}")]
     Script(String),
     /// The page could not be opened.
-    #[error("{0}")]
+    #[error("the page cannot be reached: {0}")]
     Navigation(String),
     /// The browser answered otherwise than it should.
     #[error("the browser answered: {0}")]
@@ -197,7 +201,7 @@ fn serve(launch: &Launch, early: &Early, ready: Ready, work: &mpsc::Receiver<Job
     if ready.is_closed() {
         return process.end();
     }
-    let seat = match Seat::take(&process) {
+    let seat = match Seat::take(&process, &launch.clock) {
         Ok(seat) => seat,
         Err(error) => {
             process.end();
@@ -214,6 +218,8 @@ fn serve(launch: &Launch, early: &Early, ready: Ready, work: &mpsc::Receiver<Job
 
 #[cfg(test)]
 mod tests {
+    use nstore_shared::config::spec::browser::BrowserClock;
+
     use super::*;
 
     /// The crate itself waits 20 s for what a dead browser will never do.
@@ -229,7 +235,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let binary = nstore_shared::chromium::find(None).unwrap();
         let sandbox = !rustix::process::getuid().is_root();
-        let launch = Launch { binary, sandbox, profiles: dir.path().to_owned() };
+        let clock = BrowserClock::of_zone(chrono_tz::UTC);
+        let launch = Launch { binary, sandbox, profiles: dir.path().to_owned(), clock };
         for lived in (0..).map(|n| Duration::from_millis(n * 100)) {
             let start = tokio::spawn(Chrome::start(launch.clone()));
             tokio::time::sleep(lived).await;

@@ -10,14 +10,9 @@ use std::{
 
 use headless_chrome::{
     Browser, Tab,
-    protocol::cdp::{
-        Browser::{SetDownloadBehavior, SetDownloadBehaviorBehaviorOption},
-        DOM, Emulation, Inspector, Log, Network, Page, Runtime,
-        types::{Event, Method},
-    },
-    util::Timeout,
+    protocol::cdp::{DOM, Network, Page, Runtime, types::Method},
 };
-use nstore_shared::config::spec::browser::Selector;
+use nstore_shared::config::spec::browser::{BrowserClock, Selector};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -28,12 +23,6 @@ use super::{
     watch::Watch,
 };
 use crate::extract::browser::scripts::{PAGE, Script};
-
-/// The crate ends a connection whose calls are silent for so long; our own limits are shorter.
-const NEVER: Duration = Duration::from_secs(86_400);
-/// How large the answers of a page may be that are kept for reading.
-const ANSWERS: u32 = 256 << 20;
-const LONGEST_BODY: u32 = 4 << 20;
 
 /// What came of opening an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +35,13 @@ pub(crate) struct Landing {
 
 /// The thread's place at its page.
 pub(crate) struct Seat {
-    tab: Arc<Tab>,
+    /// The tab that it works in.
+    pub(super) tab: RefCell<Arc<Tab>>,
+    /// The tabs that are known, the first of them opened by us.
+    pub(super) known: RefCell<Vec<Arc<Tab>>>,
+    /// Clock and language of the pages.
+    pub(super) clock: BrowserClock,
+    pub(super) process: Weak<Process>,
     /// What the page tells by itself.
     pub(crate) watch: Arc<Watch>,
     /// Worlds of our own in the frames of the page, by the selector of the frame; under no selector, in the page.
@@ -54,66 +49,26 @@ pub(crate) struct Seat {
     /// What puts a session's storage back before each document.
     pub(super) restorers: RefCell<Vec<String>>,
     // dropped last: with it the connection ends
-    _browser: Browser,
+    pub(super) browser: Browser,
 }
 
 impl Seat {
-    /// Connects to a process and opens a page.
-    pub(super) fn take(process: &Arc<Process>) -> Result<Self, ChromeError> {
-        let browser = Browser::connect_with_timeout(process.address.clone(), NEVER).map_err(failed)?;
-        let tab = open_tab(&browser, process)?;
-        let watch = Arc::new(Watch::default());
-        listen(&tab, &watch, process)?;
-        let seat =
-            Self { tab, watch, worlds: RefCell::default(), restorers: RefCell::default(), _browser: browser };
-        seat.call(Network::Enable {
-            max_total_buffer_size: Some(ANSWERS),
-            max_resource_buffer_size: Some(ANSWERS),
-            max_post_data_size: Some(LONGEST_BODY),
-            report_direct_socket_traffic: None,
-            enable_durable_messages: None,
-        })?;
-        seat.call(Runtime::Enable(None))?;
-        seat.call(Log::Enable(None))?;
-        seat.call(Inspector::Enable(None))?;
-        seat.call(SetDownloadBehavior {
-            behavior: SetDownloadBehaviorBehaviorOption::AllowAndName,
-            browser_context_id: None,
-            download_path: Some(process.downloads().display().to_string()),
-            events_enabled: Some(true),
-        })?;
-        // the size that people's dashboards are made for
-        seat.call(Emulation::SetDeviceMetricsOverride {
-            width: 1920,
-            height: 1080,
-            device_scale_factor: 1.0,
-            mobile: false,
-            scale: None,
-            screen_width: None,
-            screen_height: None,
-            position_x: None,
-            position_y: None,
-            dont_set_visible_size: None,
-            screen_orientation: None,
-            viewport: None,
-            display_feature: None,
-            device_posture: None,
-        })?;
-        Ok(seat)
-    }
-
     pub(super) fn call<C>(&self, method: C) -> Result<C::ReturnObject, ChromeError>
     where
         C: Method + Serialize + std::fmt::Debug,
     {
-        self.tab.call_method(method).map_err(|error| {
-            if self.watch.has_crashed() {
-                return ChromeError::Gone(format!(
-                    "the page's process crashed, for lack of memory as a rule: its scripts may hold {HEAP_MIB} MiB; smaller chunks need less"
-                ));
-            }
-            failed(error)
-        })
+        let tab = self.tab.borrow().clone();
+        tab.call_method(method).map_err(|error| self.failed(error))
+    }
+
+    /// What a call's error means.
+    pub(super) fn failed(&self, error: impl std::fmt::Display) -> ChromeError {
+        if self.watch.has_crashed() {
+            return ChromeError::Gone(format!(
+                "the page's process crashed, for lack of memory as a rule: its scripts may hold {HEAP_MIB} MiB; smaller chunks need less"
+            ));
+        }
+        failed(error)
     }
 
     /// Opens an address and waits until its document is there.
@@ -185,12 +140,13 @@ impl Seat {
     }
 
     /// A world of our own in the page: the page's scripts see nothing of it.
-    fn own_world(&self) -> Result<u32, ChromeError> {
+    pub(super) fn own_world(&self) -> Result<u32, ChromeError> {
         if let Some(world) = self.worlds.borrow().get("") {
             return Ok(*world);
         }
         // the page's first frame has its target's name
-        let world = self.isolated(self.tab.get_target_id().clone())?;
+        let frame = self.tab.borrow().get_target_id().clone();
+        let world = self.isolated(frame)?;
         self.worlds.borrow_mut().insert(String::new(), world);
         Ok(world)
     }
@@ -217,7 +173,7 @@ impl Seat {
     }
 
     /// A world of our own in a frame; the frame's document is waited for.
-    fn world(&self, frame: &Selector, input: &Value) -> Result<u32, ChromeError> {
+    pub(super) fn world(&self, frame: &Selector, input: &Value) -> Result<u32, ChromeError> {
         if let Some(world) = self.worlds.borrow().get(&frame.0) {
             return Ok(*world);
         }
@@ -288,36 +244,7 @@ impl Seat {
     }
 }
 
-/// Opens a page. The crate waits for its tab far longer than the browser may live, so that is done here.
-fn open_tab(browser: &Browser, process: &Process) -> Result<Arc<Tab>, ChromeError> {
-    browser.set_default_timeout(Duration::ZERO);
-    match browser.new_tab() {
-        Err(error) if error.is::<Timeout>() => {
-            let only = || browser.get_tabs().lock().ok()?.first().cloned();
-            process.wait_for(only).ok_or_else(|| ChromeError::Gone("it opened no page".to_owned()))
-        }
-        opened => opened.map_err(failed),
-    }
-}
-
-/// Events come on a thread of the crate's.
-fn listen(tab: &Arc<Tab>, watch: &Arc<Watch>, process: &Arc<Process>) -> Result<(), ChromeError> {
-    let (watch, process): (_, Weak<Process>) = (watch.clone(), Arc::downgrade(process));
-    let page = Arc::downgrade(tab);
-    let listener = move |event: &Event| {
-        if watch.on_event(event) {
-            // the call in flight would wait for its end for ever
-            process.upgrade().inspect(|process| process.kill());
-        }
-        if let (Event::PageJavascriptDialogOpening(_), Some(page)) = (event, page.upgrade()) {
-            // a dialog that nobody answers stops the page; it may be gone already
-            let _ = page.get_dialog().accept(None);
-        }
-    };
-    tab.add_event_listener(Arc::new(listener)).map(drop).map_err(failed)
-}
-
-fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime::Evaluate {
+pub(super) fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime::Evaluate {
     Runtime::Evaluate {
         expression,
         object_group: None,
@@ -340,7 +267,7 @@ fn evaluation(expression: String, world: Option<u32>, by_value: bool) -> Runtime
 }
 
 /// The crate's errors have no types for these.
-fn failed(error: impl std::fmt::Display) -> ChromeError {
+pub(super) fn failed(error: impl std::fmt::Display) -> ChromeError {
     let text = format!("{error:#}");
     let has = |part: &str| text.contains(part);
     if has("connection is closed")

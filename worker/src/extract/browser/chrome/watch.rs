@@ -7,7 +7,13 @@ use std::{
 };
 
 use headless_chrome::protocol::cdp::{
-    Browser::DownloadProgressEventStateOption as DownloadState, Network::ResourceType, types::Event,
+    Browser::DownloadProgressEventStateOption as DownloadState,
+    Network::{
+        ResourceType,
+        events::{RequestWillBeSentEventParams, ResponseReceivedEventParams},
+    },
+    Page::FrameDetachedEventReasonOption,
+    types::Event,
 };
 use serde::Serialize;
 
@@ -36,6 +42,12 @@ pub(crate) struct Asked {
     pub(crate) body: Option<String>,
     /// The answer's status, once it came.
     pub(crate) status: Option<u32>,
+    /// The frame that asked.
+    frame: Option<String>,
+    /// The browser's name for the document that asked.
+    loader: String,
+    /// The answer is a stream of events, which has no end.
+    is_stream: bool,
     /// When the answer began.
     answered: Option<Instant>,
     /// When it was there as a whole, or failed.
@@ -89,8 +101,16 @@ pub(crate) struct Line {
 
 #[derive(Default)]
 struct Seen {
+    /// The tab that is looked at; what other ones tell does not count.
+    tab: String,
+    /// How many tabs the page has opened.
+    opened: u64,
+    /// The first document or script of the page that did not come.
+    broken: Option<String>,
     /// Status and address of the last document of each loader.
     documents: BTreeMap<String, (u32, String)>,
+    /// Status and address of the newest document of the page itself.
+    newest: Option<(u32, String)>,
     asked: VecDeque<Asked>,
     number: u64,
     downloads: Vec<Download>,
@@ -108,34 +128,46 @@ impl Watch {
         locked(&self.0)
     }
 
-    /// Takes an event; true when the renderer has crashed.
-    pub(super) fn on_event(&self, event: &Event) -> bool {
+    /// Takes an event of a tab; true when the renderer has crashed.
+    pub(super) fn on_event(&self, tab: &str, event: &Event) -> bool {
         let mut seen = self.seen();
+        // downloads are told by the tab that asked for it, whichever began them
+        let is_download =
+            matches!(event, Event::BrowserDownloadWillBegin(_) | Event::BrowserDownloadProgress(_));
+        if seen.tab != tab && !is_download {
+            return false;
+        }
         match event {
             Event::NetworkRequestWillBeSent(event) => {
-                let params = &event.params;
-                if matches!(params.Type, Some(ResourceType::Xhr | ResourceType::Fetch)) {
-                    seen.ask(&params.request_id, &params.request);
+                if matches!(event.params.Type, Some(ResourceType::Xhr | ResourceType::Fetch)) {
+                    seen.ask(&event.params);
                 }
             }
-            Event::NetworkResponseReceived(event) => {
-                let params = &event.params;
-                let status = params.response.status;
-                if matches!(params.Type, ResourceType::Document) {
-                    seen.documents.insert(params.loader_id.clone(), (status, params.response.url.clone()));
-                }
-                if let Some(asked) = seen.asked(&params.request_id) {
-                    asked.status = Some(status);
-                    asked.answered = Some(Instant::now());
-                }
-            }
+            Event::NetworkResponseReceived(event) => seen.answer(&event.params),
             Event::NetworkDataReceived(event) => {
                 if let Some(asked) = seen.asked(&event.params.request_id) {
                     asked.answered = Some(Instant::now());
                 }
             }
             Event::NetworkLoadingFinished(event) => seen.end(&event.params.request_id),
-            Event::NetworkLoadingFailed(event) => seen.end(&event.params.request_id),
+            Event::NetworkLoadingFailed(event) => {
+                let params = &event.params;
+                let matters = matches!(params.Type, ResourceType::Document | ResourceType::Script);
+                if matters && params.canceled != Some(true) {
+                    seen.broken.get_or_insert_with(|| params.error_text.clone());
+                }
+                seen.end(&params.request_id);
+            }
+            Event::PageFrameNavigated(event) => {
+                let frame = &event.params.frame;
+                seen.leave(frame.parent_id.as_ref().map(|_| frame.id.as_str()), Some(&frame.loader_id));
+            }
+            Event::PageFrameDetached(event)
+                if event.params.reason == FrameDetachedEventReasonOption::Remove =>
+            {
+                seen.leave(Some(&event.params.frame_id), None);
+            }
+            Event::PageWindowOpen(_) => seen.opened += 1,
             Event::PageLoadEventFired(_) => seen.loads += 1,
             Event::BrowserDownloadWillBegin(event) => {
                 seen.downloads.push(Download { file: event.params.guid.clone(), ended: None });
@@ -164,8 +196,47 @@ impl Watch {
     /// Forgets what belongs to an earlier chunk.
     pub(crate) fn clear(&self) {
         let mut seen = self.seen();
-        let number = seen.number;
-        *seen = Seen { number, ..Seen::default() };
+        let (number, tab) = (seen.number, std::mem::take(&mut seen.tab));
+        *seen = Seen { number, tab, ..Seen::default() };
+    }
+
+    /// Looks at another tab from now on: what the one before still asks for does not count.
+    pub(super) fn look_at(&self, tab: &str) {
+        let mut seen = self.seen();
+        tab.clone_into(&mut seen.tab);
+        seen.leave(None, None);
+        seen.newest = None;
+        seen.broken = None;
+    }
+
+    /// How many tabs the page has opened so far.
+    pub(crate) fn opened(&self) -> u64 {
+        self.seen().opened
+    }
+
+    /// Status and address of the newest document of the page itself.
+    pub(super) fn newest(&self) -> Option<(u32, String)> {
+        self.seen().newest.clone()
+    }
+
+    /// Why the page may not be what its makers meant it to be: a script, a document or a request from a mark on that
+    /// failed, or an error of a script. `None` for a page that shows no sign of it.
+    pub(crate) fn defect_since(&self, mark: u64, ignored: &[String]) -> Option<String> {
+        let seen = self.seen();
+        if let Some(broken) = &seen.broken {
+            return Some(format!("a part of it did not come: {broken}"));
+        }
+        let counts = |one: &&Asked| one.number >= mark && !ignored.iter().any(|part| one.url.contains(part));
+        let failed =
+            |one: &&Asked| one.has_ended() && one.status.is_none_or(is_defect) && !seen.recovered(one);
+        if let Some(failed) = seen.asked.iter().filter(counts).find(failed) {
+            let answer =
+                failed.status.map_or("was not answered".to_owned(), |s| format!("was answered with {s}"));
+            return Some(format!("its request to {} {answer}", failed.place()));
+        }
+        let error = seen.console.iter().find(|line| line.kind == "exception" || line.kind == "error")?;
+        let text: String = error.text.lines().next().unwrap_or_default().chars().take(120).collect();
+        Some(format!("its script reported `{text}`"))
     }
 
     /// The number of the next request: what was asked before it belongs to something else.
@@ -186,6 +257,7 @@ impl Watch {
         let seen = self.seen();
         let stirs = |one: &&Asked| match (one.ended, one.answered) {
             (Some(at), _) => at.elapsed() < quiet,
+            (None, Some(_)) if one.is_stream => false,
             (None, Some(at)) => at.elapsed() < ANSWERING,
             (None, None) => true,
         };
@@ -246,19 +318,23 @@ impl Watch {
 }
 
 impl Seen {
-    fn ask(&mut self, id: &str, request: &headless_chrome::protocol::cdp::Network::Request) {
+    fn ask(&mut self, params: &RequestWillBeSentEventParams) {
+        let (id, request) = (&params.request_id, &params.request);
         let headers = request.headers.0.as_ref().and_then(|headers| headers.as_object());
         let text =
             |(name, value): (&String, &serde_json::Value)| Some((name.clone(), value.as_str()?.to_owned()));
         // a redirect has the same id
-        self.asked.retain(|one| one.id != id);
+        self.asked.retain(|one| one.id != *id);
         let asked = Asked {
-            id: id.to_owned(),
+            id: id.clone(),
             number: self.number,
             url: request.url.clone(),
             headers: headers.into_iter().flatten().filter_map(text).collect(),
             body: request.post_data.clone(),
             status: None,
+            frame: params.frame_id.clone(),
+            loader: params.loader_id.clone(),
+            is_stream: false,
             answered: None,
             ended: None,
         };
@@ -266,6 +342,48 @@ impl Seen {
         self.asked.push_back(asked);
         if self.asked.len() > REQUESTS {
             self.asked.pop_front();
+        }
+    }
+
+    fn answer(&mut self, params: &ResponseReceivedEventParams) {
+        let (status, url) = (params.response.status, &params.response.url);
+        if matches!(params.Type, ResourceType::Document) {
+            self.documents.insert(params.loader_id.clone(), (status, url.clone()));
+            // the page's first frame has its tab's name
+            if params.frame_id.as_ref().is_none_or(|frame| *frame == self.tab) {
+                self.newest = Some((status, url.clone()));
+            }
+        }
+        let is_missing = match params.Type {
+            ResourceType::Document => status >= 500,
+            ResourceType::Script => status >= 400,
+            _ => false,
+        };
+        if is_missing {
+            self.broken.get_or_insert_with(|| format!("{} was answered with {status}", bare(url)));
+        }
+        let is_stream = params.response.mime_type.eq_ignore_ascii_case("text/event-stream");
+        if let Some(asked) = self.asked(&params.request_id) {
+            asked.status = Some(status);
+            asked.is_stream = is_stream;
+            asked.answered = Some(Instant::now());
+        }
+    }
+
+    /// A document was left, of one frame or of the page with all of its frames: nobody waits for what it asked for.
+    /// `loader` names the document that took its place.
+    fn leave(&mut self, frame: Option<&str>, loader: Option<&String>) {
+        if frame.is_none() {
+            self.broken = None;
+        }
+        let is_of_it = |one: &Asked| {
+            frame.is_none_or(|frame| one.frame.as_deref() == Some(frame)) && Some(&one.loader) != loader
+        };
+        // an answer of 401 still says that the session has ended
+        self.asked.retain(|one| !(is_of_it(one) && one.status.is_none()));
+        let now = Instant::now();
+        for one in self.asked.iter_mut().filter(|one| is_of_it(one)) {
+            one.ended.get_or_insert(now);
         }
     }
 
@@ -302,6 +420,12 @@ impl Seen {
             self.console.pop_front();
         }
     }
+}
+
+/// Whether an answer's status says that something is wrong with the server, the session or the network; what is merely
+/// absent is not.
+fn is_defect(status: u32) -> bool {
+    matches!(status, 401 | 403 | 407 | 408 | 425 | 429 | 500..)
 }
 
 fn shown(object: &headless_chrome::protocol::cdp::Runtime::RemoteObject) -> Option<String> {

@@ -1,8 +1,8 @@
 //! Takes the page's own export: clicks for it, waits for the download to end, reads the file.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nstore_shared::config::spec::browser::{Delimiter, ExportFormat, LaneSpec, Selector};
+use nstore_shared::config::spec::browser::{Delimiter, ExportFormat, Lane, LaneSpec, Selector};
 use serde_json::json;
 
 use super::{
@@ -18,6 +18,9 @@ use crate::extract::browser::{
 
 /// No export is larger, in bytes.
 const LARGEST: u64 = 512 << 20;
+
+/// How long a page at rest may take to show what is clicked next, where another lane may do instead.
+const SHOWS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is asked for.
 pub(super) struct How<'a> {
@@ -61,6 +64,8 @@ impl Reading<'_> {
     /// Clicks one after the other, in as few calls as there are documents: each costs a tenth of a second.
     async fn clicks(&self, clicks: &[Selector]) -> Result<(), Trouble> {
         let (mut left, end) = (clicks, Instant::now() + self.limit);
+        // a page without it is read by the next lane
+        let limit = if self.is_last(Lane::Export) { self.limit } else { self.limit.min(SHOWS_WITHIN) };
         let mut is_on_its_way = false;
         while !left.is_empty() {
             if Instant::now() > end {
@@ -70,7 +75,7 @@ impl Reading<'_> {
             }
             let selectors: Vec<&str> = left.iter().map(|selector| selector.0.as_str()).collect();
             let input = json!({ "act": "clicks", "selectors": selectors });
-            match script(self.chrome, self.frame, Script::Step, input, self.limit).await {
+            match script(self.chrome, self.frame, Script::Step, input, limit).await {
                 Ok(done) => {
                     let done = done.as_u64().and_then(|done| usize::try_from(done).ok());
                     left = done.and_then(|done| left.get(done..)).unwrap_or_default();

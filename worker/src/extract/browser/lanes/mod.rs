@@ -21,7 +21,7 @@ mod grid;
 mod response;
 
 /// How long a page may take until it asks for what a filter chose.
-const ASKS_WITHIN: Duration = Duration::from_millis(1500);
+pub(super) const ASKS_WITHIN: Duration = Duration::from_millis(1500);
 
 /// The rows of a chunk.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,6 +170,11 @@ impl Reading<'_> {
             script(self.chrome, self.frame, Script::Step, input, self.limit).await?;
         }
         Ok(())
+    }
+
+    /// No lane comes after this one.
+    fn is_last(&self, lane: Lane) -> bool {
+        self.read.lanes.last().is_none_or(|last| last.how.lane() == lane)
     }
 
     /// A filter that was just set makes a page ask for its rows, at once or a moment later; some have all rows already.

@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use nstore_shared::{
-    config::spec::browser::{AnswerFormat, LaneSpec},
+    config::spec::browser::{AnswerFormat, Lane, LaneSpec},
     storage::marker::Evidence,
 };
 use serde_json::{Value, json as object};
 use tokio::task::spawn_blocking;
 
 use super::{
-    Brought, Reading,
+    ASKS_WITHIN, Brought, Reading,
     decode::{
         Table,
         dsr::{self, Completeness, DsrError},
@@ -105,11 +105,19 @@ impl Reading<'_> {
 
     /// The ended requests to an address, the newest first; waits for the first one.
     async fn answers(&self, url: &str) -> Result<Vec<Asked>, Trouble> {
-        let end = Instant::now() + self.limit;
+        let began = Instant::now();
+        let end = began + self.limit;
         loop {
             let asked = self.chrome.watch.asked_since(self.mark, url);
             if !asked.is_empty() && asked.iter().all(Asked::has_ended) {
                 return Ok(asked);
+            }
+            // a page that never asks it is of another kind: the next lane need not wait
+            let is_over = began.elapsed() > ASKS_WITHIN * 2
+                && self.chrome.watch.unrest(self.read.settle, &self.read.ignore).is_none();
+            if is_over && !self.is_last(Lane::Response) && self.chrome.watch.asked_since(0, url).is_empty() {
+                let message = format!("the page came to rest and has asked no address with `{url}` in it");
+                return Err(Trouble::passing(message));
             }
             if Instant::now() > end {
                 let seconds = self.limit.as_secs();

@@ -2,12 +2,12 @@
 // It is told by its label, never by its place: two filters may change places.
 const { label, option, fill, enter, submit, ms } = input;
 
-const filter = await until(() => labelled(label), ms, `no filter labelled ${label}`);
+const filter = await until(() => labelled(label), ms, `no filter labelled ${label}`, 'absent');
 if (option) {
   // the option may be there already: a filter that somebody left open
   const chosen = byText(option).find(isSeen);
   if (!chosen) click(filter);
-  click(await until(() => byText(option).find(isSeen), ms, `filter ${label} has no entry ${option}`));
+  click(await until(() => byText(option).find(isSeen), ms, `filter ${label} has no entry ${option}`, 'absent'));
 } else if (!fill.every(([selector]) => seen(selector))) {
   click(filter);
 }
@@ -20,6 +20,6 @@ for (const [selector, text] of fill) {
 }
 if (submit) {
   const button = () => byText(submit).find((element) => isSeen(element) && isEnabled(element));
-  click(await until(button, ms, `filter ${label} has no button ${submit}`));
+  click(await until(button, ms, `filter ${label} has no button ${submit}`, 'absent'));
 }
 return null;

@@ -41,14 +41,15 @@ const all = (selector) => {
 
 const seen = (selector) => all(selector).find(isSeen);
 
-// Asks until there is an answer; looks again when the page changes, and every 100 ms all the same.
-const until = async (ask, ms, what) => {
+// Asks until there is an answer; looks again when the page changes, and every 100 ms all the same. `kind` is what its
+// error begins with: `absent` says that an element which the source names is not there.
+const until = async (ask, ms, what, kind = 'time-out') => {
   const end = performance.now() + ms;
   for (;;) {
     const answer = ask();
     if (answer) return answer;
     const left = end - performance.now();
-    if (left <= 0) throw new Error(`time-out: ${what}`);
+    if (left <= 0) throw new Error(`${kind}: ${what}`);
     await new Promise((done) => {
       const watch = new MutationObserver(() => finish());
       const timer = setTimeout(() => finish(), Math.min(100, left));
@@ -74,12 +75,23 @@ const settled = async (quiet, ms) => {
   }
 };
 
-// As a person would: a press and a release at its middle, then the click itself.
-const click = (element) => {
-  element.scrollIntoView({ block: 'center', inline: 'center' });
+// The mouse over an element, as far as a script can say so.
+const over = (element) => {
+  element.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });
   const box = element.getBoundingClientRect();
   const at = { bubbles: true, cancelable: true, composed: true, view: window,
     clientX: box.x + box.width / 2, clientY: box.y + box.height / 2, button: 0 };
+  for (const [over, enter, move, Kind] of [['pointerover', 'pointerenter', 'pointermove', PointerEvent], ['mouseover', 'mouseenter', 'mousemove', MouseEvent]]) {
+    element.dispatchEvent(new Kind(over, at));
+    element.dispatchEvent(new Kind(enter, { ...at, bubbles: false }));
+    element.dispatchEvent(new Kind(move, at));
+  }
+  return at;
+};
+
+// As a person would: the mouse over it, a press and a release at its middle, then the click itself.
+const click = (element) => {
+  const at = over(element);
   element.dispatchEvent(new PointerEvent('pointerdown', { ...at, pointerId: 1, isPrimary: true }));
   element.dispatchEvent(new MouseEvent('mousedown', at));
   element.focus?.();
@@ -99,6 +111,21 @@ const mustBeOwn = (origins) => {
   }
 };
 
+// Fields that take no other text than one of their own kind.
+const OF_A_KIND = ['date', 'datetime-local', 'month', 'time', 'week', 'number', 'color', 'range'];
+
+// What cannot be written into is a mistake of the source's; `what` is its selector.
+const mustBeField = (element, what) => {
+  const tag = element.tagName.toLowerCase();
+  const isField = tag === 'textarea' || tag === 'input' && !['button', 'submit', 'reset', 'image', 'checkbox', 'radio', 'file', 'hidden'].includes(element.type);
+  if (!isField) throw new Error(`config: ${what} is not a text field, it is <${tag}${tag === 'input' ? ` type=${element.type}` : ''}>: fill an input or a textarea`);
+};
+const mustTake = (element, text, what) => {
+  if (text !== '' && element.value === '' && OF_A_KIND.includes(element.type)) {
+    throw new Error(`config: ${what} is a field of type ${element.type} and does not take \`${text}\`: fields of type date take 2025-08-31, whatever they show`);
+  }
+};
+
 // Clears and writes; the value goes in through the element's own setter, so that frameworks notice.
 const write = (element, text) => {
   element.focus();
@@ -112,13 +139,16 @@ const write = (element, text) => {
 };
 
 // Writes until the page keeps it: a field that has just appeared may put its old value back a frame later.
-const keep = async (find, text, ms, what) => {
+const keep = async (find, text, ms, what, secret = false) => {
   const end = performance.now() + ms;
   for (;;) {
-    await until(find, Math.max(1, end - performance.now()), `nothing to be seen at ${what}`);
+    mustBeField(await until(find, Math.max(1, end - performance.now()), `nothing to be seen at ${what}`, 'absent'), what);
     await frames();
     const field = find();
-    if (field) write(field, text);
+    if (field) {
+      write(field, text);
+      if (!secret) mustTake(field, text, what);
+    }
     await frames();
     if (find()?.value === text) return find();
     if (performance.now() > end) throw new Error(`time-out: ${what} does not keep what is written into it`);
