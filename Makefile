@@ -34,11 +34,16 @@ ifneq ($(shell id -u),0)
 WITHOUT := -E 'not test(/^hosts::/)'
 endif
 
+# small misleading sources and tables, each with a server of its own, kept beside the checkout
+CASES ?= ../shared/cases
+
 test: setup ## Set up, lint, build, run all tests beside private servers, a hundred faults, and the containers where Docker answers
 	@.ci/setup nextest
 	@$(MAKE) --no-print-directory lint build
 	@$(if $(WITHOUT),echo "make test: the tests of hosts that are cut off are left out: they take root")
 	$(DEBUG)/testbed -- cargo nextest run --locked --workspace $(WITHOUT)
+	@if [ -x $(CASES)/run-all ]; then NSTORE_BIN=$(DEBUG) $(CASES)/run-all; \
+	    else echo "make test: no cases at $(CASES)"; fi
 	@# the same faults in the same order each time
 	@$(MAKE) --no-print-directory chaos FAULTS=100 SEED=1
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory compose; \

@@ -7,3 +7,4 @@ mod outcomes;
 mod poison;
 mod probe;
 mod split;
+mod tls;

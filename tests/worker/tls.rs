@@ -1,0 +1,104 @@
+//! A source whose certificate no system authority has signed: a fault of the configuration, with the two ways out.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use nstore_tests::context::{Exit, Process, Scratch, certificates};
+use serde_json::Value;
+
+use crate::house::{CONFIG, LIMIT};
+
+/// Answers each request with an empty list of seller_orders; prints its port.
+const SERVER: &str = r#"
+import http.server, json, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"result": {"orders": [], "total": 0}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(pair: &nstore_tests::context::Pair) -> Self {
+        let mut child = Command::new("python3")
+            .args(["-c", SERVER])
+            .args([&pair.cert, &pair.key])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Self { child, url: format!("https://127.0.0.1:{}", port.trim()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn probe(url: &str, config: &Path, env: &[(&str, &Path)]) -> (Exit, Value) {
+    let mut process = Process::new("nstore-worker")
+        .args(["probe", "seller_orders", "--json", "--date", "2025-08-01", "--config"])
+        .args([&config.to_string_lossy()])
+        .env("SELLER_URL", url)
+        .env("NSTORE_SECRET_SELLER_ORDERS_API_KEY", "any");
+    for (name, value) in env {
+        process = process.env(name, &value.to_string_lossy());
+    }
+    let exit = process.run(LIMIT).await;
+    let found = serde_json::from_str(&exit.stdout).unwrap_or_else(|e| panic!("{e}: {exit:?}"));
+    (exit, found)
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_a_fault_of_the_config_with_two_ways_out() {
+    let certificates = certificates();
+    let server = Server::start(&certificates.good);
+    let shipped = Path::new(CONFIG);
+    let (exit, found) = probe(&server.url, shipped, &[]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(2), &"config".into()), "{found}");
+    let message = found["message"].as_str().unwrap();
+    assert!(message.contains("SSL_CERT_FILE") && message.contains("tls: { ca: FILE }"), "{message}");
+
+    let (exit, found) = probe(&server.url, shipped, &[("SSL_CERT_FILE", &certificates.ca)]).await;
+    assert_eq!(exit.code, Some(0), "{found}");
+
+    let own = Scratch::new("tls-config");
+    for folder in ["sources", "mappings"] {
+        fs::create_dir(own.path().join(folder)).unwrap();
+        let file = format!("{folder}/seller_orders.yaml");
+        fs::copy(shipped.join(&file), own.path().join(&file)).unwrap();
+    }
+    let file = own.path().join("sources/seller_orders.yaml");
+    let said = format!("{}tls: {{ ca: {:?} }}\n", fs::read_to_string(&file).unwrap(), certificates.ca);
+    fs::write(&file, said).unwrap();
+    let (exit, found) = probe(&server.url, own.path(), &[]).await;
+    assert_eq!(exit.code, Some(0), "{found}");
+
+    let other = Server::start(&certificates.wrong_name);
+    let (exit, found) = probe(&other.url, own.path(), &[]).await;
+    assert_eq!((exit.code, &found["class"]), (Some(2), &"config".into()), "{found}");
+    assert!(found["message"].as_str().unwrap().contains("another name"), "{found}");
+}
