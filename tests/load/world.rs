@@ -13,7 +13,7 @@ use nstore_shared::{
         ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
         RequestSpec, SourceSpec, TimeFormat, Window,
     },
-    contract::{Column, ColumnType, Contract, NulPolicy, OnAbsent, RejectLimit},
+    contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit},
     retry::Backoff,
     storage::{
         ArtifactKind, Storage,
@@ -251,14 +251,7 @@ pub(crate) fn at(hour: i64) -> DateTime<Utc> {
 }
 
 pub(crate) fn column(name: &str, kind: ColumnType, required: bool) -> Column {
-    Column {
-        name: name.into(),
-        from: vec![name.into()],
-        kind,
-        format: None,
-        required,
-        on_absent: OnAbsent::Fail,
-    }
+    Column { required, ..Column::new(name, kind) }
 }
 
 impl Ask {
@@ -372,6 +365,7 @@ fn spec() -> SourceSpec {
                 format: TimeFormat::Date,
                 bounds: Bounds::HalfOpen,
                 granularity: second,
+                filtered: false,
             },
             paginator: Paginator::None { total_path: None, has_more_path: None },
             records: Records::default(),

@@ -15,7 +15,8 @@ const FLOORS: [Row; 31] = [
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
     ("shared::config", &["shared::chunk", "shared::retry", "shared::contract"]),
-    ("shared::contract", &["shared::chunk", "shared::retry", "shared::config::path", "shared::config::spec"]),
+    ("shared::contract", &["shared::chunk", "shared::retry", "shared::config::numbers", "shared::config::path",
+        "shared::config::spec"]),
     // a grant is named alike in the queue and in markers
     ("shared::redis", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry", "shared::storage::marker::GrantRef"]),
     ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry"]),
@@ -40,7 +41,7 @@ const FLOORS: [Row; 31] = [
     ("worker::extract", &["shared::chromium", "shared::chunk", "shared::config", "shared::contract", "shared::guard",
         "shared::retry", "shared::redis::budget", "shared::redis::vault", "shared::storage::marker"]),
     // the door alone: what a page is, not how it was come by
-    ("worker::refine", &["worker::extract::Page", "worker::extract::PageFormat", "worker::extract::Span",
+    ("worker::refine", &["worker::extract::Expected", "worker::extract::Page", "worker::extract::PageFormat", "worker::extract::Span",
         "shared::chunk", "shared::config", "shared::contract", "shared::retry", "shared::storage::marker"]),
     ("worker::engine", &["worker::extract", "worker::refine", "shared"]),
     ("worker::probe", &["worker::extract", "worker::refine", "shared"]),

@@ -1,13 +1,12 @@
 //! A source whose certificate no system authority has signed: a fault of the configuration, with the two ways out.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
 };
 
-use nstore_tests::context::{Exit, Process, Scratch, certificates};
+use nstore_tests::context::{Exit, Pair, Process, Scratch, certificates, copy_config, edit};
 use serde_json::Value;
 
 use crate::house::{CONFIG, LIMIT};
@@ -38,7 +37,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(pair: &nstore_tests::context::Pair) -> Self {
+    fn start(pair: &Pair) -> Self {
         let mut child = Command::new("python3")
             .args(["-c", SERVER])
             .args([&pair.cert, &pair.key])
@@ -61,11 +60,11 @@ impl Drop for Server {
 async fn probe(url: &str, config: &Path, env: &[(&str, &Path)]) -> (Exit, Value) {
     let mut process = Process::new("nstore-worker")
         .args(["probe", "seller_orders", "--json", "--date", "2025-08-01", "--config"])
-        .args([&config.to_string_lossy()])
+        .args([config])
         .env("SELLER_URL", url)
         .env("NSTORE_SECRET_SELLER_ORDERS_API_KEY", "any");
     for (name, value) in env {
-        process = process.env(name, &value.to_string_lossy());
+        process = process.env(name, *value);
     }
     let exit = process.run(LIMIT).await;
     let found = serde_json::from_str(&exit.stdout).unwrap_or_else(|e| panic!("{e}: {exit:?}"));
@@ -86,14 +85,9 @@ async fn an_unknown_authority_is_a_fault_of_the_config_with_two_ways_out() {
     assert_eq!(exit.code, Some(0), "{found}");
 
     let own = Scratch::new("tls-config");
-    for folder in ["sources", "mappings"] {
-        fs::create_dir(own.path().join(folder)).unwrap();
-        let file = format!("{folder}/seller_orders.yaml");
-        fs::copy(shipped.join(&file), own.path().join(&file)).unwrap();
-    }
-    let file = own.path().join("sources/seller_orders.yaml");
-    let said = format!("{}tls: {{ ca: {:?} }}\n", fs::read_to_string(&file).unwrap(), certificates.ca);
-    fs::write(&file, said).unwrap();
+    copy_config(own.path());
+    let trusting = format!("tls: {{ ca: {:?} }}\npaginator:", certificates.ca);
+    edit(&own.path().join("sources/seller_orders.yaml"), "paginator:", &trusting);
     let (exit, found) = probe(&server.url, own.path(), &[]).await;
     assert_eq!(exit.code, Some(0), "{found}");
 

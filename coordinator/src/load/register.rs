@@ -164,14 +164,7 @@ mod tests {
 
     #[test]
     fn a_table_is_made_as_the_mapping_says() {
-        let column = |name: &str, kind, required| Column {
-            name: name.into(),
-            from: vec![name.into()],
-            kind,
-            format: None,
-            required,
-            on_absent: OnAbsent::Fail,
-        };
+        let column = |name: &str, kind, required| Column { required, ..Column::new(name, kind) };
         let mut contract = Contract {
             table: "odd \"table\"".into(),
             key: vec!["id".into()],

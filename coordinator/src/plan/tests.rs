@@ -34,6 +34,7 @@ fn source(zone: Tz) -> Source {
             format: TimeFormat::Date,
             bounds: Bounds::HalfOpen,
             granularity: Duration::from_secs(1),
+            filtered: false,
         },
         paginator: Paginator::None { total_path: None, has_more_path: None },
         records: Records::default(),

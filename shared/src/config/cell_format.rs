@@ -1,18 +1,16 @@
 //! How a page writes the values of a column. Pure.
 //!
 //! A time is declared by a strftime pattern (`%d/%m/%Y %H:%M`), a number by the sample that says which signs group
-//! and part its digits: `1,234.56`, `1.234,56`, `1 234,56`, `1'234.56`, `1234.56`, `1234,56`.
+//! and part its digits: `1,234.56`, `1.234,56`, `1 234,56`, `1'234.56`, `1234.56`, `1234,56` (see [`super::numbers`]).
 
-use std::{
-    fmt::{self, Write as _},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
-use chrono::{
-    DateTime, FixedOffset,
-    format::{Fixed, Item, Parsed, StrftimeItems, parse},
-};
 use serde::{Deserialize, Serialize};
+
+use super::{
+    numbers::{NumberStyle, Percent, SAMPLES},
+    time_pattern::{TimePattern, TimePatternError},
+};
 
 /// A column's format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,12 +41,10 @@ pub enum CellFormatError {
     /// A pattern that names no day.
     #[error("`{0}` names no day; a pattern needs year, month and day")]
     NoDay(String),
-    /// A pattern that reads a zone by its name, which does not tell an offset.
-    #[error("`{0}` reads a zone by its name, which does not tell an offset; use %z")]
-    ZoneName(String),
+    /// A pattern whose words name two zones.
+    #[error("{0}; name the zone once")]
+    TwoZones(String),
 }
-
-const SAMPLES: &str = "1,234.56, 1.234,56, 1 234,56, 1'234.56, 1234.56 or 1234,56";
 
 impl FromStr for CellFormat {
     type Err = CellFormatError;
@@ -63,9 +59,7 @@ impl fmt::Display for CellFormat {
         match self {
             Self::Time(pattern) => f.pad(pattern),
             Self::Number { group, decimal } => {
-                f.write_char('1')?;
-                group.map_or(Ok(()), |group| f.write_char(group))?;
-                write!(f, "234{decimal}56")
+                NumberStyle { group: *group, decimal: *decimal, percent: Percent::Fraction }.fmt(f)
             }
         }
     }
@@ -84,51 +78,29 @@ impl From<CellFormat> for String {
     }
 }
 
-/// The plain form of a sign that comes in several: spaces and apostrophes.
-pub fn plain_sign(sign: char) -> char {
-    match sign {
-        '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' => ' ',
-        '\u{2019}' => '\'',
-        other => other,
-    }
-}
-
 fn time(pattern: &str) -> Result<CellFormat, CellFormatError> {
-    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
-    if items.contains(&Item::Error) {
-        return Err(CellFormatError::Pattern(pattern.to_owned()));
+    match TimePattern::new(pattern) {
+        Ok(_) => Ok(CellFormat::Time(pattern.to_owned())),
+        Err(TimePatternError::Syntax(pattern)) => Err(CellFormatError::Pattern(pattern)),
+        Err(TimePatternError::NoDay(pattern)) => Err(CellFormatError::NoDay(pattern)),
+        Err(TimePatternError::TwoZones(error)) => Err(CellFormatError::TwoZones(error.to_string())),
     }
-    if items.contains(&Item::Fixed(Fixed::TimezoneName)) {
-        return Err(CellFormatError::ZoneName(pattern.to_owned()));
-    }
-    if !names_a_day(&items) {
-        return Err(CellFormatError::NoDay(pattern.to_owned()));
-    }
-    Ok(CellFormat::Time(pattern.to_owned()))
-}
-
-/// Writes a time and reads it back.
-fn names_a_day(items: &[Item<'_>]) -> bool {
-    let sample: DateTime<FixedOffset> = DateTime::UNIX_EPOCH.into();
-    let mut text = String::new();
-    let mut parsed = Parsed::new();
-    write!(text, "{}", sample.format_with_items(items.iter())).is_ok()
-        && parse(&mut parsed, &text, items.iter()).is_ok()
-        && (parsed.to_naive_date().is_ok() || parsed.timestamp().is_some())
 }
 
 fn number(sample: &str) -> Result<CellFormat, CellFormatError> {
-    let signs: Vec<char> = sample.trim().chars().map(plain_sign).collect();
-    match signs[..] {
-        ['1', '2', '3', '4', decimal @ ('.' | ','), '5', '6'] => {
-            Ok(CellFormat::Number { group: None, decimal })
+    let style: NumberStyle = sample.parse().map_err(|_| CellFormatError::Unknown(sample.to_owned()))?;
+    Ok(CellFormat::Number { group: style.group, decimal: style.decimal })
+}
+
+impl CellFormat {
+    /// The style of a number. A percent sign divides by a hundred: an export may hold 0.125 where the page shows 12.5%.
+    pub fn number_style(&self) -> Option<NumberStyle> {
+        match *self {
+            Self::Number { group, decimal } => {
+                Some(NumberStyle { group, decimal, percent: Percent::Fraction })
+            }
+            Self::Time(_) => None,
         }
-        ['1', group @ (',' | '.' | ' ' | '\''), '2', '3', '4', decimal @ ('.' | ','), '5', '6']
-            if group != decimal =>
-        {
-            Ok(CellFormat::Number { group: Some(group), decimal })
-        }
-        _ => Err(CellFormatError::Unknown(sample.to_owned())),
     }
 }
 
@@ -178,7 +150,8 @@ mod tests {
         for text in ["%H:%M", "%m/%d", "%%", "%Y"] {
             assert_eq!(told(text), CellFormatError::NoDay(text.to_owned()));
         }
-        assert_eq!(told("%Y-%m-%d %Z"), CellFormatError::ZoneName("%Y-%m-%d %Z".to_owned()));
+        assert!("%Y-%m-%d %H:%M %Z".parse::<CellFormat>().is_ok());
+        assert!(told("%F %TZ +05:30").to_string().contains("two zones, `Z` and `+05:30`"));
         assert!(serde_json::from_str::<CellFormat>("\"%H\"").is_err());
     }
 }

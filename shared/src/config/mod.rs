@@ -2,6 +2,7 @@
 //!
 //! - [`spec`]: what a source is, resolved and free of secrets
 //! - [`template`]: texts with a chunk's dates in them; [`cell_format`]: how a page writes the values of a column
+//! - [`numbers`]: how texts write numbers; [`time_pattern`], [`zone_mark`]: how they write times and their zones
 //! - [`path`]: where a value is inside a JSON document
 //! - [`nearest`]: which name a mistyped one means; [`place`]: what a storage URL names
 //! - [`secrets`]: values for secret names, from the environment or a file; redaction by value
@@ -33,6 +34,7 @@ mod files;
 mod fill;
 mod load;
 pub mod nearest;
+pub mod numbers;
 pub mod path;
 pub mod place;
 mod raw;
@@ -41,7 +43,9 @@ pub mod secrets;
 mod shape;
 pub mod spec;
 pub mod template;
+pub mod time_pattern;
 mod tree;
+pub mod zone_mark;
 
 pub use by_file::setting;
 pub use evidence::evidence_gap;

@@ -53,11 +53,11 @@ impl FieldPath {
         Self { steps: vec![PathStep::Key(name.to_owned())], text }
     }
 
-    /// The path through these keys.
-    pub fn of_keys(keys: &[String]) -> Self {
-        let steps: Vec<Self> = keys.iter().map(|key| Self::key(key)).collect();
-        let text = steps.iter().map(Self::as_str).collect::<Vec<_>>().join(".");
-        Self { steps: steps.into_iter().flat_map(|one| one.steps).collect(), text }
+    /// The path through these keys, whatever characters they have.
+    pub fn keys<K: AsRef<str>>(names: &[K]) -> Self {
+        let text: Vec<String> = names.iter().map(|name| Self::key(name.as_ref()).text).collect();
+        let steps = names.iter().map(|name| PathStep::Key(name.as_ref().to_owned())).collect();
+        Self { steps, text: text.join(".") }
     }
 
     /// The steps, from the root on.

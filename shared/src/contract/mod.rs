@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{path::FieldPath, spec::TimeFormat};
+use crate::config::{numbers::NumberStyle, path::FieldPath, spec::TimeFormat};
 
 /// The columns and rules of one target table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ impl Contract {
 
     /// Where a record holds the values of the key, in the key's order.
     pub fn key_paths(&self) -> Vec<FieldPath> {
-        let path = |name: &String| self.column(name).map(|column| FieldPath::of_keys(&column.from));
+        let path = |name: &String| self.column(name).map(|column| column.from.clone());
         self.key.iter().filter_map(path).collect()
     }
 
@@ -53,8 +53,9 @@ impl Contract {
 pub struct Column {
     /// Its name in the table and in the artifact's header.
     pub name: String,
-    /// The record's field it comes from, as a path of keys.
-    pub from: Vec<String>,
+    /// The record's field it comes from.
+    #[serde(deserialize_with = "path_or_keys")]
+    pub from: FieldPath,
     /// Its type in Postgres.
     #[serde(rename = "type")]
     pub kind: ColumnType,
@@ -62,27 +63,60 @@ pub struct Column {
     pub format: Option<TimeFormat>,
     /// A row without a value is rejected.
     pub required: bool,
-    /// What a chunk means in which no record has the field, although earlier chunks had it.
-    #[serde(default, skip_serializing_if = "OnAbsent::is_fail")]
+    /// What happens to a chunk none of whose records has the field, when records had it before.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub on_absent: OnAbsent,
+    /// How texts write its numbers; as JSON does unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<NumberStyle>,
+    /// Values that mean that there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub null_values: Vec<String>,
 }
 
-/// What happens to a chunk in which no record has a column's field, although earlier chunks of the run or table had it.
+impl Column {
+    /// A column that takes the field of its own name, without further rules.
+    pub fn new(name: &str, kind: ColumnType) -> Self {
+        Self {
+            name: name.to_owned(),
+            from: FieldPath::key(name),
+            kind,
+            format: None,
+            required: false,
+            on_absent: OnAbsent::default(),
+            numbers: None,
+            null_values: Vec::new(),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A path, or the list of keys that manifests of earlier versions hold.
+fn path_or_keys<'de, D: Deserializer<'de>>(input: D) -> Result<FieldPath, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Path(FieldPath),
+        Keys(Vec<String>),
+    }
+    Ok(match Written::deserialize(input)? {
+        Written::Path(path) => path,
+        Written::Keys(keys) => FieldPath::keys(&keys),
+    })
+}
+
+/// What happens to a chunk none of whose records has the field of a column, when records had it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnAbsent {
-    /// Its load fails: the source may have renamed the field.
+    /// The chunk is not loaded: the field was renamed or removed.
     #[default]
     Fail,
     /// It is loaded, with a warning.
     Warn,
-}
-
-impl OnAbsent {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-    fn is_fail(&self) -> bool {
-        *self == Self::Fail
-    }
 }
 
 /// The types that a column may have.
@@ -157,5 +191,22 @@ impl RejectLimit {
             #[expect(clippy::cast_precision_loss, reason = "a share needs no exact count above 2^53 rows")]
             Self::Share(limit) => rejected as f64 > limit * all as f64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_earlier_versions_are_read() {
+        let column =
+            r#"{"name":"last4","from":["card","last.4"],"type":"text","format":null,"required":false}"#;
+        let column: Column = serde_json::from_str(column).unwrap();
+        assert_eq!(column.from, r#"card."last.4""#.parse().unwrap());
+        assert_eq!(column.from.as_str(), r#"card."last.4""#);
+        let again = serde_json::to_string(&column).unwrap();
+        assert_eq!(serde_json::from_str::<Column>(&again).unwrap(), column);
+        assert!(!again.contains("on_absent") && !again.contains("null_values"), "{again}");
     }
 }

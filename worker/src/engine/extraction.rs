@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use nstore_shared::{
     chunk::{Generation, Kind},
+    config::spec::ExtractSpec,
     redis::queue::{Grant, Tally},
     retry::FailureClass,
     storage::{
@@ -24,7 +25,7 @@ use super::{
     shelf::Shelf,
 };
 use crate::{
-    extract::{ExtractError, Extracted, Extractor, Page, Sent, Span},
+    extract::{ExtractError, Extracted, Extractor, Page, Sent, Span, api},
     refine::{PageFigures, RefineError, Refiner},
 };
 
@@ -106,7 +107,10 @@ impl Try<'_> {
     pub(super) async fn run<E: Extractor + 'static>(&self, extractor: E) -> Result<Committed, Unfinished> {
         let (start, end) = self.grant.chunk.range.instants(self.plan.zone());
         let span = Span { start, end, zone: self.plan.zone() };
-        let refiner = Refiner::new(&self.plan.contract, &self.plan.spec.extract.records(), span)?;
+        let mut refiner = Refiner::new(&self.plan.contract, &self.plan.spec.extract.records(), span)?;
+        if let ExtractSpec::Api(api) = &self.plan.spec.extract {
+            refiner = refiner.expecting(&api::expected(api, span));
+        }
         let mut progress = Progress::default();
         let (storage, chunk, by) = (&self.bench.storage, &self.grant.chunk, &self.grant.by);
         let mut shelf = Shelf::open(storage, chunk, self.generation, by);
@@ -125,6 +129,10 @@ impl Try<'_> {
             Ok((extracted, refiner)) => {
                 let error = self.not_the_chunks(progress.outside).or_else(|| self.lacks_evidence(&extracted));
                 if let Some(error) = error {
+                    shelf.abort().await;
+                    return Err(error.into());
+                }
+                if let Err(error) = refiner.check_window(progress.tally.rows) {
                     shelf.abort().await;
                     return Err(error.into());
                 }
@@ -195,6 +203,7 @@ impl Try<'_> {
     ) -> Result<Committed, Unfinished> {
         let contract = &self.plan.contract;
         let (artifact, rejects) = shelf.finish().await?;
+        let warnings = extracted.warnings.into_iter().chain(refiner.warnings()).collect();
         let mut quality = refiner.finish();
         quality.rejects = rejects;
         Ok(Committed {
@@ -204,7 +213,7 @@ impl Try<'_> {
             contract: contract.version(),
             quality,
             evidence: extracted.evidence,
-            warnings: extracted.warnings,
+            warnings,
             pages: extracted.pages,
             lane: extracted.lane,
             browser: extracted.browser,

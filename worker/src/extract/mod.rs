@@ -1,6 +1,6 @@
 //! The one door to sources: an extractor turns a chunk's range into pages, and knows nothing of leases, CSV or the queue.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -34,6 +34,17 @@ impl Span {
         let day = |at: DateTime<Utc>| at.with_timezone(&self.zone).date_naive();
         (day(self.end - chrono::Duration::seconds(1)) - day(self.start)).num_days() + 1
     }
+}
+
+/// What a source may send for a chunk, by the bounds of its window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// What was asked for, which may be more than the chunk.
+    pub asked: Range<DateTime<Utc>>,
+    /// The chunk, a step of the source's bounds wider, and all that was asked for.
+    pub near: Range<DateTime<Utc>>,
+    /// The bounds are days.
+    pub whole_days: bool,
 }
 
 /// One page as it came.

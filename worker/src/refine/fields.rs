@@ -1,11 +1,15 @@
 //! The mapping compiled to a trie: a record is read through it in one pass, without a tree of values.
 //!
-//! Wanted values stay raw slices of the page, everything else is skipped. Keys are compared as bytes, and the next
+//! The trie holds the keys that begin a path. Where a path goes on into a list, its column takes the raw value of the
+//! list, and [`super::list`] follows the steps that are left. Wanted values stay raw slices of the page, everything else is skipped. Keys are compared as bytes, and the next
 //! child is guessed first, since records of one source mostly keep their order.
 
 use std::fmt;
 
-use nstore_shared::contract::Column;
+use nstore_shared::{
+    config::path::{FieldPath, PathStep},
+    contract::Column,
+};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -59,13 +63,13 @@ impl Node {
     pub(super) fn compile(columns: &[Column]) -> Self {
         let mut root = Self::default();
         for (slot, column) in columns.iter().enumerate() {
-            root.insert(&column.from, slot);
+            root.insert(split(&column.from).0, slot);
         }
         root
     }
 
-    fn insert(&mut self, path: &[String], slot: usize) {
-        let Some((key, rest)) = path.split_first() else {
+    fn insert(&mut self, path: &[PathStep], slot: usize) {
+        let Some((PathStep::Key(key), rest)) = path.split_first() else {
             self.columns.push(slot);
             return;
         };
@@ -106,13 +110,30 @@ impl Node {
         }
     }
 
+    /// Where there is nothing, the fields of it are null: they are not missing from the record.
     fn block(&self, shape: Shape, slots: &mut [Slot<'_>]) {
-        if let Shape::Other(words) = shape {
-            for &slot in &self.below {
-                slots[slot] = Slot::Blocked(words);
-            }
+        let slot_below = match shape {
+            Shape::Object => return,
+            Shape::Null | Shape::EmptyArray => Slot::Raw("null"),
+            Shape::Other(words) => Slot::Blocked(words),
+        };
+        for &slot in &self.below {
+            slots[slot] = slot_below;
         }
     }
+}
+
+/// The keys that begin a path, which the trie holds, and the steps that are left: a number may be a key of an object or a
+/// place in a list, which only the value tells.
+pub(super) fn split(path: &FieldPath) -> (&[PathStep], &[PathStep]) {
+    let is_key = |(at, step): (usize, &PathStep)| match step {
+        // a record is an object
+        PathStep::Key(key) => at == 0 || key.parse::<usize>().is_err(),
+        PathStep::Where { .. } => false,
+    };
+    let steps = path.steps();
+    let end = steps.iter().enumerate().position(|step| !is_key(step)).unwrap_or(steps.len());
+    steps.split_at(end)
 }
 
 /// Reads an object into the slots; the result is what it was in truth.

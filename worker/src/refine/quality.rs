@@ -2,7 +2,10 @@
 
 use nstore_shared::storage::marker::Quality;
 
-use super::time::{self, Moment};
+use super::{
+    place::Place,
+    time::{self, Moment},
+};
 
 /// Sums over all rows written so far.
 #[derive(Debug, Default)]
@@ -10,8 +13,52 @@ pub(super) struct Tally {
     pub(super) nulls: Vec<u64>,
     pub(super) spans: Vec<Option<(Moment, Moment)>>,
     pub(super) rejected: u64,
-    pub(super) outside: u64,
+    pub(super) outside: Outside,
     pub(super) nul_stripped: u64,
+    /// Records that are objects.
+    pub(super) objects: u64,
+    /// Of each column, whether some record had its field.
+    pub(super) fields_seen: Vec<bool>,
+    /// Rows left out because an equal one was there.
+    pub(super) duplicates: u64,
+    /// The key of the first of them.
+    pub(super) duplicate: String,
+}
+
+/// Records outside the chunk.
+#[derive(Debug, Default)]
+pub(super) struct Outside {
+    /// All of them.
+    pub(super) all: u64,
+    /// Those that were not asked for.
+    pub(super) unasked: u64,
+    /// Those that lie more than a step from what was asked for.
+    pub(super) far: u64,
+    /// The moments of some that were not asked for.
+    pub(super) examples: Vec<String>,
+}
+
+/// Times of records outside the chunk that a message names.
+const MAX_EXAMPLES: usize = 3;
+
+impl Outside {
+    /// Counts one.
+    pub(super) fn count(&mut self, place: Place, moment: Moment) {
+        self.all += 1;
+        self.unasked += u64::from(matches!(place, Place::Near | Place::Far));
+        self.far += u64::from(place == Place::Far);
+        // those that lie far say more
+        if place == Place::Far && self.far == 1 {
+            self.examples.clear();
+        }
+        let wanted = place == Place::Far || (place == Place::Near && self.far == 0);
+        if wanted && self.examples.len() < MAX_EXAMPLES {
+            let example = written(moment);
+            if !self.examples.contains(&example) {
+                self.examples.push(example);
+            }
+        }
+    }
 }
 
 /// What one row adds to the sums, if it is written in the end.
@@ -34,7 +81,12 @@ impl RowTally {
 impl Tally {
     /// Sums for so many columns.
     pub(super) fn new(columns: usize) -> Self {
-        Self { nulls: vec![0; columns], spans: vec![None; columns], ..Self::default() }
+        Self {
+            nulls: vec![0; columns],
+            spans: vec![None; columns],
+            fields_seen: vec![false; columns],
+            ..Self::default()
+        }
     }
 
     /// Adds a row that was written.
@@ -53,7 +105,8 @@ impl Tally {
     pub(super) fn finish<'a>(&self, names: impl Iterator<Item = &'a str>) -> Quality {
         let mut quality = Quality {
             rejected: self.rejected,
-            outside_window: self.outside,
+            outside_window: self.outside.unasked,
+            duplicates: self.duplicates,
             nul_stripped: self.nul_stripped,
             ..Quality::default()
         };

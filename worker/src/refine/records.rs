@@ -166,6 +166,7 @@ fn take(
     match fate {
         Fate::Row => figures.rows += 1,
         Fate::Outside => figures.outside += 1,
+        Fate::Duplicate => figures.duplicates += 1,
         Fate::Rejected(reason) => {
             figures.rejected += 1;
             return Some(reason);

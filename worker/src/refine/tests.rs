@@ -4,23 +4,16 @@ use bytes::Bytes;
 use chrono::{TimeZone as _, Utc};
 use nstore_shared::{
     config::spec::TimeFormat,
-    contract::{Column, ColumnType, NulPolicy, OnAbsent, RejectLimit},
+    contract::{Column, ColumnType, NulPolicy, RejectLimit},
 };
 
 use super::{csv::scan, *};
 
 mod any;
+mod sources;
 
 fn column(name: &str, from: &str, kind: ColumnType) -> Column {
-    let from = from.split('.').map(str::to_owned).collect();
-    Column {
-        name: name.to_owned(),
-        from,
-        kind,
-        format: None,
-        required: false,
-        on_absent: OnAbsent::default(),
-    }
+    Column { from: from.parse().unwrap(), ..Column::new(name, kind) }
 }
 
 fn contract(columns: Vec<Column>) -> Contract {
@@ -70,7 +63,7 @@ fn json(body: impl Into<Bytes>) -> Page {
 #[derive(serde::Deserialize)]
 struct Reject {
     reason: String,
-    record: Box<serde_json::value::RawValue>,
+    record: Box<RawValue>,
 }
 
 struct Refined {
@@ -133,7 +126,7 @@ fn a_record_becomes_a_line() {
     assert_eq!(refined.lines[0], expected);
     assert_eq!(refined.lines[1][0], some(""), "an empty text is no null");
     assert_eq!(refined.lines[1][9], some("[]"));
-    assert_eq!(refined.figures, PageFigures { records: 2, rows: 2, rejected: 0, outside: 0 });
+    assert_eq!(refined.figures, PageFigures { records: 2, rows: 2, rejected: 0, outside: 0, duplicates: 0 });
     let quality = refined.quality;
     assert_eq!(quality.nulls["amount"], 1);
     assert_eq!(quality.nulls["last4"], 1);
@@ -156,7 +149,7 @@ fn rows_of_other_chunks_are_dropped_and_counted() {
         at(1_754_265_600)
     );
     let refined = refine(&every_type(), "", body).unwrap();
-    assert_eq!(refined.figures, PageFigures { records: 4, rows: 2, rejected: 0, outside: 2 });
+    assert_eq!(refined.figures, PageFigures { records: 4, rows: 2, rejected: 0, outside: 2, duplicates: 0 });
     assert_eq!(refined.quality.outside_window, 2);
     // by days, in the source's zone
     let mut by_day = contract(vec![column("day", "day", ColumnType::Date)]);
@@ -164,7 +157,7 @@ fn rows_of_other_chunks_are_dropped_and_counted() {
     let days = r#"[{"day":"2025-07-31"},{"day":"2025-08-01"},{"day":"2025-08-03"},{"day":"2025-08-04"}]"#;
     assert_eq!(
         refine(&by_day, "", days).unwrap().figures,
-        PageFigures { records: 4, rows: 2, rejected: 0, outside: 2 }
+        PageFigures { records: 4, rows: 2, rejected: 0, outside: 2, duplicates: 0 }
     );
 }
 
@@ -172,9 +165,9 @@ fn rows_of_other_chunks_are_dropped_and_counted() {
 fn what_does_not_fit_is_kept_with_all_its_reasons() {
     let body = "[{\"id\":\"ok\",\"created_at\":1754006400},\n{\"amount\":\"12,5\",\n\"fee\":1e400,\"created_at\":1754006400}, 7, [\"x\"], null]";
     let refined = refine(&every_type(), "", body).unwrap();
-    assert_eq!(refined.figures, PageFigures { records: 5, rows: 1, rejected: 4, outside: 0 });
+    assert_eq!(refined.figures, PageFigures { records: 5, rows: 1, rejected: 4, outside: 0, duplicates: 0 });
     assert_eq!(refined.quality.rejected, 4);
-    let reason = "column `id`: is required and has no value; column `amount`: `12,5` is no bigint; \
+    let reason = "column `id`: is required, and the record has no field `id`; column `amount`: `12,5` is no bigint; \
                   column `fee`: `1e400` is no numeric(10,2)";
     assert_eq!(refined.rejects[0].reason, reason);
     let kept = r#"{"amount":"12,5", "fee":1e400,"created_at":1754006400}"#;
@@ -200,7 +193,10 @@ fn one_unreadable_record_does_not_take_the_page() {
     by_part.columns.retain(|column| column.name != "card");
     for contract in [every_type(), by_part] {
         let refined = refine(&contract, "", body.clone()).unwrap();
-        assert_eq!(refined.figures, PageFigures { records: 5, rows: 3, rejected: 2, outside: 0 });
+        assert_eq!(
+            refined.figures,
+            PageFigures { records: 5, rows: 3, rejected: 2, outside: 0, duplicates: 0 }
+        );
         let ids: Vec<_> = refined.lines.iter().map(|line| line[0].clone().unwrap()).collect();
         assert_eq!(ids, ["p0", "p1", "p3"]);
         let rejected: Vec<_> = refined.rejects.iter().map(|reject| &reject.record.get()[..10]).collect();
@@ -269,9 +265,9 @@ fn types_are_checked() {
         (
             ColumnType::Bigint,
             vec!["-1", r#""42""#, "9223372036854775807"],
-            vec!["1.0", "9223372036854775808", "true", r#""""#, "{}"],
+            vec!["1.5", "9223372036854775808", "true", r#""""#, "{}"],
         ),
-        (numeric, vec!["999.99", r#""-1.5""#, "1e2"], vec!["1000", "0.001", "1e400", r#""1,5""#, "false"]),
+        (numeric, vec!["999.99", r#""-1.5""#], vec!["1000", "0.001", "1e400", r#""1,5""#, "false"]),
         (ColumnType::Double, vec!["1e308", r#""-0.5""#], vec!["1e400", "1e-400", r#""NaN""#, "[1]"]),
         (ColumnType::Date, vec![r#""2025-08-31""#], vec![r#""31.08.2025""#, "20250831", r#""2025-02-30""#]),
         (
@@ -287,6 +283,18 @@ fn types_are_checked() {
         for raw in bad {
             assert!(value(kind, raw).is_err(), "{kind} {raw}");
         }
+    }
+    for (kind, raw, written) in [
+        (ColumnType::Bigint, "5.0", "5"),
+        (ColumnType::Bigint, "1e3", "1000"),
+        (ColumnType::Bigint, r#""-5.00""#, "-5"),
+        (ColumnType::Bigint, r#""+7""#, "7"),
+        (numeric, "1e2", "100"),
+        (numeric, r#""+.5""#, "0.5"),
+        (ColumnType::Numeric { precision: 5, scale: 0 }, "5.0", "5.0"),
+        (ColumnType::Text, "5.0", "5.0"),
+    ] {
+        assert_eq!(value(kind, raw), Ok(Some(written.to_owned())), "{kind} {raw}");
     }
     for (raw, truth) in [("true", "true"), (r#""f""#, "false"), ("0", "false"), (r#""1""#, "true")] {
         assert_eq!(value(ColumnType::Boolean, raw), Ok(Some(truth.to_owned())));
@@ -356,4 +364,5 @@ fn contracts_that_contradict_themselves() {
     assert!(
         refused(&|c| c.columns[5].format = Some(TimeFormat::Strftime("%!".to_owned()))).contains("strftime")
     );
+    assert!(refused(&|c| c.columns[1].from = "[a=b].c".parse().unwrap()).contains("names no field"));
 }

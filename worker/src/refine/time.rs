@@ -3,12 +3,16 @@
 //! Times without an offset are of the source's zone: one that a clock change skips is refused, of one that it
 //! repeats the earlier is meant. Instants are microseconds since 1970, days are counted from the year 1.
 
-use chrono::{
-    DateTime, Datelike as _, NaiveDate, NaiveTime, Utc,
-    format::{Item, Parsed, StrftimeItems},
-};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
-use nstore_shared::{chunk::start_of_day, config::spec::TimeFormat};
+use nstore_shared::{
+    chunk::start_of_day,
+    config::{
+        spec::TimeFormat,
+        time_pattern::{TimePattern, TimeRead},
+        zone_mark::ZoneMark,
+    },
+};
 
 use super::zone::LocalZone;
 
@@ -30,6 +34,8 @@ pub(super) enum TimeFault {
     Gap,
     /// Outside the years 1 to 9999.
     Reach,
+    /// It names a zone that is not what the source's zone is called then.
+    Zone,
 }
 
 /// How a column's values are written in a record.
@@ -39,11 +45,7 @@ pub(super) enum Reader {
     /// With this many microseconds to the unit.
     Epoch(i64),
     Date,
-    Pattern {
-        items: Vec<Item<'static>>,
-        /// A literal `Z` at the end means what it means in RFC 3339.
-        utc: bool,
-    },
+    Pattern(TimePattern),
 }
 
 /// What a text says before the zone is asked.
@@ -52,6 +54,9 @@ enum Reading {
     /// Microseconds since 1970 by the wall clock.
     Local(i64),
     Instant(i64),
+    /// Microseconds since 1970 by the wall clock of a zone that the text names, or the pattern.
+    Marked(i64, ZoneMark),
+    MarkedDay(NaiveDate, ZoneMark),
 }
 
 /// In microseconds, like all lengths here.
@@ -70,9 +75,7 @@ impl Reader {
             Some(TimeFormat::EpochMs) => Self::Epoch(1_000),
             Some(TimeFormat::Date) => Self::Date,
             Some(TimeFormat::Strftime(pattern)) => {
-                let items = StrftimeItems::new(pattern).parse_to_owned();
-                let items = items.map_err(|_| format!("`{pattern}` is no strftime pattern"))?;
-                Self::Pattern { items, utc: pattern.ends_with('Z') && !pattern.ends_with("%Z") }
+                Self::Pattern(TimePattern::new(pattern).map_err(|error| error.to_string())?)
             }
         })
     }
@@ -84,7 +87,7 @@ impl Reader {
             Self::Epoch(SECOND) => "in seconds since 1970",
             Self::Epoch(_) => "in milliseconds since 1970",
             Self::Date => "written as 2025-08-31",
-            Self::Pattern { .. } => "in the column's format",
+            Self::Pattern(_) => "in the column's format",
         }
     }
 
@@ -98,6 +101,8 @@ impl Reader {
                 start_of_day(day, zone.zone).timestamp_micros()
             }
             Reading::Local(local) => zone.instant(local).ok_or(TimeFault::Gap)?,
+            Reading::Marked(local, mark) => marked(local, &mark, zone.zone)?,
+            Reading::MarkedDay(day, mark) => marked(local_micros(day, 0), &mark, zone.zone)?,
         };
         within_reach(days_of(micros)).map(|()| micros)
     }
@@ -105,12 +110,10 @@ impl Reader {
     /// The calendar day of the source's zone that a text means.
     pub(super) fn day(&self, text: &str, zone: Tz) -> Result<i32, TimeFault> {
         let day = match self.read(text)? {
-            Reading::Day(day) => i64::from(day.num_days_from_ce()),
+            Reading::Day(day) | Reading::MarkedDay(day, _) => i64::from(day.num_days_from_ce()),
             Reading::Local(local) => days_of(local),
-            Reading::Instant(micros) => {
-                let time = DateTime::<Utc>::from_timestamp_micros(micros).ok_or(TimeFault::Reach)?;
-                time.with_timezone(&zone).num_days_from_ce().into()
-            }
+            Reading::Instant(micros) => day_in(micros, zone)?,
+            Reading::Marked(local, mark) => day_in(marked(local, &mark, zone)?, zone)?,
         };
         within_reach(day)?;
         i32::try_from(day).map_err(|_| TimeFault::Reach)
@@ -124,7 +127,7 @@ impl Reader {
                 day @ Some(Reading::Day(_)) => day,
                 _ => None,
             },
-            Self::Pattern { items, utc } => pattern(text, items, *utc),
+            Self::Pattern(pattern) => pattern.read(text).map(from_pattern),
         }
         .ok_or(TimeFault::Format)
     }
@@ -155,6 +158,10 @@ fn iso(text: &[u8]) -> Option<Reading> {
     if text.len() == 10 {
         return Some(Reading::Day(day));
     }
+    if matches!(text[10], b'Z' | b'+' | b'-') {
+        let mark = ZoneMark::from_word(std::str::from_utf8(&text[10..]).ok()?)?;
+        return Some(Reading::MarkedDay(day, mark));
+    }
     if !matches!(text[10], b'T' | b't' | b' ') || text.get(13) != Some(&b':') {
         return None;
     }
@@ -170,10 +177,14 @@ fn iso(text: &[u8]) -> Option<Reading> {
         return None;
     }
     let in_day = i64::from(hour * 3_600 + minute * 60 + second) * SECOND + micros;
-    let local = (i64::from(day.num_days_from_ce()) - EPOCH_DAY) * DAY + in_day;
-    Some(match offset(rest)? {
-        Some(seconds) => Reading::Instant(local - seconds * SECOND),
-        None => Reading::Local(local),
+    let local = local_micros(day, in_day);
+    Some(match offset(rest) {
+        Some(Some(seconds)) => Reading::Instant(local - seconds * SECOND),
+        Some(None) => Reading::Local(local),
+        // `… UTC`, `… Asia/Kolkata`, as databases and dashboards write it
+        None => {
+            Reading::Marked(local, ZoneMark::from_word(std::str::from_utf8(rest).ok()?.strip_prefix(' ')?)?)
+        }
     })
 }
 
@@ -219,22 +230,32 @@ fn epoch(text: &str, unit: i64) -> Option<i64> {
     count.checked_mul(unit)?.checked_add(part)
 }
 
-fn pattern(text: &str, items: &[Item<'static>], utc: bool) -> Option<Reading> {
-    let mut parsed = Parsed::new();
-    chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
-    if parsed.offset().is_some() {
-        return parsed.to_datetime().ok().map(|time| Reading::Instant(time.timestamp_micros()));
+fn from_pattern(read: TimeRead) -> Reading {
+    let micros = |time: NaiveDateTime| time.and_utc().timestamp_micros();
+    match read {
+        TimeRead::Instant(time) => Reading::Instant(time.timestamp_micros()),
+        TimeRead::Local(time, None) => Reading::Local(micros(time)),
+        TimeRead::Local(time, Some(mark)) => Reading::Marked(micros(time), mark),
+        TimeRead::Day(day, None) => Reading::Day(day),
+        TimeRead::Day(day, Some(mark)) => Reading::MarkedDay(day, mark),
     }
-    let utc = utc || parsed.timestamp().is_some();
-    match parsed.to_naive_datetime_with_offset(0) {
-        Ok(local) if utc => Some(Reading::Instant(local.and_utc().timestamp_micros())),
-        Ok(local) => Some(Reading::Local(local.and_utc().timestamp_micros())),
-        Err(_) if utc => {
-            let midnight = parsed.to_naive_date().ok()?.and_time(NaiveTime::MIN);
-            Some(Reading::Instant(midnight.and_utc().timestamp_micros()))
-        }
-        Err(_) => parsed.to_naive_date().ok().map(Reading::Day),
-    }
+}
+
+/// The instant of a local time of a named zone.
+fn marked(local: i64, mark: &ZoneMark, own: Tz) -> Result<i64, TimeFault> {
+    let time = DateTime::<Utc>::from_timestamp_micros(local).ok_or(TimeFault::Reach)?;
+    let instant = mark.instant(time.naive_utc(), own).ok_or(TimeFault::Zone)?;
+    Ok(instant.timestamp_micros())
+}
+
+/// The calendar day of an instant, counted from the year 1.
+fn day_in(micros: i64, zone: Tz) -> Result<i64, TimeFault> {
+    let time = DateTime::<Utc>::from_timestamp_micros(micros).ok_or(TimeFault::Reach)?;
+    Ok(time.with_timezone(&zone).num_days_from_ce().into())
+}
+
+fn local_micros(day: NaiveDate, in_day: i64) -> i64 {
+    (i64::from(day.num_days_from_ce()) - EPOCH_DAY) * DAY + in_day
 }
 
 /// Appends a moment as COPY reads it: `2025-08-31`, or `2025-08-31T10:00:00.25Z`.
@@ -312,6 +333,12 @@ mod tests {
             ("2025-08-01", "2025-07-31T18:30:00Z"),
             ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.5Z"),
             ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+            ("2025-08-01 04:30:00 UTC", "2025-08-01T04:30:00Z"),
+            ("2025-08-01 04:30:00.5 GMT", "2025-08-01T04:30:00.5Z"),
+            ("2025-08-01 10:00:00 IST", "2025-08-01T04:30:00Z"),
+            ("2025-08-01+05:30", "2025-07-31T18:30:00Z"),
+            ("2025-08-01Z", "2025-08-01T00:00:00Z"),
+            ("2025-08-01 06:30:00 Europe/Berlin", "2025-08-01T04:30:00Z"),
         ] {
             assert_eq!(instant(None, text, Kolkata).as_deref(), Ok(expected), "{text}");
         }
@@ -332,6 +359,7 @@ mod tests {
             assert_eq!(instant(None, bad, Kolkata), Err(TimeFault::Format), "{bad}");
         }
         assert_eq!(instant(None, "0000-05-01T00:00:00Z", Kolkata), Err(TimeFault::Reach));
+        assert_eq!(instant(None, "2025-08-01 10:00:00 EST", Kolkata), Err(TimeFault::Zone));
     }
 
     #[test]
@@ -368,6 +396,11 @@ mod tests {
         );
         assert_eq!(read("%Y%m%dT%H%M%SZ", "20250801T100000Z").unwrap(), "2025-08-01T10:00:00Z");
         assert_eq!(read("%s", "1754042400").unwrap(), "2025-08-01T10:00:00Z");
+        assert_eq!(read("%F %T UTC", "2025-08-01 10:00:00 UTC").unwrap(), "2025-08-01T10:00:00Z");
+        assert_eq!(read("%F %T %Z", "2025-08-01 10:00:00 GMT").unwrap(), "2025-08-01T10:00:00Z");
+        assert_eq!(read("%F %T %Z", "2025-08-01 10:00:00 PST"), Err(TimeFault::Zone));
+        assert_eq!(read("%FZ", "2025-08-01Z").unwrap(), "2025-08-01T00:00:00Z");
+        assert_eq!(read("%F %H", "2025-08-01 10").unwrap(), "2025-08-01T04:30:00Z");
         assert!(read("%d/%m/%Y", "2025-08-01").is_err());
         assert!(Reader::new(Some(&TimeFormat::Strftime("%!".to_owned()))).is_err());
     }
@@ -381,6 +414,13 @@ mod tests {
         assert_eq!(day(None, "2025-07-31T20:00:00Z").unwrap(), "2025-08-01");
         assert_eq!(day(Some(&TimeFormat::EpochS), "1753990200").unwrap(), "2025-08-01");
         assert_eq!(day(Some(&TimeFormat::Date), "2025-08-01T00:00:00Z"), Err(TimeFault::Format));
+        let pattern = |text: &str| Some(TimeFormat::Strftime(text.to_owned()));
+        assert_eq!(
+            day(pattern("%FZ").as_ref(), "2025-08-01Z").unwrap(),
+            "2025-08-01",
+            "the day that is written"
+        );
+        assert_eq!(day(pattern("%F %T UTC").as_ref(), "2025-07-31 20:00:00 UTC").unwrap(), "2025-08-01");
     }
 
     proptest! {

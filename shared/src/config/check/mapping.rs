@@ -2,8 +2,8 @@
 
 use super::value;
 use crate::{
-    config::{document::Document, nearest, raw::mapping as raw},
-    contract::{Column, ColumnType, Contract, OnAbsent, RejectLimit},
+    config::{document::Document, nearest, numbers::NumberStyle, path::FieldPath, raw::mapping as raw},
+    contract::{Column, ColumnType, Contract, RejectLimit},
 };
 
 /// Columns that every table of Postgres has already.
@@ -17,6 +17,10 @@ pub(crate) fn contract(doc: &mut Document, raw: &raw::MappingFile) -> Contract {
     let allow = &raw.rejects.allow.0;
     let rejects = value::reject_limit(allow).unwrap_or(RejectLimit::Rows(0));
     let columns = columns(doc, raw);
+    if raw.percent.is_some() && raw.numbers.is_none() && !raw.columns.values().any(|c| c.numbers.is_some()) {
+        let hint = "add `numbers: \"1,234.50\"` with the signs of its numbers".to_owned();
+        doc.fault(&["percent"], "`percent` says something only where `numbers` does", Some(hint));
+    }
     let contract = Contract {
         table,
         key: raw.key.clone(),
@@ -46,10 +50,10 @@ fn columns(doc: &mut Document, raw: &raw::MappingFile) -> Vec<Column> {
         let message = format!("a table has 1 to {MOST_COLUMNS} columns, not {}", names.len());
         doc.fault(&["columns"], message, Some("name: { type: text }".to_owned()));
     }
-    names.iter().filter_map(|name| Some(column(doc, name, raw.columns.get(name)?))).collect()
+    names.iter().filter_map(|name| Some(column(doc, name, raw.columns.get(name)?, raw))).collect()
 }
 
-fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry) -> Column {
+fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry, file: &raw::MappingFile) -> Column {
     let place = ["columns", name];
     if let Err(wrong) = value::identifier("column", name) {
         doc.fault_at_key(&place, wrong.message, wrong.hint);
@@ -58,10 +62,7 @@ fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry) -> Column {
         doc.fault_at_key(&place, format!("every table has a system column `{name}` already"), Some(hint));
     }
     let kind = value::column_type(&raw.kind).unwrap_or(ColumnType::Text);
-    let from = match &raw.from {
-        Some(path) => value::dotted(path).unwrap_or_default(),
-        None => vec![name.to_owned()],
-    };
+    let from = raw.from.as_ref().and_then(|path| value::field_path(path).ok());
     let place = ["columns", name, "format"];
     let format = raw.format.as_ref().and_then(|text| value::record_format(text).ok());
     let dated = matches!(kind, ColumnType::Date | ColumnType::Timestamptz);
@@ -69,14 +70,41 @@ fn column(doc: &mut Document, name: &str, raw: &raw::ColumnEntry) -> Column {
         let hint = "remove it, or give the column one of these types".to_owned();
         doc.fault_at_key(&place, "only `date` and `timestamptz` columns have a format", Some(hint));
     }
+    let null_values = raw.null_values.as_ref().unwrap_or(&file.null_values);
     Column {
-        name: name.to_owned(),
-        from,
-        kind,
+        from: from.unwrap_or_else(|| FieldPath::key(name)),
         format,
         required: raw.required,
-        on_absent: OnAbsent::default(),
+        on_absent: raw.on_absent,
+        numbers: numbers(doc, name, kind, raw, file),
+        null_values: null_values.iter().map(|value| value.0.clone()).collect(),
+        ..Column::new(name, kind)
     }
+}
+
+/// The column's own number style, or that of the mapping.
+fn numbers(
+    doc: &mut Document,
+    name: &str,
+    kind: ColumnType,
+    raw: &raw::ColumnEntry,
+    file: &raw::MappingFile,
+) -> Option<NumberStyle> {
+    let is_number = matches!(kind, ColumnType::Bigint | ColumnType::Numeric { .. } | ColumnType::Double);
+    let written = raw.numbers.as_ref().or(file.numbers.as_ref().filter(|_| is_number));
+    let clean = doc.clean(&["columns", name]);
+    if clean && raw.numbers.is_some() && !is_number {
+        let hint = "remove it, or give the column one of these types".to_owned();
+        let message = "only `bigint`, `numeric` and `double` columns have a number style";
+        doc.fault(&["columns", name, "numbers"], message, Some(hint));
+    }
+    if clean && raw.percent.is_some() && (written.is_none() || !is_number) {
+        let hint = "add `numbers: \"1,234.50\"` with the signs of its numbers".to_owned();
+        let message = "`percent` says something only where `numbers` does";
+        doc.fault(&["columns", name, "percent"], message, Some(hint));
+    }
+    let style = value::number_style(written?).ok()?;
+    Some(NumberStyle { percent: raw.percent.or(file.percent).unwrap_or_default(), ..style })
 }
 
 fn unknown_column(doc: &mut Document, path: &[&str], name: &str) {

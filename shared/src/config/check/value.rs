@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{
-    DateTime,
-    format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse},
-};
+use chrono::format::{Item, StrftimeItems};
 use chrono_tz::Tz;
 use icu_locale_core::LanguageIdentifier;
 
@@ -15,12 +12,15 @@ use crate::{
         cell_format::{CellFormat, CellFormatError},
         document::Wrong,
         nearest,
-        path::{FORMS, FieldPath, PathError},
+        numbers::{NumberStyle, NumberStyleError},
+        path::{FORMS, FieldPath, PathError, PathStep},
         spec::{
             TimeFormat,
             budget::{BudgetKey, NoKey, NoRate, Rate},
         },
         template::{Template, TemplateError},
+        time_pattern::{TimePattern, TimePatternError},
+        zone_mark,
     },
     contract::{ColumnType, RejectLimit},
 };
@@ -141,55 +141,28 @@ pub(crate) fn time_format(text: &str) -> Result<TimeFormat, Wrong> {
 /// How a time is written in records, which are read and not only written: the pattern must name a day.
 pub(crate) fn record_format(text: &str) -> Result<TimeFormat, Wrong> {
     let format = time_format(text)?;
-    match &format {
-        // chrono reads over a zone's name without minding it
-        TimeFormat::Strftime(pattern) if has_zone_name(pattern) => Err(Wrong::new(
-            format!("`{text}` reads a zone by its name, which does not tell an offset"),
-            "use %z for an offset, or write a literal Z for UTC",
-        )),
-        TimeFormat::Strftime(pattern) if !names_a_day(pattern) => Err(Wrong::new(
-            format!("`{text}` names no day"),
-            "a pattern for a column needs year, month and day",
-        )),
-        _ => Ok(format),
+    let TimeFormat::Strftime(pattern) = &format else { return Ok(format) };
+    match TimePattern::new(pattern) {
+        Ok(_) => Ok(format),
+        Err(error) => {
+            let hint = match error {
+                TimePatternError::NoDay(_) => "a pattern for a column needs year, month and day",
+                TimePatternError::TwoZones(_) => "name the zone once",
+                TimePatternError::Syntax(_) => "as in %Y-%m-%d %H:%M:%S; write %% for a plain %",
+            };
+            Err(Wrong::new(error.to_string(), hint))
+        }
     }
 }
 
-fn has_zone_name(pattern: &str) -> bool {
-    StrftimeItems::new(pattern).any(|item| item == Item::Fixed(Fixed::TimezoneName))
-}
-
-fn names_a_day(pattern: &str) -> bool {
-    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
-    let sample = DateTime::UNIX_EPOCH.format_with_items(items.iter()).to_string();
-    let mut parsed = Parsed::new();
-    let read = parse(&mut parsed, &sample, items.iter());
-    read.is_ok() && (parsed.to_naive_date().is_ok() || parsed.timestamp().is_some())
-}
-
-/// True when a bound in this format says the day and nothing finer.
-pub(crate) fn is_whole_day(format: &TimeFormat) -> bool {
-    match format {
-        TimeFormat::Date => true,
-        TimeFormat::EpochS | TimeFormat::EpochMs | TimeFormat::Iso8601 => false,
-        TimeFormat::Strftime(pattern) => !StrftimeItems::new(pattern).any(|item| match item {
-            Item::Numeric(kind, _) => {
-                matches!(
-                    kind,
-                    Numeric::Hour | Numeric::Hour12 | Numeric::Minute | Numeric::Second | Numeric::Timestamp
-                )
-            }
-            // those besides names of months and days hold a time or a zone
-            Item::Fixed(kind) => !matches!(
-                kind,
-                Fixed::ShortMonthName
-                    | Fixed::LongMonthName
-                    | Fixed::ShortWeekdayName
-                    | Fixed::LongWeekdayName
-            ),
-            _ => false,
-        }),
+/// How a bound of a window is written: its words must not name two zones.
+pub(crate) fn bound_format(text: &str) -> Result<TimeFormat, Wrong> {
+    let format = time_format(text)?;
+    if let TimeFormat::Strftime(pattern) = &format {
+        zone_mark::of_pattern(pattern)
+            .map_err(|error| Wrong::new(error.to_string(), "name the zone once"))?;
     }
+    Ok(format)
 }
 
 /// The type of a column.
@@ -242,21 +215,29 @@ fn unknown_type(text: &str) -> Wrong {
     Wrong::new(format!("unknown type `{text}`"), format!("{meant}types: {}", TYPES.join(", ")))
 }
 
-/// A dotted path of keys; at least one.
-pub(crate) fn dotted(text: &str) -> Result<Vec<String>, Wrong> {
-    let keys: Vec<String> = text.split('.').map(str::to_owned).collect();
-    if keys.iter().any(String::is_empty) {
-        return Err(Wrong::new(
-            format!("`{text}` is no path of keys"),
-            "keys with dots between them: card.last4",
-        ));
-    }
-    Ok(keys)
-}
-
 /// A path to a value inside a JSON document.
 pub(crate) fn path(text: &str) -> Result<FieldPath, Wrong> {
     text.parse().map_err(|error: PathError| Wrong::new(error.to_string(), FORMS))
+}
+
+/// A path to a field of a record, which is an object.
+pub(crate) fn field_path(text: &str) -> Result<FieldPath, Wrong> {
+    let found = path(text)?;
+    match found.steps().first() {
+        None => Err(Wrong::new("a path is empty", FORMS)),
+        Some(PathStep::Where { .. }) => Err(Wrong::new(
+            format!("`{text}` looks for an entry of a list, but a record is an object"),
+            "begin with the field that holds the list, as in fields[name=status].value",
+        )),
+        Some(PathStep::Key(_)) => Ok(found),
+    }
+}
+
+/// How texts write the numbers of a column.
+pub(crate) fn number_style(text: &str) -> Result<NumberStyle, Wrong> {
+    text.parse().map_err(|error: NumberStyleError| {
+        Wrong::new(error.to_string(), "write a number with its signs, as in numbers: \"1,234.50\"")
+    })
 }
 
 /// Words of `[a-z0-9_]` with dots between them.
@@ -329,7 +310,7 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "rate" => rate(text).map(drop),
         "budget key" => budget_key(text).map(drop),
         "reject limit" => reject_limit(text).map(drop),
-        "time format" => time_format(text).map(drop),
+        "time format" => bound_format(text).map(drop),
         "record format" => record_format(text).map(drop),
         "column type" => column_type(text).map(drop),
         "locale" => locale(text).map(drop),
@@ -339,6 +320,8 @@ pub(crate) fn check(means: &str, text: &str) -> Result<(), Wrong> {
         "cell format" => cell_format(text).map(drop),
         "path" if text.is_empty() => Err(Wrong::new("a path is empty", FORMS)),
         "path" | "path or nothing" => path(text).map(drop),
+        "field path" => field_path(text).map(drop),
+        "number style" => number_style(text).map(drop),
         "schema" => identifier("schema", text),
         "secret" => secret(text),
         "key" => keys::key(text),
@@ -380,8 +363,11 @@ mod tests {
         for (pattern, whole) in
             [("%Y-%m-%d", true), ("%d %B %Y", true), ("%FT%T", false), ("%s", false), ("%+", false)]
         {
-            assert_eq!(is_whole_day(&TimeFormat::Strftime(pattern.into())), whole, "{pattern}");
+            assert_eq!(TimeFormat::Strftime(pattern.into()).is_whole_day(), whole, "{pattern}");
         }
+        assert!(record_format("%F %T %Z").is_ok());
+        assert!(bound_format("%F %T UTC").is_ok());
+        assert!(bound_format("%F %TZ +05:30").unwrap_err().message.contains("two zones"));
     }
 
     #[test]
@@ -403,7 +389,9 @@ mod tests {
         assert!(identifier("column", &"x".repeat(63)).is_ok());
         assert!(identifier("column", &"é".repeat(32)).is_err());
         assert!(identifier("column", "").is_err());
-        for (text, canonical) in [("en-US", "en-US"), ("hi", "hi"), ("de-de", "de-DE"), ("zh-Hant-TW", "zh-Hant-TW")] {
+        for (text, canonical) in
+            [("en-US", "en-US"), ("hi", "hi"), ("de-de", "de-DE"), ("zh-Hant-TW", "zh-Hant-TW")]
+        {
             assert_eq!(locale(text).unwrap(), canonical);
         }
         for bad in ["", "german", "en_US", "de-DE.UTF-8", "C", "und", "en-"] {

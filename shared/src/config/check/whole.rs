@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     fields,
     pipeline::{OVERRIDES, Pipeline},
-    source::{Draft, Said},
+    source::Draft,
+    window,
 };
 use crate::{
     chunk::{ExecutionMode, SourceId, UploadMode},
@@ -14,7 +15,7 @@ use crate::{
         document::Document,
         evidence_gap, nearest,
         spec::{
-            Bounds, ExtractSpec, SourceSpec,
+            ExtractSpec, SourceSpec,
             budget::{Budget, BudgetKey},
         },
     },
@@ -217,21 +218,21 @@ fn source(
         SecretUse { name: name.clone(), file: file.clone(), at: doc.at(&path) }
     }));
     let Some(contract) = contract else { return };
-    if contract.range_column.is_none() {
-        if upload.value == UploadMode::ReplaceRange {
-            let message = format!("upload mode `replace_range` of `{id}` needs a range column");
-            let hint = Some(format!(
-                "add `range_column` to mappings/{}.yaml, or choose another mode",
-                draft.mapping
-            ));
-            if upload_overridden {
-                let key = override_key(pipeline_doc, "upload_modes", id);
-                pipeline_doc.fault(&["upload_modes", key], message, hint);
-            } else {
-                doc.fault(&["upload"], message, hint);
-            }
+    if contract.range_column.is_none() && upload.value == UploadMode::ReplaceRange {
+        let message = format!("upload mode `replace_range` of `{id}` needs a range column");
+        let hint =
+            Some(format!("add `range_column` to mappings/{}.yaml, or choose another mode", draft.mapping));
+        if upload_overridden {
+            let key = override_key(pipeline_doc, "upload_modes", id);
+            pipeline_doc.fault(&["upload_modes", key], message, hint);
+        } else {
+            doc.fault(&["upload"], message, hint);
         }
-        unknown_bounds(doc, said, &draft.mapping);
+    }
+    if let ExtractSpec::Api(api) = &mut said.spec.extract {
+        let zone = said.spec.timezone;
+        let found = window::with_rows(doc, &mut api.window, zone, contract, &draft.mapping);
+        found.into_iter().for_each(|warning| whole.warn(id, warning));
     }
     fields::agree(id, doc, &said.spec, contract, &draft.mapping, whole);
     let source = Source {
@@ -257,14 +258,4 @@ fn unproven(doc: &Document, spec: &SourceSpec, hint: String) -> Fault {
         "each chunk will be unproven"
     };
     doc.remark(&[place], format!("nothing named here proves that a chunk is complete: {follows}"), Some(hint))
-}
-
-fn unknown_bounds(doc: &mut Document, said: &Said, mapping: &str) {
-    if let ExtractSpec::Api(api) = &said.spec.extract
-        && api.window.bounds == Bounds::Unknown
-    {
-        let hint =
-            format!("add `range_column` to mappings/{mapping}.yaml: rows outside the chunk are told by it");
-        doc.fault(&["window", "bounds"], "`bounds: unknown` needs a range column", Some(hint));
-    }
 }

@@ -2,25 +2,33 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
 use super::value;
-use crate::config::{
-    document::Document,
-    raw::api as raw,
-    spec::{Auth, Bounds, KeyPlace, Paginator, TimeFormat, Window, WindowBound},
+use crate::{
+    config::{
+        Fault,
+        document::Document,
+        raw::api as raw,
+        spec::{Auth, Bounds, KeyPlace, Paginator, TimeFormat, Window, WindowBound},
+        zone_mark::{self, ZoneMark},
+    },
+    contract::Contract,
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The window, with its rules checked.
 pub(crate) fn window(doc: &mut Document, raw: &raw::Window) -> Window {
-    let format = value::time_format(&raw.format).unwrap_or(TimeFormat::Date);
+    let format = value::bound_format(&raw.format).unwrap_or(TimeFormat::Date);
     let granularity = raw.granularity.as_ref().map(|text| value::duration(&text.0).unwrap_or_default());
     let granularity = granularity.unwrap_or_default();
     if doc.clean(&["window"]) {
         both_ends(doc, &raw.params);
         granularity_fits(doc, raw.bounds, &format, granularity);
     }
-    Window { params: raw.params.clone(), format, bounds: raw.bounds, granularity }
+    Window { params: raw.params.clone(), format, bounds: raw.bounds, granularity, filtered: false }
 }
 
 fn both_ends(doc: &mut Document, params: &BTreeMap<String, WindowBound>) {
@@ -43,13 +51,77 @@ fn granularity_fits(doc: &mut Document, bounds: Bounds, format: &TimeFormat, gra
         return;
     }
     let whole = |step: Duration| granularity.as_millis().is_multiple_of(step.as_millis());
-    if value::is_whole_day(format) && !whole(DAY) {
+    if format.is_whole_day() && !whole(DAY) {
         let message = "the window's format says whole days, so its granularity must be whole days too";
         doc.fault(path, message, Some("write `granularity: 1d`".to_owned()));
     } else if *format == TimeFormat::EpochS && !whole(Duration::from_secs(1)) {
         let message = "the window's format says whole seconds, so its granularity must be whole seconds too";
         doc.fault(path, message, Some("write `granularity: 1s`".to_owned()));
     }
+}
+
+/// What the window, the source's zone and its mapping mean together; the result is what people should know.
+pub(crate) fn with_rows(
+    doc: &mut Document,
+    window: &mut Window,
+    zone: Tz,
+    contract: &Contract,
+    mapping: &str,
+) -> Vec<Fault> {
+    window.filtered = contract.range_column.is_some();
+    let mark = zone_of(&window.format);
+    if let Some(ZoneMark::Abbreviation(word)) = &mark
+        && !is_called(zone, word)
+    {
+        let hint = "write %Z for what it is called at the time, or an offset such as +05:30".to_owned();
+        let message = format!("times in {zone} are not called `{word}`, or not all year");
+        doc.fault(&["window", "format"], message, Some(hint));
+    }
+    if window.filtered {
+        return vec![];
+    }
+    let hint = format!("add `range_column` to mappings/{mapping}.yaml: rows outside a chunk are told by it");
+    let of_another_zone = match &mark {
+        Some(ZoneMark::Offset(offset)) => Some(offset.to_string()),
+        Some(ZoneMark::Zone(other)) if *other != zone => Some(other.to_string()),
+        _ => None,
+    };
+    if let Some(other) = of_another_zone.filter(|_| window.format.is_whole_day()) {
+        let message =
+            format!("days of {other} are not the days of {zone}, so this format needs a range column");
+        doc.fault(&["window", "format"], message, Some(hint));
+        return vec![];
+    }
+    let message = match window.bounds {
+        Bounds::Unknown => {
+            let path = ["window", "bounds"];
+            doc.fault(&path, "`bounds: unknown` needs a range column", Some(hint));
+            return vec![];
+        }
+        Bounds::Closed if !window.format.is_whole_day() => {
+            "rows in the last step of a chunk may be missing, where they are finer than `granularity`"
+        }
+        Bounds::Open if !window.format.is_whole_day() => {
+            "rows in the step before a chunk may come with it, where they are finer than `granularity`"
+        }
+        Bounds::Closed | Bounds::Open | Bounds::HalfOpen => return vec![],
+    };
+    vec![doc.remark(&["window", "bounds"], message.to_owned(), Some(hint))]
+}
+
+/// The zone that a format's pattern names.
+fn zone_of(format: &TimeFormat) -> Option<ZoneMark> {
+    match format {
+        TimeFormat::Strftime(pattern) => zone_mark::of_pattern(pattern).ok().flatten(),
+        _ => None,
+    }
+}
+
+/// Whether the times of a zone have this abbreviation in January and in July.
+fn is_called(zone: Tz, word: &str) -> bool {
+    let mark = ZoneMark::Abbreviation(word.to_owned());
+    let noon = |month| NaiveDate::from_ymd_opt(2025, month, 15).and_then(|day| day.and_hms_opt(12, 0, 0));
+    [1, 7].into_iter().all(|month| noon(month).is_some_and(|time| mark.instant(time, zone).is_some()))
 }
 
 /// Every query parameter may be set by one hand only.

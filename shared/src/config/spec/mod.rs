@@ -241,9 +241,12 @@ pub struct Window {
     pub format: TimeFormat,
     /// What the API means by its two parameters.
     pub bounds: Bounds,
-    /// The smallest step of the API's bounds: subtracted from the upper one when it is included.
+    /// The smallest step of the API's bounds.
     #[serde(with = "millis")]
     pub granularity: Duration,
+    /// A column of the rows says which of them belong to a chunk, so that more may be asked for than the chunk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filtered: bool,
 }
 
 /// One bound of the window.
@@ -260,11 +263,13 @@ pub enum WindowBound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bounds {
-    /// Both belong: the upper one is asked one granularity earlier.
+    /// Both belong. Of a format that says whole days the last day is asked for. Of one with a time the end of the chunk
+    /// itself is asked for, and rows of that instant are left out: records may be finer than the step. Without a
+    /// `range_column` to tell them by, the upper one is asked one granularity earlier.
     Closed,
     /// The lower belongs, the upper does not.
     HalfOpen,
-    /// Neither belongs: the lower one is asked one granularity earlier.
+    /// Neither belongs: the lower one is asked one granularity earlier, and rows before the chunk are left out.
     Open,
     /// Undocumented: asked one granularity wider at both ends; rows outside the chunk are dropped.
     Unknown,

@@ -9,6 +9,7 @@ use chrono::{
 use chrono_tz::Tz;
 
 use super::{Bounds, TimeFormat, Window};
+use crate::config::zone_mark::{ZoneMark, of_pattern, tells_offset};
 
 const SECOND: u64 = 1;
 const MINUTE: u64 = 60;
@@ -37,6 +38,7 @@ impl Window {
             Bounds::Closed | Bounds::Open => vec![at - step, at],
             Bounds::Unknown => vec![at - step, at, at + step],
         };
+        let zone = self.format.named_zone().unwrap_or(zone);
         let once = |at: DateTime<Utc>| {
             let wall = at.with_timezone(&zone).naive_local();
             matches!(zone.from_local_datetime(&wall), LocalResult::Single(_))
@@ -46,8 +48,13 @@ impl Window {
 }
 
 impl TimeFormat {
+    /// Whether it says a day and nothing finer.
+    pub fn is_whole_day(&self) -> bool {
+        self.resolution() == DAY
+    }
+
     /// The seconds of its smallest part.
-    fn resolution(&self) -> u64 {
+    pub fn resolution(&self) -> u64 {
         match self {
             Self::EpochS | Self::EpochMs | Self::Iso8601 => SECOND,
             Self::Date => DAY,
@@ -57,14 +64,25 @@ impl TimeFormat {
         }
     }
 
+    /// The zone that its pattern names by its IANA name.
+    fn named_zone(&self) -> Option<Tz> {
+        match self {
+            Self::Strftime(pattern) => match of_pattern(pattern) {
+                Ok(Some(ZoneMark::Zone(zone))) => Some(zone),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// It says a time of the source's zone, and not how far that is from UTC.
     fn is_local(&self) -> bool {
         match self {
             Self::EpochS | Self::EpochMs | Self::Iso8601 => false,
             Self::Date => true,
             Self::Strftime(pattern) => {
-                let is_utc = pattern.ends_with('Z') && !pattern.ends_with("%Z");
-                !is_utc && !StrftimeItems::new(pattern).any(|item| tells_offset(&item))
+                !StrftimeItems::new(pattern).any(|item| tells_offset(&item))
+                    && !matches!(of_pattern(pattern), Ok(Some(ZoneMark::Offset(_))))
             }
         }
     }
@@ -80,23 +98,6 @@ fn seconds_of(item: &Item<'_>) -> u64 {
     }
 }
 
-fn tells_offset(item: &Item<'_>) -> bool {
-    matches!(
-        item,
-        Item::Numeric(Numeric::Timestamp, _)
-            | Item::Fixed(
-                Fixed::RFC2822
-                    | Fixed::RFC3339
-                    | Fixed::TimezoneOffset
-                    | Fixed::TimezoneOffsetColon
-                    | Fixed::TimezoneOffsetDoubleColon
-                    | Fixed::TimezoneOffsetTripleColon
-                    | Fixed::TimezoneOffsetColonZ
-                    | Fixed::TimezoneOffsetZ
-            )
-    )
-}
-
 fn least_common_multiple(a: u64, b: u64) -> u64 {
     let (mut x, mut y) = (a, b);
     while y > 0 {
@@ -110,7 +111,13 @@ mod tests {
     use super::*;
 
     fn window(format: TimeFormat, bounds: Bounds, granularity: u64) -> Window {
-        Window { params: [].into(), format, bounds, granularity: Duration::from_millis(granularity) }
+        Window {
+            params: [].into(),
+            format,
+            bounds,
+            granularity: Duration::from_millis(granularity),
+            filtered: false,
+        }
     }
 
     #[test]

@@ -187,7 +187,7 @@ const RULES: &[(&str, &str, &str)] = &[
     (
         "columns: [timestamp, metric, value, status]",
         "columns: [timestamp, metric, value]",
-        "config: 3 problems\n\n24:16: mapping `network_observability` takes the field `status`, which is none of the `columns`\n  columns: timestamp, metric, value\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
+        "config: 3 problems\n\n24:16: mapping `network_observability` takes the field `status`, which is not one of the `columns`\n  columns: timestamp, metric, value\n28:102: `status` is none of the `columns`\n  columns: timestamp, metric, value\n32:78: `status` is none of the `columns`\n  columns: timestamp, metric, value",
     ),
     (
         "timeout: 30s",
@@ -207,7 +207,7 @@ const RULES: &[(&str, &str, &str)] = &[
     (
         "value: \"1,234.56\"",
         "value: \"12.34.56\"",
-        "36:62: `12.34.56` is neither a strftime pattern such as %d/%m/%Y nor a sample of a number such as 1,234.56, 1.234,56, 1 234,56, 1'234.56, 1234.56 or 1234,56",
+        "36:62: `12.34.56` is neither a strftime pattern such as %d/%m/%Y nor a sample of a number such as 1,234.56, 1.234,56, 1 234,56, 1'234.56, 12,34,567.50, 1234.56 or 1234,56",
     ),
     (
         "mapping: network_observability",
@@ -252,10 +252,37 @@ fn what_the_mapping_takes_and_what_is_read_have_the_same_names() {
     let report = load_source(&misspelt).unwrap_err();
     assert!(
         report.contains(
-            "24:16: mapping `network_observability` takes the field `status`, which is none of the `columns`\n  did you mean `statuss`?"
+            "24:16: mapping `network_observability` takes the field `status`, which is not one of the `columns`\n  did you mean `statuss`?"
         ),
         "{report}"
     );
+}
+
+#[test]
+fn a_mapping_takes_each_column_of_a_page_as_one_key() {
+    let source = SOURCE.replace("metric", "net.metric");
+    let load = |mapping: &str| {
+        load_files(&[
+            ("sources/network_observability.yaml", source.as_str()),
+            ("mappings/network_observability.yaml", mapping),
+        ])
+    };
+    let dotted =
+        MAPPING.replace("{ type: text, required: true }", "{ from: net.metric, type: text, required: true }");
+    let report = load(&dotted).unwrap_err();
+    let hint = r#"write it in quotes in mappings/network_observability.yaml: from: '"net.metric"'"#;
+    assert!(
+        report.contains("takes the field `net.metric`, which is not one of") && report.contains(hint),
+        "{report}"
+    );
+    load(&dotted.replace("from: net.metric", r#"from: '"net.metric"'"#)).unwrap();
+    load(&dotted.replace("from: net.metric", "from: /net.metric")).unwrap();
+    let styled = MAPPING.replace("\"numeric(18,4)\"", "\"numeric(18,4)\", numbers: \"1,234.50\"");
+    assert_ne!(styled, MAPPING);
+    let files =
+        [("sources/network_observability.yaml", SOURCE), ("mappings/network_observability.yaml", &styled)];
+    let report = load_files(&files).unwrap_err();
+    assert!(report.contains("has a number style for `value`, which only HTTP sources may have"), "{report}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! All that can be wrong: each rule by itself, and everything at once.
 
 use super::*;
+use crate::{
+    config::{numbers::Percent, spec::ExtractSpec},
+    contract::OnAbsent,
+};
 
 /// What a file is changed from and to, and the one fault that follows.
 type Case = (&'static str, &'static str, &'static str);
@@ -212,8 +216,33 @@ const RULES_OF_A_MAPPING: &[Case] = &[
     ("numeric(12,2)", "numeric(2,12)", "7:23: `numeric(2,12)` is out of range"),
     ("type: 'numeric(12,2)'", "type: money", "7:23: unknown type `money`\n  did you mean `numeric(12,2)`?"),
     ("from: card.last4", "format: date", "8:17: only `date` and `timestamptz` columns have a format"),
-    ("format: epoch_s", "format: '%H:%M'", "9:44: `%H:%M` names no day"),
-    ("format: epoch_s", "format: '%Y-%m-%d %Z'", "9:44: `%Y-%m-%d %Z` reads a zone by its name"),
+    ("format: epoch_s", "format: '%H:%M'", "9:44: `%H:%M` does not say year, month and day"),
+    ("format: epoch_s", "format: '%F %TZ +05:30'", "9:44: `%F %TZ +05:30` names two zones, `Z` and `+05:30`"),
+    ("from: card.last4", "from: ''", "8:23: a path is empty"),
+    ("from: card.last4", "from: 'card..last4'", "8:23: `card..last4` is not a valid path: a key is empty"),
+    (
+        "from: card.last4",
+        "from: '[id=4]'",
+        "8:23: `[id=4]` looks for an entry of a list, but a record is an object",
+    ),
+    (
+        "from: card.last4",
+        "numbers: '1,234.50'",
+        "8:26: only `bigint`, `numeric` and `double` columns have a number style",
+    ),
+    (
+        "type: 'numeric(12,2)'",
+        "type: 'numeric(12,2)', percent: fraction",
+        "7:49: `percent` says something only where",
+    ),
+    (
+        "type: 'numeric(12,2)'",
+        "type: 'numeric(12,2)', numbers: '1.234'",
+        "7:49: `1.234` is not a sample of a number",
+    ),
+    ("table: payments", "percent: fraction\ntable: payments", "1:10: `percent` says something only where"),
+    ("table: payments", "numbers: '12'\ntable: payments", "1:10: `12` is not a sample of a number"),
+    ("from: card.last4", "on_absent: ignore", "8:28: `on_absent`: unknown value `ignore`"),
     ("  card_last4:", "  xmin:", "8:3: every table has a system column `xmin` already"),
     ("card.last4, type: text", "card.last4", "8:15: missing key `type`"),
 ];
@@ -227,6 +256,95 @@ fn rules_of_a_mapping() {
     }
     let report = faults_after("mappings", "range_column: created_at\n", "");
     assert!(report.contains("sources/pay.yaml:16:11: `bounds: unknown` needs a range column"), "{report}");
+}
+
+/// What a window, its zone and the mapping mean together: bounds and format, and whether a range column tells rows.
+#[test]
+fn rules_of_a_window_and_its_rows() {
+    let mapping = MAPPING.replace("range_column: created_at\n", "");
+    let said = |bounds: &str, format: &str, granularity: &str, mapping: &str| {
+        let source = SOURCE
+            .replace("bounds: unknown", &format!("bounds: {bounds}"))
+            .replace("format: epoch_s", &format!("format: '{format}'"))
+            .replace("granularity: 1s", &format!("granularity: {granularity}"));
+        let files =
+            [("pipeline.yaml", PIPELINE), ("sources/pay.yaml", &source), ("mappings/pay.yaml", mapping)];
+        match load_files(&files) {
+            Ok(config) => {
+                let warnings: Vec<String> = config.warnings.iter().map(|w| w.message.clone()).collect();
+                let ExtractSpec::Api(api) = &config.sources.values().next().unwrap().spec.extract else {
+                    panic!()
+                };
+                assert_eq!(api.window.filtered, mapping == MAPPING);
+                warnings.join("; ")
+            }
+            Err(report) => report,
+        }
+    };
+    let last_step =
+        "rows in the last step of a chunk may be missing, where they are finer than `granularity`";
+    assert_eq!(said("closed", "epoch_s", "1s", &mapping), last_step);
+    assert_eq!(said("closed", "%F %T", "1s", &mapping), last_step);
+    assert!(
+        said("open", "iso8601", "1s", &mapping)
+            .starts_with("rows in the step before a chunk may come with it")
+    );
+    for (bounds, format, granularity) in
+        [("closed", "date", "1d"), ("closed", "%d/%m/%Y", "1d"), ("half_open", "%F %T", "1s")]
+    {
+        assert_eq!(said(bounds, format, granularity, &mapping), "", "{bounds} {format}");
+    }
+    for (bounds, format) in [("closed", "%F %T"), ("open", "epoch_ms"), ("unknown", "%F %T UTC")] {
+        assert_eq!(said(bounds, format, "1s", MAPPING), "", "{bounds} {format}");
+    }
+    assert!(said("unknown", "epoch_s", "1s", &mapping).contains("`bounds: unknown` needs a range column"));
+    // the source's days are those of Asia/Kolkata
+    let other_days = said("half_open", "%FT00:00:00Z", "1d", &mapping);
+    assert!(other_days.contains("15:11: days of +00:00 are not the days of Asia/Kolkata"), "{other_days}");
+    assert_eq!(said("half_open", "%FT00:00:00Z", "1d", MAPPING), "");
+    assert_eq!(said("half_open", "%F %T IST", "1s", MAPPING), "");
+    assert!(
+        said("half_open", "%F %T PST", "1s", MAPPING).contains("times in Asia/Kolkata are not called `PST`")
+    );
+    assert!(
+        said("half_open", "%F %TZ +05:30", "1s", MAPPING).contains("15:11: `%F %TZ +05:30` names two zones")
+    );
+}
+
+#[test]
+fn values_of_a_mapping_reach_its_columns() {
+    let mapping = MAPPING
+        .replace(
+            "table: payments",
+            "table: payments\nnumbers: '1.234,50'\npercent: fraction\nnull_values: ['', N/A]",
+        )
+        .replace(
+            "from: card.last4, type: text",
+            "from: 'cards[kind=main].last4', type: text, null_values: []",
+        )
+        .replace("type: 'numeric(12,2)'", "type: 'numeric(12,2)', on_absent: warn, null_values: ['-']");
+    let config = load_files(&[
+        ("pipeline.yaml", PIPELINE),
+        ("sources/pay.yaml", SOURCE),
+        ("mappings/pay.yaml", &mapping),
+    ]);
+    let config = config.unwrap();
+    let contract = &config.sources.values().next().unwrap().contract;
+    let column = |name: &str| contract.column(name).unwrap();
+    let numbers = column("amount").numbers.unwrap();
+    assert_eq!((numbers.group, numbers.decimal, numbers.percent), (Some('.'), ',', Percent::Fraction));
+    assert_eq!(
+        (column("id").numbers, column("id").null_values.as_slice()),
+        (None, &["".to_owned(), "N/A".to_owned()][..])
+    );
+    assert_eq!(
+        (column("amount").on_absent, column("amount").null_values.as_slice()),
+        (OnAbsent::Warn, &["-".to_owned()][..])
+    );
+    assert_eq!(column("card_last4").null_values, [""; 0]);
+    assert_eq!(column("card_last4").from, "cards[kind=main].last4".parse().unwrap());
+    let json = serde_json::to_string(contract).unwrap();
+    assert_eq!(serde_json::from_str::<Contract>(&json).unwrap(), *contract, "as in a manifest");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use nstore_shared::{
 use reqwest::{Client, Url};
 use tokio::sync::mpsc;
 
-use super::{ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
+use super::{Expected, ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
 
 mod access;
 mod budget;
@@ -51,6 +51,11 @@ use request::{Answer, Failure};
 const SHOWN_CHARS: usize = 80;
 /// How much is shown of an answer that says that it failed.
 const MAX_REFUSAL_CHARS: usize = 200;
+
+/// What a source may send for a chunk, where its window is asked wider than the chunk on purpose.
+pub fn expected(spec: &ApiSpec, span: Span) -> Expected {
+    window::expected(&spec.window, span)
+}
 
 /// Extracts the chunks of one source.
 pub struct ApiExtractor {
@@ -152,7 +157,7 @@ impl ApiExtractor {
                             *fields = refusal::end_fields(&String::from_utf8_lossy(body));
                         }
                     }
-                    return Ok(Extracted { pages: *sent, evidence, warnings, lane: None });
+                    return Ok(Extracted { pages: *sent, evidence, warnings, ..Extracted::default() });
                 }
             }
         }

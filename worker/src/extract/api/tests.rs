@@ -87,6 +87,7 @@ fn spec(url: &str) -> ApiSpec {
             format: TimeFormat::EpochS,
             bounds: Bounds::HalfOpen,
             granularity: second,
+            filtered: false,
         },
         paginator: Paginator::Cursor {
             cursor_path: "next".parse().unwrap(),

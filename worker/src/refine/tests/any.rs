@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Any JSON value, a few levels deep.
-fn any_json() -> impl Strategy<Value = serde_json::Value> {
+pub(super) fn any_json() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::Value;
     let leaf = prop_oneof![
         Just(Value::Null),
