@@ -68,3 +68,38 @@ async fn a_host_without_a_browser_is_no_fault_of_the_config() {
     assert!(message.contains("apt-get install chromium"), "{found}");
     assert!(!hint.contains("config"), "{found}");
 }
+
+#[tokio::test]
+async fn a_source_without_data_is_told_from_one_whose_records_fit() {
+    let simulator = simulator::start(Options { rows_per_day: 0, ..Options::default() }).await.unwrap();
+    let (exit, found) = probe(&simulator, &[]).await;
+    assert_eq!(
+        (exit.code, &found["ok"], &found["class"]),
+        (Some(0), &false.into(), &"no_data".into()),
+        "{found}"
+    );
+    let message = found["message"].as_str().unwrap();
+    assert!(message.contains("no records on the days tried: ") && message.contains(".."), "{found}");
+    assert_eq!(simulator.requests().len(), 5, "yesterday, and four ranges before it");
+    assert!(found["hint"].as_str().unwrap().contains("--date"), "{found}");
+}
+
+#[tokio::test]
+async fn the_day_named_is_asked_for_and_what_tells_its_end_is_said() {
+    let simulator = simulator::start(Options { exact: true, ..Options::default() }).await.unwrap();
+    let mut process = Process::new("nstore-worker").args([
+        "probe",
+        "seller_orders",
+        "--date",
+        "2025-08-03",
+        "--config",
+        CONFIG,
+    ]);
+    for (name, value) in simulator.env() {
+        process = process.env(&name, value);
+    }
+    let exit = process.run(LIMIT).await;
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.stdout.contains("first page of 2025-08-03 fit; `total_path` finds "), "{exit:?}");
+    assert_eq!(simulator.requests().len(), 1);
+}

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nstore_shared::{chunk::Kind, config, telemetry::LogFormat};
 
@@ -27,7 +28,7 @@ pub struct Cli {
 /// Something else than working.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Ask a source for the first page of yesterday, with this host's secrets
+    /// Ask a source for the first page of a day that has data, with this host's secrets
     Probe(ProbeArgs),
     /// Say whether the worker gets answers from Redis, by the file in NSTORE_HEALTH_FILE
     Health,
@@ -70,6 +71,9 @@ pub struct ProbeArgs {
     /// Directory of the config
     #[arg(long, value_name = "DIR", default_value = config::DEFAULT_DIR, env = "NSTORE_CONFIG")]
     pub config: PathBuf,
+    /// The day to ask for, in the source's zone; otherwise the newest days that have data, yesterday first
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<NaiveDate>,
     /// One JSON object instead of lines
     #[arg(long)]
     pub json: bool,

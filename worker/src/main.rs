@@ -64,7 +64,7 @@ async fn work(kind: Kind, args: WorkArgs) -> ExitCode {
 
 async fn ask(args: &ProbeArgs) -> ExitCode {
     let finding = match probe::prepare(&args.config, &args.source, environment) {
-        Ok(prepared) => prepared.ask().await,
+        Ok(prepared) => prepared.ask(args.date).await,
         Err(finding) => *finding,
     };
     println!("{}", if args.json { finding.json() } else { finding.to_string() });

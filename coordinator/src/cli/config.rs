@@ -1,5 +1,6 @@
 //! What may be typed about the configuration.
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueEnum};
 
 /// `nstore config`.
@@ -32,6 +33,9 @@ pub enum ConfigVerb {
         /// These sources only, separated by commas
         #[arg(long, value_name = "A,B", value_delimiter = ',')]
         sources: Vec<String>,
+        /// The day to ask the sources for; otherwise the newest days that have data, yesterday first
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<NaiveDate>,
         /// Print one JSON document
         #[arg(long)]
         json: bool,

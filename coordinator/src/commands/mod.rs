@@ -88,8 +88,8 @@ async fn dispatch(global: &Global, verb: &Verb) -> anyhow::Result<Exit> {
             ConfigVerb::Validate => config::validate::validate(global),
             ConfigVerb::Show { json } => config::show::show(global, *json),
             ConfigVerb::Schema { file } => config::schema::schema(*file),
-            ConfigVerb::TestConnections { sources, json } => {
-                config::connections::test(global, sources, *json).await
+            ConfigVerb::TestConnections { sources, date, json } => {
+                config::connections::test(global, sources, *date, *json).await
             }
         },
         Verb::Local(args) => match &args.verb {

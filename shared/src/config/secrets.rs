@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-pub use super::redact::redact;
+pub use super::redact::{is_plain_word, redact};
 use super::{
     Fault, Faults,
     check::value,
@@ -31,12 +31,24 @@ impl Secret {
 /// Looks a variable up for as long as the process lives.
 type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// A value that texts must not show.
+pub(super) struct Hidden {
+    pub(super) value: String,
+    /// It is a user name, and nothing else.
+    pub(super) user_name: bool,
+}
+
+/// How the last part of a user name's name reads, where no source has told.
+const USER_NAMES: [&str; 6] = ["user", "username", "user_name", "login", "account", "email"];
+
 /// Where values are looked up.
 pub struct Secrets {
     file: BTreeMap<String, String>,
     env: Env,
     /// What the environment gave so far: it cannot be listed, and `values` must know it.
     given: Mutex<BTreeMap<String, String>>,
+    /// The names of secrets that sources take for user names.
+    user_names: Mutex<BTreeSet<String>>,
 }
 
 /// Names only.
@@ -63,12 +75,17 @@ impl Secrets {
     ) -> Result<Self, Faults> {
         let found = private(file).and_then(|()| files::text(file)).map_err(|fault| Faults(vec![fault]))?;
         let values = found.map_or_else(|| Ok(BTreeMap::new()), |text| credentials(file, &text))?;
-        Ok(Self { file: values, env: Box::new(env), given: Mutex::default() })
+        Ok(Self { file: values, env: Box::new(env), given: Mutex::default(), user_names: Mutex::default() })
     }
 
     /// Secrets with these names and values and no others.
     pub fn of(values: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { file: values.into_iter().collect(), env: Box::new(|_| None), given: Mutex::default() }
+        Self {
+            file: values.into_iter().collect(),
+            env: Box::new(|_| None),
+            given: Mutex::default(),
+            user_names: Mutex::default(),
+        }
     }
 
     /// The value of a secret, if this host has it.
@@ -89,6 +106,23 @@ impl Secrets {
     pub fn values(&self) -> Vec<String> {
         let given = self.given();
         self.file.values().chain(given.values()).cloned().collect()
+    }
+
+    /// Notes that a source takes these secrets for user names: names and paths may hold them by chance.
+    pub fn note_user_names<'a>(&self, names: impl IntoIterator<Item = &'a SecretRef>) {
+        let mut known = self.user_names.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(names.into_iter().map(|name| name.0.clone()));
+    }
+
+    /// All values that no text may show, and which of them are user names.
+    pub(super) fn hidden(&self) -> Vec<Hidden> {
+        let (given, noted) = (self.given(), self.user_names.lock().unwrap_or_else(PoisonError::into_inner));
+        let called = |name: &str| USER_NAMES.contains(&name.rsplit('.').next().unwrap_or(name));
+        let all = || self.file.iter().chain(given.iter());
+        let is_user_name = |name: &String| noted.contains(name) || called(name);
+        let others: BTreeSet<&String> =
+            all().filter(|(name, _)| !is_user_name(name)).map(|(_, value)| value).collect();
+        all().map(|(_, value)| Hidden { value: value.clone(), user_name: !others.contains(value) }).collect()
     }
 
     /// The name of this host's that was most likely meant.

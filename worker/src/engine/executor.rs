@@ -71,6 +71,7 @@ pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) ->
     let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };
     let manifest = bench.manifest(&chunk.run).await?.ok_or_else(unplanned)?;
     let plan = manifest.source(&chunk.source).ok_or_else(unplanned)?;
+    bench.secrets.note_user_names(plan.spec.user_names());
     // all that may keep it from being worked on, asked for at once
     let (cancelled, generations, paused) = tokio::try_join!(
         storage.cancelled(&chunk.run),

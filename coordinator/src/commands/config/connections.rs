@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::NaiveDate;
 use nstore_shared::{
     chunk::{Kind, SourceId},
     config::Services,
@@ -37,6 +38,8 @@ pub(in crate::commands) enum Answer {
     Failed,
     /// It does not answer.
     Unreachable,
+    /// It answers, and has no record on the days tried.
+    NoData,
     /// It was not tried, and that is no fault: this host lacks a secret.
     NotTried,
 }
@@ -54,6 +57,7 @@ pub(in crate::commands) struct Tried {
 pub(in crate::commands) async fn test(
     global: &Global,
     sources: &[String],
+    date: Option<NaiveDate>,
     json: bool,
 ) -> anyhow::Result<Exit> {
     let config = settings::config_for(global, None, sources)?;
@@ -67,7 +71,7 @@ pub(in crate::commands) async fn test(
     for source in chosen {
         tried.push(match config.broken.get(source) {
             Some(faults) => broken(source, *faults),
-            None => probe::probe(global, source).await,
+            None => probe::probe(global, source, date).await,
         });
     }
     access::end(local).await;

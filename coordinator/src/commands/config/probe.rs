@@ -2,6 +2,7 @@
 
 use std::{process::Stdio, time::Duration};
 
+use chrono::NaiveDate;
 use serde::Deserialize;
 use tokio::process::Command;
 
@@ -12,8 +13,9 @@ use crate::{
     local::{sandbox, workers},
 };
 
-/// The worker's own limit is a minute, after at most another one in which it tries its browser out.
-const LIMIT: Duration = Duration::from_secs(150);
+/// The worker looks for data for a minute and may wait another one for the last page, after at most a third in which
+/// it tries its browser out.
+const LIMIT: Duration = Duration::from_secs(210);
 
 /// What `nstore-worker probe SOURCE --json` prints, as far as it is shown.
 #[derive(Debug, Deserialize)]
@@ -27,8 +29,8 @@ struct Finding {
 }
 
 /// Tries one source.
-pub(super) async fn probe(global: &Global, source: &str) -> Tried {
-    match run(global, source).await {
+pub(super) async fn probe(global: &Global, source: &str, date: Option<NaiveDate>) -> Tried {
+    match run(global, source, date).await {
         Ok(tried) => tried,
         Err(error) => {
             let said = explain::explain(&error);
@@ -37,7 +39,7 @@ pub(super) async fn probe(global: &Global, source: &str) -> Tried {
     }
 }
 
-async fn run(global: &Global, source: &str) -> anyhow::Result<Tried> {
+async fn run(global: &Global, source: &str, date: Option<NaiveDate>) -> anyhow::Result<Tried> {
     let mut command = Command::new(workers::find_program()?);
     if global.local && sandbox::is_impossible() {
         command.env(sandbox::VARIABLE, sandbox::OFF);
@@ -45,6 +47,7 @@ async fn run(global: &Global, source: &str) -> anyhow::Result<Tried> {
     let child = command
         .args(["probe", source, "--json", "--config"])
         .arg(&global.config)
+        .args(date.map(|date| format!("--date={date}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -69,6 +72,7 @@ fn said(source: &str, finding: Finding) -> Tried {
         _ if finding.ok => Answer::Ok,
         Some("unreachable") => Answer::Unreachable,
         Some("secret_missing") => Answer::NotTried,
+        Some("no_data") => Answer::NoData,
         _ => Answer::Failed,
     };
     let Finding { latency_ms: millis, message: detail, hint, .. } = finding;
@@ -96,5 +100,7 @@ mod tests {
         assert_eq!(class("secret_missing"), Answer::NotTried);
         assert_eq!(class("unreachable"), Answer::Unreachable);
         assert_eq!(class("auth"), Answer::Failed);
+        assert_eq!(class("no_data"), Answer::NoData);
+        assert_eq!(class("not_shown"), Answer::Failed);
     }
 }

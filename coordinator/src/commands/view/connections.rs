@@ -11,6 +11,7 @@ pub(in crate::commands) fn table(tried: &[Tried]) -> String {
             Answer::Ok => "ok",
             Answer::Failed => "FAILED",
             Answer::Unreachable => "UNREACHABLE",
+            Answer::NoData => "no data",
             Answer::NotTried => "not tried",
         };
         let latency = one.millis.map_or_else(String::new, |millis| format!("{millis} ms"));

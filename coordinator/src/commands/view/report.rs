@@ -258,11 +258,7 @@ fn next(report: &RunReport, nstore: &str) -> Option<String> {
         Verdict::Open => Some(format!("go on: {nstore} resume {run}")),
         Verdict::Partial | Verdict::Failed if failed => Some(format!("try them again: {nstore} retry {run}")),
         // what was not extracted is told with its way out
-        Verdict::Partial | Verdict::Failed
-            if report.sources.iter().all(|source| complete_or_left_out(source)) =>
-        {
-            None
-        }
+        Verdict::Partial | Verdict::Failed if report.sources.iter().all(complete_or_left_out) => None,
         Verdict::Partial | Verdict::Failed => Some(format!("load it again: {nstore} load {run}")),
     }
 }

@@ -65,6 +65,11 @@ impl BrowserSpec {
         login.chain(filled).collect()
     }
 
+    /// Those of its secrets that are user names.
+    pub fn user_names(&self) -> Vec<&SecretRef> {
+        self.login.iter().map(|login| &login.username).collect()
+    }
+
     /// How its rows are read; a checked config has such a step.
     pub fn read(&self) -> Option<&Read> {
         self.steps.iter().find_map(|step| match &step.act {

@@ -65,6 +65,14 @@ impl SourceSpec {
         }
     }
 
+    /// Those of its secrets that are user names.
+    pub fn user_names(&self) -> Vec<&SecretRef> {
+        match &self.extract {
+            ExtractSpec::Api(api) => api.auth.user_names(),
+            ExtractSpec::Browser(browser) => browser.user_names(),
+        }
+    }
+
     /// How many chunks may be in flight before the source has more sessions open than it allows.
     pub fn max_sessions(&self) -> u32 {
         match &self.extract {
@@ -218,6 +226,16 @@ impl Auth {
             Self::Basic { username, password } => vec![username, password],
             Self::Bearer { token } => vec![token],
             Self::ApiKey { key, .. } => vec![key],
+        }
+    }
+}
+
+impl Auth {
+    /// Those of its secrets that are user names.
+    pub fn user_names(&self) -> Vec<&SecretRef> {
+        match self {
+            Self::Basic { username, .. } => vec![username],
+            Self::None | Self::Bearer { .. } | Self::ApiKey { .. } => vec![],
         }
     }
 }

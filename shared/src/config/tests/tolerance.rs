@@ -157,6 +157,8 @@ fn a_source_that_names_nothing_that_proves_its_end_is_warned_of() {
         "{ type: offset, offset_param: skip, limit_param: count, limit: 100 }",
         "{ type: page_number, page_param: page, size: 10 }",
         "{ type: cursor, cursor_path: next, param: cursor }",
+        "{ type: none, total_path: meta.total }",
+        "{ type: none, has_more_path: has_more }",
     ] {
         assert_eq!(paged(proven, ""), [], "{proven}");
     }

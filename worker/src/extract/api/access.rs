@@ -35,7 +35,9 @@ impl Access {
             let value = secrets(name)?;
             Some((name.0.clone(), value.expose().to_owned()))
         });
-        let mut access = Self { header: None, query: None, hidden: Secrets::of(hidden) };
+        let hidden = Secrets::of(hidden);
+        hidden.note_user_names(auth.user_names());
+        let mut access = Self { header: None, query: None, hidden };
         match auth {
             Auth::None => {}
             Auth::Basic { username, password } => {

@@ -1,11 +1,11 @@
 //! What a failed visit looked like: picture, page, console, and where it stood. Taken before the browser ends.
 
-use std::{iter::once, time::Duration};
+use std::{collections::HashMap, iter::once, time::Duration};
 
 use bytes::Bytes;
 use nstore_shared::config::{
-    secrets::{Secrets, redact},
-    spec::browser::Selector,
+    secrets::{Secret, Secrets, is_plain_word, redact},
+    spec::{SecretRef, browser::Selector},
 };
 use serde_json::{Value, json};
 
@@ -38,12 +38,41 @@ struct Seen {
     picture: Option<Bytes>,
 }
 
+/// The values that are taken out of a page.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Covered {
+    /// Wherever they are found.
+    secrets: Vec<String>,
+    /// User names that are taken out as whole words: names and paths may hold them by chance.
+    words: Vec<String>,
+}
+
+impl Covered {
+    /// The values of a source's secrets; some of them are user names.
+    pub(super) fn new(secrets: &HashMap<SecretRef, Secret>, user_names: &[&SecretRef]) -> Self {
+        let is_word = |name: &SecretRef, value: &str| {
+            // a value that is a password too is hidden as one
+            let other = |(other, secret): (&SecretRef, &Secret)| {
+                !user_names.contains(&other) && secret.expose() == value
+            };
+            user_names.contains(&name) && is_plain_word(value) && !secrets.iter().any(other)
+        };
+        let mut covered = Self::default();
+        for (name, secret) in secrets {
+            let value = secret.expose();
+            let list = if is_word(name, value) { &mut covered.words } else { &mut covered.secrets };
+            list.push(value.to_owned());
+        }
+        covered
+    }
+}
+
 /// Takes what can be had; `secrets` are taken out of the page first.
-pub(super) async fn take(chrome: &Chrome, secrets: &[String], place: &Place, trouble: &Trouble) -> Bundle {
+pub(super) async fn take(chrome: &Chrome, secrets: &Covered, place: &Place, trouble: &Trouble) -> Bundle {
     let seen = if trouble.browser_gone {
         Seen::default()
     } else {
-        let (secrets, frame) = (secrets.to_vec(), place.frame.clone());
+        let (secrets, frame) = (secrets.clone(), place.frame.clone());
         // what cannot be had is left out: the bundle only helps people to see
         let look = move |seat: &Seat| Ok(look(seat, &secrets, frame.as_ref()));
         chrome.ask(LIMIT, look).await.unwrap_or_default()
@@ -70,16 +99,17 @@ pub(super) async fn take(chrome: &Chrome, secrets: &[String], place: &Place, tro
     Bundle { texts, picture: seen.picture }
 }
 
-fn look(seat: &Seat, secrets: &[String], frame: Option<&Selector>) -> Seen {
+fn look(seat: &Seat, covered: &Covered, frame: Option<&Selector>) -> Seen {
     let html = |value: &Value| value.get("html").and_then(Value::as_str).map(str::to_owned);
     let tokens = tokens(seat, frame);
-    let secrets: Vec<&String> = secrets.iter().chain(&tokens).collect();
+    let secrets: Vec<&String> = covered.secrets.iter().chain(&tokens).collect();
+    let words = &covered.words;
     let inner = frame.and_then(|frame| {
-        seat.run(Some(frame), Script::Redact, &json!({ "secrets": secrets, "ms": 2000 })).ok()
+        seat.run(Some(frame), Script::Redact, &json!({ "secrets": secrets, "words": words, "ms": 2000 })).ok()
     });
     // frames that have not been through the script are left out of the picture
     let clean = frame.filter(|_| inner.is_some()).map(|frame| &frame.0);
-    let input = json!({ "secrets": secrets, "clean": clean, "ms": 2000 });
+    let input = json!({ "secrets": secrets, "words": words, "clean": clean, "ms": 2000 });
     let Ok(page) = seat.run(None, Script::Redact, &input) else { return Seen { tokens, ..Seen::default() } };
     Seen {
         tokens,
@@ -131,6 +161,23 @@ fn words(value: &Value, shortest: usize, found: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_user_name_is_covered_as_a_word_unless_it_is_a_password_too() {
+        let name = |name: &str| SecretRef(name.to_owned());
+        let covered = |values: &[(&str, &str)]| {
+            let of =
+                Secrets::of(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let secrets = values.iter().map(|(key, _)| (name(key), of.get(&name(key)).unwrap())).collect();
+            let mut covered = Covered::new(&secrets, &[&name("u")]);
+            covered.secrets.sort();
+            (covered.secrets.join(" "), covered.words.join(" "))
+        };
+        let both = |secrets: &str, words: &str| (secrets.to_owned(), words.to_owned());
+        assert_eq!(covered(&[("u", "admin"), ("p", "hunter22")]), both("hunter22", "admin"));
+        assert_eq!(covered(&[("u", "admin"), ("p", "admin")]), both("admin admin", ""));
+        assert_eq!(covered(&[("u", "etl@example.com"), ("p", "x")]), both("etl@example.com x", ""));
+    }
 
     #[test]
     fn tokens_are_told_from_other_texts() {

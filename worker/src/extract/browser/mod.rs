@@ -105,8 +105,7 @@ impl BrowserExtractor {
                 Ok(harvest)
             }
             Err(trouble) => {
-                let secrets: Vec<String> =
-                    self.secrets.values().map(|secret| secret.expose().to_owned()).collect();
+                let secrets = bundle::Covered::new(&self.secrets, &self.spec.user_names());
                 let bundle = bundle::take(&chrome, &secrets, &place, &trouble).await;
                 // the next try begins with a fresh browser: what is wrong with this one cannot be known
                 Err(ExtractError { bundle: Some(Box::new(bundle)), ..of(trouble, &place) })

@@ -1,6 +1,7 @@
-// Takes secrets out of what is to be seen before a picture is taken: { secrets, clean }. Gives the page as HTML.
+// Takes secrets out of what is to be seen before a picture is taken: { secrets, words, clean }. Gives the page as HTML.
+// `words` are taken out as whole words, the rule of `config::redact`: names and paths keep them.
 // `clean` names the frame that has been through this script; no other one may be in the picture.
-const { secrets, clean } = input;
+const { secrets, words = [], clean } = input;
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 const inHtml = (text) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 const forms = secrets.flatMap((secret) =>
@@ -8,7 +9,9 @@ const forms = secrets.flatMap((secret) =>
 // the longest first: a part of a value must not spoil the whole
 const longest = [...new Set(forms)].sort((one, other) => other.length - one.length);
 const any = longest.length ? new RegExp(longest.map(escaped).join('|'), 'gi') : null;
-const hide = (text) => any ? text.replace(any, '***') : text;
+const whole = words.length
+  ? new RegExp(`(?<![\\w/]|\\w[.-])(?:${words.map(escaped).join('|')})(?![\\w/]|[.-]\\w)`, 'g') : null;
+const hide = (text) => [any, whole].reduce((text, found) => found ? text.replace(found, '***') : text, text);
 // a change of these makes the page load something
 const LOADING = ['src', 'srcdoc', 'srcset', 'href', 'action', 'formaction', 'data', 'poster'];
 for (const element of document.querySelectorAll('script, noscript, input[type=hidden]')) element.remove();
