@@ -4,6 +4,7 @@
 
 mod budget;
 mod canary;
+mod daily;
 mod dashboards;
 mod fairness;
 mod fleet;

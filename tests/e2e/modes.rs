@@ -7,7 +7,8 @@ use nstore_tests::simulator::{
 
 use crate::house::{House, day};
 
-const REPLACE: &str = "extract --sources buyer_tickets --chunk-sizes buyer_tickets:2 --upload";
+const REPLACE: &str = "extract --sources buyer_tickets --chunk-sizes buyer_tickets:2 --upload \
+                       --upload-mode buyer_tickets:replace";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replace_with_a_failing_chunk_leaves_the_old_rows() {

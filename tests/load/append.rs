@@ -80,7 +80,7 @@ async fn two_loaders_on_the_same_chunks_load_each_once() {
         for done in [both.0, both.1, both.2] {
             match done.unwrap() {
                 ChunkLoad::Loaded(LoadCounts { rows: n, skipped: 0, .. }) => {
-                    (loaded, rows) = (loaded + 1, rows + n)
+                    (loaded, rows) = (loaded + 1, rows + n);
                 }
                 ChunkLoad::Already | ChunkLoad::Busy => {}
                 odd => panic!("{odd:?}"),

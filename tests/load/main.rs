@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 mod append;
+mod cascade;
+mod changed;
+mod fields;
+mod foresee;
 mod keyless;
 mod pgbouncer;
+mod refused_rows;
 mod rejects;
 mod replace;
 mod replace_range;

@@ -18,7 +18,7 @@ use nstore_shared::{
     storage::{
         ArtifactKind, Storage,
         manifest::{MANIFEST_VERSION, Manifest, SourcePlan, Upload},
-        marker::{Committed, GrantRef, MARKER_VERSION, Marker, Outcome, Quality},
+        marker::{ChunkWarning, Committed, Evidence, GrantRef, MARKER_VERSION, Marker, Outcome, Quality},
     },
 };
 use nstore_tests::context;
@@ -33,6 +33,10 @@ pub(crate) struct World {
     pub(crate) folder: context::Storage,
     /// Records that each chunk committed from now on has rejected.
     pub(crate) rejected: Vec<String>,
+    /// Warnings of each chunk committed from now on.
+    pub(crate) warnings: Vec<ChunkWarning>,
+    /// Evidence of each chunk committed from now on.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 /// A database of its own on the shared server.
@@ -48,7 +52,16 @@ impl World {
         let (sql, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(async move { drop(connection.await) });
         let loader = Loader::new(db, storage.clone());
-        Self { url: url.to_owned(), sql, storage, loader, folder, rejected: vec![] }
+        Self {
+            url: url.to_owned(),
+            sql,
+            storage,
+            loader,
+            folder,
+            rejected: vec![],
+            warnings: vec![],
+            evidence: vec![],
+        }
     }
 
     /// A loader in another process would look like this: connections of its own.
@@ -89,8 +102,8 @@ impl World {
             columns,
             contract: plan.contract.version(),
             quality,
-            evidence: vec![],
-            warnings: vec![],
+            evidence: self.evidence.clone(),
+            warnings: self.warnings.clone(),
             pages: 1,
             lane: None,
             browser: None,
@@ -222,6 +235,8 @@ pub(crate) struct Ask {
     upload: Upload,
     created_at: DateTime<Utc>,
     columns: Vec<Column>,
+    rejects: RejectLimit,
+    allow_cascade: bool,
 }
 
 /// Three days from 2025-08-01 in chunks of a day, columns `id,day,note`, table `orders`, no key.
@@ -242,6 +257,8 @@ pub(crate) fn ask(run: &str, mode: UploadMode) -> Ask {
             column("day", ColumnType::Date, true),
             column("note", ColumnType::Text, false),
         ],
+        rejects: RejectLimit::Rows(0),
+        allow_cascade: false,
     }
 }
 
@@ -285,6 +302,16 @@ impl Ask {
         self
     }
 
+    pub(crate) fn rejects(mut self, limit: RejectLimit) -> Self {
+        self.rejects = limit;
+        self
+    }
+
+    pub(crate) fn allow_cascade(mut self) -> Self {
+        self.allow_cascade = true;
+        self
+    }
+
     pub(crate) fn reload(mut self) -> Self {
         self.upload.reload = true;
         self
@@ -313,13 +340,13 @@ impl Ask {
             table: self.table,
             key: self.key,
             range_column: self.range_column,
-            rejects: RejectLimit::Rows(0),
+            rejects: self.rejects,
             nul: NulPolicy::Reject,
             columns: self.columns,
         };
         let plan = SourcePlan {
             source: "buyer_orders".parse().unwrap(),
-            spec: spec(),
+            spec: SourceSpec { allow_cascade: self.allow_cascade, ..spec() },
             contract,
             chunk_days: 1,
             execution: ExecutionMode::Parallel,

@@ -61,7 +61,7 @@ async fn submitted_run(
     let manifest = &submitted.manifest;
     let run = &manifest.run;
     let again = if submitted.again { " (submitted before with this key: it goes on)" } else { "" };
-    settings::warn(&submitted.notes);
+    settings::note(&submitted.notes);
     settings::warn(
         manifest
             .refused
@@ -92,7 +92,7 @@ async fn submitted_run(
 async fn foresee(global: &Global, manifest: &Manifest) {
     match access::preflight(global, manifest).await {
         Ok(report) => {
-            settings::warn(report.notes());
+            settings::note(report.notes());
             let refused = report.reasons();
             settings::warn(
                 refused.iter().map(|(source, reason)| format!("{source} would not be extracted: {reason}")),

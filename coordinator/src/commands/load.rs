@@ -23,7 +23,7 @@ pub(super) async fn load(global: &Global, args: &LoadArgs) -> anyhow::Result<Exi
     let interrupt = Interrupt::listen()?;
     let access = Access::open(global, Want { postgres: true, ..Want::default() }).await?;
     match prepare(&access.house, &manifest).await {
-        Ok(notes) => settings::warn(&notes),
+        Ok(notes) => settings::note(&notes),
         Err(error) => {
             access.close(Some(&interrupt)).await;
             return Err(error).context("nothing is loaded");

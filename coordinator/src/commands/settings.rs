@@ -34,6 +34,13 @@ pub(super) fn secrets(global: &Global) -> Result<Secrets, Faults> {
     Secrets::load(&Secrets::file(&global.config, &env), env)
 }
 
+/// Says on standard error what is good to know.
+pub(super) fn note(lines: impl IntoIterator<Item = impl std::fmt::Display>) {
+    for line in lines {
+        eprintln!("note: {line}");
+    }
+}
+
 /// Says on standard error what is no fault but worth a word.
 pub(super) fn warn(lines: impl IntoIterator<Item = impl std::fmt::Display>) {
     for line in lines {

@@ -16,6 +16,11 @@ pub(crate) enum Identity {
     Changed,
 }
 
+/// Whether nstore records targets here: false before the first load into a database.
+pub(crate) async fn are_recorded(client: &impl GenericClient) -> Result<bool, PgError> {
+    Ok(client.query_typed_one(include_str!("sql/loaded_before.sql"), &[]).await?.get(0))
+}
+
 /// Compares a table's oid with the recorded one.
 pub(crate) async fn identity(client: &impl GenericClient, target: &Target) -> Result<Identity, PgError> {
     let oids = include_str!("sql/target_oids.sql");

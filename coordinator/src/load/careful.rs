@@ -165,17 +165,22 @@ impl Samples {
         for column in defaulted {
             let (Defaulted { column, default, rows, .. }, sample) = (column, sample(column.first));
             counts.notes.push(format!(
-                "column `{column}`: {rows} rows without a value took the table's default {default}{sample}"
+                "column `{column}`: {} without a value took the table's default {default}{sample}",
+                counted(*rows)
             ));
         }
         if let Some(first) = refused.first() {
-            let (rows, sample) = (refused.len(), sample(first.line));
-            counts.notes.push(format!(
-                "the table refused {rows} rows, which are in nstore.rejects: {}{sample}",
-                first.reason
-            ));
+            let (rows, sample) = (counted(refused.len() as u64), sample(first.line));
+            counts
+                .notes
+                .push(format!("the table refused {rows}, see nstore.rejects: {}{sample}", first.reason));
         }
     }
+}
+
+/// `1 row`, `2 rows`.
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row".into() } else { format!("{rows} rows") }
 }
 
 /// Refused rows of one chunk that go into `nstore.rejects`.

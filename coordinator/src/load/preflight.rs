@@ -28,7 +28,9 @@ impl Loader {
         let client = self.db.client().await?;
         let mut report = PreflightReport::default();
         // a database that nstore has never loaded into knows of no earlier loads
-        let loaded_before = schema_nstore_exists(&client).await?;
+        let loaded_before = targets::are_recorded(&**client)
+            .await
+            .map_err(|e| DbError::query("looking for the schema nstore", &e))?;
         for plan in &manifest.sources {
             match self.look_at(&client, manifest, plan, loaded_before).await {
                 Ok(preflight) => report.ready.push(preflight),
@@ -81,14 +83,6 @@ impl Loader {
         let (source, table_name) = (plan.source.clone(), target.name());
         Ok(Preflight { source, table: table_name, exists: table.is_some(), notes: found.notes })
     }
-}
-
-async fn schema_nstore_exists(client: &Client) -> Result<bool, LoadError> {
-    let row = client
-        .query_typed_one(include_str!("../db/sql/schema_exists.sql"), &[])
-        .await
-        .map_err(|e| DbError::query("looking for the schema nstore", &e))?;
-    Ok(row.get(0))
 }
 
 /// Days that would be lost or doubled.

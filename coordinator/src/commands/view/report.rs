@@ -173,21 +173,21 @@ fn loads(source: &SourceReport) -> Vec<String> {
     let mut said = Vec::new();
     if status.changed_rows > 0 {
         said.push(format!(
-            "{name}: {} rows have changed since an earlier run: the table keeps the old ones, as upload mode append \
-             does; replace_range or replace takes the new ones",
-            grouped(status.changed_rows)
+            "{name}: {} changed since an earlier run: the table keeps the old values, as upload mode append does; \
+             replace_range or replace takes the new ones",
+            count(status.changed_rows, "row")
         ));
     }
     if status.refused_rows > 0 {
         said.push(format!(
-            "{name}: the table refused {} rows, as many as the mapping allows: see the table nstore.rejects",
-            grouped(status.refused_rows)
+            "{name}: the table refused {}, which the mapping allows: see the table nstore.rejects",
+            count(status.refused_rows, "row")
         ));
     }
     if status.defaulted_rows > 0 {
         said.push(format!(
-            "{name}: {} rows took a default of the table for a value that is absent or null",
-            grouped(status.defaulted_rows)
+            "{name}: {} took a default of the table for a value that is absent or null",
+            count(status.defaulted_rows, "row")
         ));
     }
     said

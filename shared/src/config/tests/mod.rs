@@ -186,7 +186,7 @@ fn the_shipped_config_has_no_faults_and_the_promised_defaults() {
     };
     let parallel = Some(ExecutionMode::Parallel);
     assert_eq!(settings("buyer_orders"), (3, parallel, UploadMode::Append));
-    assert_eq!(settings("buyer_tickets"), (5, parallel, UploadMode::Replace));
+    assert_eq!(settings("buyer_tickets"), (5, parallel, UploadMode::ReplaceRange));
     for name in ["buyer_razorpay", "seller_orders", "seller_tickets"] {
         assert_eq!(settings(name), (7, None, UploadMode::Append), "{name}");
     }
