@@ -158,7 +158,7 @@ async fn claim(
 
 #[cfg(test)]
 mod tests {
-    use nstore_shared::contract::{Column, ColumnType, NulPolicy, OnAbsent, RejectLimit};
+    use nstore_shared::contract::{Column, ColumnType, NulPolicy, RejectLimit};
 
     use super::*;
 

@@ -92,6 +92,7 @@ mod tests {
             warnings,
             pages: 1,
             lane: None,
+            browser: None,
         }
     }
 

@@ -239,6 +239,11 @@ pub enum Evidence {
         /// Pages read.
         pages: u64,
     },
+    /// The page showed the element that says that there are no rows.
+    EmptyShown {
+        /// Its text.
+        text: String,
+    },
 }
 
 impl Evidence {
@@ -254,7 +259,8 @@ impl Evidence {
             | Self::GridRowCount { .. }
             | Self::ScrolledToEnd { .. }
             | Self::BelowCap { .. }
-            | Self::PagerEnded { .. } => true,
+            | Self::PagerEnded { .. }
+            | Self::EmptyShown { .. } => true,
             Self::ShortLastPage { .. } | Self::SinglePage | Self::FilterShown { .. } => false,
         }
     }
@@ -275,6 +281,7 @@ impl Evidence {
             Self::BelowCap { .. } => "below cap",
             Self::FilterShown { .. } => "filter",
             Self::PagerEnded { .. } => "last page",
+            Self::EmptyShown { .. } => "empty notice",
         }
     }
 }
@@ -437,6 +444,7 @@ mod tests {
             Evidence::BelowCap { rows: 5, cap: 30_000 },
             Evidence::FilterShown { text: "01/08/2025 - 02/08/2025".into() },
             Evidence::PagerEnded { pages: 2 },
+            Evidence::EmptyShown { text: "No data".into() },
         ];
         let text = serde_json::to_string(&evidence).unwrap();
         assert!(text.contains(r#"{"type":"below_cap","rows":5,"cap":30000}"#), "{text}");

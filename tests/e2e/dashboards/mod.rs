@@ -18,6 +18,7 @@ mod lanes;
 mod logins;
 mod pages;
 mod pitfalls;
+mod sites;
 mod steps;
 
 const NAME: &str = "network_observability";

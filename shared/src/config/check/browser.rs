@@ -1,31 +1,25 @@
 //! The rules of a dashboard's source file. Pure.
 
-use std::collections::BTreeMap;
-
 use chrono_tz::Tz;
 
 use super::{
+    lanes,
     source::{NamedSecret, time},
     value,
 };
 use crate::config::{
-    cell_format::CellFormat,
     document::Document,
-    nearest,
     raw::browser as raw,
     spec::{
         SecretRef,
         browser::{
-            Act, AnswerFormat, BrowserClock, BrowserSpec, ExportFormat, FillText, Filter, Lane, LaneHow,
-            LaneSpec, Login, LoginFlow, Paginate, Read, Selector, Step,
+            Act, BrowserClock, BrowserSpec, FillText, Filter, LaneHow, Login, LoginFlow, Paginate, Selector,
+            Step,
         },
     },
     template::Template,
 };
 
-/// Where Power BI cuts an export off.
-const CSV_CAP: u64 = 30_000;
-const XLSX_CAP: u64 = 150_000;
 /// The frame that is the page itself.
 const PAGE: &str = "page";
 
@@ -90,7 +84,7 @@ pub(super) fn secrets(raw: &raw::BrowserFile) -> Vec<NamedSecret> {
     found
 }
 
-fn selector(text: &str) -> Selector {
+pub(super) fn selector(text: &str) -> Selector {
     Selector(text.to_owned())
 }
 
@@ -178,22 +172,22 @@ fn frame(raw: &raw::BrowserFile, step: &raw::Step, act: &Act) -> Option<Selector
 }
 
 /// The place of one step in the document.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     doc: &'a mut Document,
     index: String,
 }
 
 impl Place<'_> {
-    fn fault(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
+    pub(super) fn fault(&mut self, path: &[&str], message: impl Into<String>, hint: &str) {
         let path: Vec<&str> = ["steps", &self.index].into_iter().chain(path.iter().copied()).collect();
         self.doc.fault(&path, message, (!hint.is_empty()).then(|| hint.to_owned()));
     }
 
-    fn keys(&self, path: &[&str]) -> Vec<String> {
+    pub(super) fn keys(&self, path: &[&str]) -> Vec<String> {
         self.doc.keys(&self.path(path))
     }
 
-    fn has(&self, path: &[&str]) -> bool {
+    pub(super) fn has(&self, path: &[&str]) -> bool {
         self.doc.has(&self.path(path))
     }
 
@@ -230,7 +224,7 @@ fn act(place: Place<'_>, step: &raw::Step) -> Option<Act> {
     } else if let Some(filter) = &step.apply_filter {
         Act::ApplyFilter(self::filter(place, filter))
     } else if let Some(read) = &step.read {
-        Act::Read(Box::new(self::read(place, read)))
+        Act::Read(Box::new(lanes::read(place, read)))
     } else {
         return simple(&step.click, Act::Click)
             .or_else(|| simple(&step.hover, Act::Hover))
@@ -275,129 +269,4 @@ fn filter(mut place: Place<'_>, raw: &raw::ApplyFilter) -> Filter {
         shown_in: raw.shown_in.as_deref().map(selector),
         shows: raw.shows.iter().map(|text| template(&text.0)).collect(),
     }
-}
-
-fn read(mut place: Place<'_>, raw: &raw::Read) -> Read {
-    known_columns(&mut place, raw);
-    for (name, there) in
-        [("response", raw.response.is_some()), ("export", raw.export.is_some()), ("grid", raw.grid.is_some())]
-    {
-        if there && !raw.lanes.iter().any(|lane| lane.to_string() == name) {
-            let hint = format!("add `{name}` to `lanes`, or remove `{name}:`");
-            place.fault(&["read", name], format!("`{name}` is described, but no lane of this step"), &hint);
-        }
-    }
-    unused_keys(&mut place, raw);
-    if let Some(lane) = raw.response.as_ref().filter(|lane| lane.format == AnswerFormat::Json)
-        && lane.cap.is_none()
-        && raw.total.is_none()
-    {
-        let hint = "add `total`, where the page says how many rows there are, or `cap`, how many an answer has at most";
-        place.fault(&["read", "response"], "nothing shows whether a json answer is whole", hint);
-    }
-    let mut lanes = Vec::new();
-    for (at, name) in raw.lanes.iter().enumerate() {
-        let word = name.to_string();
-        if raw.lanes[..at].contains(name) {
-            place.fault(
-                &["read", "lanes", &at.to_string()],
-                format!("lane `{word}` stands there twice"),
-                "once",
-            );
-        }
-        match lane(raw, *name) {
-            Some(lane) => lanes.push(lane),
-            None => {
-                let hint = format!("describe it: `{word}: {{ … }}` beside `lanes`, or remove it");
-                place.fault(
-                    &["read", "lanes", &at.to_string()],
-                    format!("nothing says how to read lane `{word}`"),
-                    &hint,
-                );
-            }
-        }
-    }
-    Read {
-        lanes,
-        columns: raw.columns.clone(),
-        allow_empty: raw.allow_empty,
-        total: raw.total.as_ref().map(|total| selector(&total.selector)),
-        busy: raw.busy.as_deref().map(selector),
-        ignore: raw.ignore.clone(),
-        settle: time(&raw.settle),
-    }
-}
-
-/// What has no meaning for a format would be ignored in silence.
-fn unused_keys(place: &mut Place<'_>, raw: &raw::Read) {
-    let response = raw.response.as_ref().filter(|lane| lane.format == AnswerFormat::Dsr);
-    let (csv, xlsx) = (ExportFormat::Csv, ExportFormat::Xlsx);
-    let export = |format: ExportFormat| raw.export.as_ref().is_some_and(|lane| lane.format == format);
-    for (unused, path, format) in [
-        (response.is_some(), ["read", "response", "records"], "dsr"),
-        (export(csv), ["read", "export", "sheet"], "csv"),
-        (export(xlsx), ["read", "export", "delimiter"], "xlsx"),
-    ] {
-        if unused && place.has(&path) {
-            let message = format!("`{}` means nothing for `format: {format}`", path[2]);
-            place.fault(&path, message, "remove it");
-        }
-    }
-}
-
-/// Names and formats must be of columns that are read.
-fn known_columns(place: &mut Place<'_>, raw: &raw::Read) {
-    let columns: Vec<&str> = raw.columns.iter().map(String::as_str).collect();
-    let sections = ["response", "export", "grid"].map(|lane| [lane, "names"]).into_iter();
-    let sections = sections.chain(["response", "export", "grid"].map(|lane| [lane, "formats"]));
-    let mut paths: Vec<Vec<&str>> = sections.map(|[lane, section]| vec!["read", lane, section]).collect();
-    paths.push(vec!["read", "formats"]);
-    for path in paths {
-        for name in place.keys(&path) {
-            if !columns.contains(&name.as_str()) {
-                let hint = nearest::hint(&name, "columns", &columns).unwrap_or_default();
-                let path: Vec<&str> = path.iter().copied().chain([name.as_str()]).collect();
-                place.fault(&path, format!("`{name}` is none of the `columns`"), &hint);
-            }
-        }
-    }
-}
-
-fn lane(raw: &raw::Read, name: Lane) -> Option<LaneSpec> {
-    let (how, names, formats, cap) = match name {
-        Lane::Response => {
-            let lane = raw.response.as_ref()?;
-            let records = lane.records.clone().unwrap_or_default();
-            let how = LaneHow::Response { url: lane.url.clone(), format: lane.format, records };
-            (how, &lane.names, &lane.formats, lane.cap)
-        }
-        Lane::Export => {
-            let lane = raw.export.as_ref()?;
-            let cap = if lane.format == ExportFormat::Csv { CSV_CAP } else { XLSX_CAP };
-            let how = LaneHow::Export {
-                clicks: lane.clicks.iter().map(|click| selector(&click.0)).collect(),
-                format: lane.format,
-                delimiter: lane.delimiter,
-                sheet: lane.sheet.clone(),
-            };
-            (how, &lane.names, &lane.formats, lane.cap.or(Some(cap)))
-        }
-        Lane::Grid => {
-            let lane = raw.grid.as_ref()?;
-            let by_header = !lane.names.is_empty();
-            let how = LaneHow::Grid { selector: selector(&lane.selector), by_header, paginate: None };
-            (how, &lane.names, &lane.formats, lane.cap)
-        }
-    };
-    let name_of = |column: &String| names.get(column).unwrap_or(column).clone();
-    let format_of = |column: &String| {
-        let text = formats.get(column).or_else(|| raw.formats.get(column))?;
-        Some((column.clone(), value::cell_format(&text.0).ok()?))
-    };
-    Some(LaneSpec {
-        how,
-        names: raw.columns.iter().map(name_of).collect(),
-        formats: raw.columns.iter().filter_map(format_of).collect::<BTreeMap<String, CellFormat>>(),
-        cap,
-    })
 }

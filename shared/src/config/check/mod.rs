@@ -2,7 +2,8 @@
 //!
 //! - [`value`], [`address`]: what a text means by itself: a duration, a zone, a type, a place, an address;
 //!   [`keys`]: of a keyboard
-//! - [`pipeline`], [`source`], [`mapping`]: one file each; of a source, [`api`] with its [`window`], or [`browser`]
+//! - [`pipeline`], [`source`], [`mapping`]: one file each; of a source, [`api`] with its [`window`], or [`browser`] with its
+//!   [`lanes`]
 //! - [`whole`]: what files say about each other; [`fields`]: what is read and what is taken
 
 mod address;
@@ -10,6 +11,7 @@ mod api;
 mod browser;
 mod fields;
 mod keys;
+mod lanes;
 pub(super) mod mapping;
 pub(super) mod pipeline;
 pub(super) mod source;

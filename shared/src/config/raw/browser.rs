@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{DurationText, SecretName, source::Common};
-use crate::config::spec::browser::{AnswerFormat, Delimiter, ExportFormat, Lane};
+use crate::config::spec::browser::{AnswerFormat, Delimiter, ExportFormat, Lane, Parts};
 
 /// A dashboard: how one gets in, which steps lead to the rows, how they are read.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -226,6 +226,10 @@ pub(crate) struct Read {
     /// A chunk without a row is right, and no sign of a broken page.
     #[serde(default)]
     pub(crate) allow_empty: bool,
+    /// What is to be seen where there are no rows, such as the words "No data", as a selector: the chunk is then empty, and
+    /// complete.
+    #[schemars(extend("x-means" = "selector"))]
+    pub(crate) empty: Option<String>,
     /// How the page writes a column; a lane's own `formats` win.
     #[serde(default)]
     pub(crate) formats: BTreeMap<String, CellFormatText>,
@@ -256,7 +260,8 @@ fn settle() -> DurationText {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Total {
-    /// The element; the first number in its text counts.
+    /// The element: `1,768 rows`, `1 to 10 of 57` or `1-100/1768`; of several numbers the one after `of` or `/` counts, else
+    /// the first.
     #[schemars(extend("x-means" = "selector"))]
     pub(crate) selector: String,
 }
@@ -271,7 +276,6 @@ pub(crate) struct Response {
     /// How the answer is written.
     pub(crate) format: AnswerFormat,
     /// For `format: json`: where the records lie, such as `data.rows`; empty when the answer is the array.
-    #[schemars(extend("x-means" = "path or nothing"))]
     pub(crate) records: Option<String>,
     /// What the answer calls a column; its own name unless said.
     #[serde(default)]
@@ -279,9 +283,12 @@ pub(crate) struct Response {
     /// How the answer writes a column.
     #[serde(default)]
     pub(crate) formats: BTreeMap<String, CellFormatText>,
-    /// So many rows mean that the answer was cut.
+    /// So many rows mean that the answer was cut. Where the page asks for its rows in parts, so many in the last part.
     #[schemars(range(min = 1))]
     pub(crate) cap: Option<u64>,
+    /// For `format: json`: whether several answers that hold the columns are parts of one list, or the newest replaces the
+    /// others.
+    pub(crate) parts: Option<Parts>,
 }
 
 /// Takes the page's own export.
@@ -296,6 +303,18 @@ pub(crate) struct Export {
     /// The character between two fields of a CSV.
     #[serde(default)]
     pub(crate) delimiter: Delimiter,
+    /// How a CSV is encoded where it has no byte order mark, such as `windows-1252`; UTF-8 unless said.
+    pub(crate) encoding: Option<String>,
+    /// The line of the headers, from 1; the lines above it are left out. Unless said, the first line of a CSV, and the first
+    /// row of a sheet that holds all columns.
+    #[schemars(range(min = 1))]
+    pub(crate) header_row: Option<u32>,
+    /// So many rows at the end are sums or notes, and are left out.
+    #[serde(default)]
+    pub(crate) skip_footer: u32,
+    /// Rows whose first text begins with one of these are left out, such as `Total`.
+    #[serde(default)]
+    pub(crate) drop_rows: Vec<String>,
     /// The sheet of a workbook; the first unless said.
     pub(crate) sheet: Option<String>,
     /// What the file calls a column; its own name unless said.
@@ -325,6 +344,9 @@ pub(crate) struct Grid {
     /// The headers of the columns; they are taken by their place unless said.
     #[serde(default)]
     pub(crate) names: BTreeMap<String, String>,
+    /// Takes blanks away from both ends of a cell that the page shows, such as no-break spaces.
+    #[serde(default)]
+    pub(crate) trim: bool,
     /// How the grid writes a column.
     #[serde(default)]
     pub(crate) formats: BTreeMap<String, CellFormatText>,

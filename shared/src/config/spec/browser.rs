@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 
 use super::SecretRef;
 use crate::{
-    config::{cell_format::CellFormat, template::Template},
+    config::{cell_format::CellFormat, path::FieldPath, template::Template},
     retry::millis,
 };
 
@@ -228,7 +228,10 @@ pub struct Read {
     pub columns: Vec<String>,
     /// A chunk without a row is right.
     pub allow_empty: bool,
-    /// The element whose first number says how many rows there are.
+    /// The element that is to be seen where there are no rows.
+    #[serde(default)]
+    pub empty: Option<Selector>,
+    /// The element that says how many rows there are.
     pub total: Option<Selector>,
     /// What is to be seen while the page is still loading.
     pub busy: Option<Selector>,
@@ -263,7 +266,10 @@ pub enum LaneHow {
         /// How it is written.
         format: AnswerFormat,
         /// For JSON: where the records lie.
-        records: String,
+        records: FieldPath,
+        /// For JSON: what several answers are to each other.
+        #[serde(default)]
+        parts: Parts,
     },
     /// The page's own export.
     Export {
@@ -271,10 +277,9 @@ pub enum LaneHow {
         clicks: Vec<Selector>,
         /// What comes down.
         format: ExportFormat,
-        /// Between two fields of a CSV.
-        delimiter: Delimiter,
-        /// The sheet of a workbook; the first unless said.
-        sheet: Option<String>,
+        /// How the file is laid out.
+        #[serde(flatten)]
+        layout: SheetLayout,
     },
     /// What is to be seen.
     Grid {
@@ -282,6 +287,9 @@ pub enum LaneHow {
         selector: Selector,
         /// The columns are told by their headers, not by their place.
         by_header: bool,
+        /// Blanks at both ends of a cell are taken away.
+        #[serde(default)]
+        trim: bool,
         /// How to get from page to page; `None` when there is one.
         paginate: Option<Paginate>,
     },
@@ -332,6 +340,38 @@ pub enum AnswerFormat {
     Json,
 }
 
+/// What several answers that hold the columns are to each other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parts {
+    /// Parts of one list, which are joined.
+    #[default]
+    Join,
+    /// Answers to the same question at different times: the newest replaces the others.
+    Newest,
+}
+
+/// How an exported file is laid out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SheetLayout {
+    /// Between two fields of a CSV.
+    pub delimiter: Delimiter,
+    /// The sheet of a workbook; `None` is the first one.
+    pub sheet: Option<String>,
+    /// The encoding of a CSV without a byte order mark, by a label of the WHATWG Encoding Standard; `None` is UTF-8.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// The line of the headers, from 1; `None`: the first line of a CSV, and the first row of a sheet that holds all columns.
+    #[serde(default)]
+    pub header_row: Option<u32>,
+    /// Rows at the end that are left out.
+    #[serde(default)]
+    pub skip_footer: u32,
+    /// Rows whose first text begins with one of these are left out.
+    #[serde(default)]
+    pub drop_rows: Vec<String>,
+}
+
 /// What an export is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -355,6 +395,9 @@ pub enum Delimiter {
     /// A tab.
     #[serde(rename = "\t")]
     Tab,
+    /// A vertical bar.
+    #[serde(rename = "|")]
+    Pipe,
 }
 
 /// How to get from page to page.

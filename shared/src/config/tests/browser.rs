@@ -130,11 +130,31 @@ const RULES: &[(&str, &str, &str)] = &[
         "30:17: `clicks` must not be empty",
     ),
     ("label: Date Filter", "label: \"\"", "17:14: `label` must not be empty"),
+    (
+        "format: csv",
+        "format: csv\n        encoding: utf9",
+        "32:19: `utf9` is not a known encoding\n  for example utf-8, utf-16le, windows-1252, iso-8859-2 or shift_jis",
+    ),
+    (
+        "format: csv",
+        "format: csv\n        drop_rows: [Total, \" \"]",
+        "32:20: an empty text would match every row\n  name the text that such rows begin with",
+    ),
+    (
+        "format: csv",
+        "format: xlsx\n        encoding: windows-1252",
+        "32:19: `encoding` means nothing for `format: xlsx`\n  remove it",
+    ),
+    (
+        "format: dsr",
+        "format: json\n        cap: 9\n        records: a[b",
+        "29:18: `a[b` is not a valid path: brackets hold a number, or a field and its value as in [name=status]\n  write keys with dots between them (card.last4), a list's entry by number (items.0) or by a field of it (fields[name=status].value), a key in quotes (meta.\"@odata.nextLink\"), or a JSON Pointer (/meta/next)",
+    ),
     ("url: /querydata", "url: \"\"", "26:14: `url` must not be empty"),
     (
         "format: csv",
         "format: csv\n        delimiter: \"||\"",
-        "32:20: `delimiter`: unknown value `||`\n  allowed: \",\", \";\", \"\\t\"",
+        "32:20: `delimiter`: unknown value `||`\n  did you mean `|`? allowed: \",\", \";\", \"\\t\", \"|\"",
     ),
     (
         "      submit: Apply\n    timeout: 30s\n",

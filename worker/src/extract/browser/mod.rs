@@ -155,7 +155,7 @@ impl Extractor for BrowserExtractor {
             () = pages.closed() => return Ok(Extracted::default()),
         };
         let origin = format!("the dashboard, by lane {}", harvest.lane);
-        for body in pages_of(self.columns(), &harvest.table.rows) {
+        for body in pages_of(self.columns(), &harvest.absent, &harvest.table.rows) {
             let page = Page { body, format: PageFormat::Json, origin: origin.clone() };
             if pages.send(Sent::Page(page)).await.is_err() {
                 break;
@@ -167,12 +167,16 @@ impl Extractor for BrowserExtractor {
     }
 }
 
-/// Rows as JSON arrays of records, each page of about [`PAGE_BYTES`]; no rows are one empty page.
+/// Rows as JSON arrays of records, each page of about [`PAGE_BYTES`]; no rows are one empty page. Columns that were nowhere
+/// are left out, so that they can be told from those that are null.
 fn pages_of<'a>(
     columns: &'a [String],
+    absent: &[bool],
     rows: &'a [Vec<Option<String>>],
 ) -> impl Iterator<Item = Bytes> + use<'a> {
-    let names: Vec<String> = columns.iter().map(|name| json_text(name)).collect();
+    let is_there = |at: usize| !absent.get(at).copied().unwrap_or(false);
+    let names: Vec<(usize, String)> =
+        columns.iter().map(|name| json_text(name)).enumerate().filter(|(at, _)| is_there(*at)).collect();
     let (mut rest, mut first) = (rows.iter(), true);
     std::iter::from_fn(move || {
         if rest.len() == 0 && !std::mem::take(&mut first) {
@@ -182,13 +186,14 @@ fn pages_of<'a>(
         let mut page = String::from("[");
         for row in rest.by_ref() {
             page.push_str(if page.len() == 1 { "{" } else { ",{" });
-            for (at, (name, value)) in names.iter().zip(row).enumerate() {
-                if at > 0 {
+            for (place, (at, name)) in names.iter().enumerate() {
+                if place > 0 {
                     page.push(',');
                 }
                 page.push_str(name);
                 page.push(':');
-                page.push_str(&value.as_deref().map_or("null".to_owned(), json_text));
+                let value = row.get(*at).and_then(Option::as_deref);
+                page.push_str(&value.map_or("null".to_owned(), json_text));
             }
             page.push('}');
             if page.len() >= PAGE_BYTES {
@@ -213,11 +218,13 @@ mod tests {
         let columns = ["a".to_owned(), "b".to_owned()];
         let row = |a: &str, b: Option<&str>| vec![Some(a.to_owned()), b.map(str::to_owned)];
         let rows = [row("1", None), row("q\"\n", Some("ü"))];
-        let pages: Vec<Bytes> = pages_of(&columns, &rows).collect();
+        let pages: Vec<Bytes> = pages_of(&columns, &[], &rows).collect();
         assert_eq!(pages, [r#"[{"a":"1","b":null},{"a":"q\"\n","b":"ü"}]"#]);
-        assert_eq!(pages_of(&columns, &[]).collect::<Vec<_>>(), ["[]"]);
+        let known: Vec<Bytes> = pages_of(&columns, &[false, true], &rows).collect();
+        assert_eq!(known, [r#"[{"a":"1"},{"a":"q\"\n"}]"#], "what was nowhere is not told as null");
+        assert_eq!(pages_of(&columns, &[], &[]).collect::<Vec<_>>(), ["[]"]);
         let many: Vec<_> = (0..5).map(|_| row(&"x".repeat(PAGE_BYTES / 2), None)).collect();
-        let pages: Vec<Bytes> = pages_of(&columns, &many).collect();
+        let pages: Vec<Bytes> = pages_of(&columns, &[], &many).collect();
         let records: usize = pages
             .iter()
             .map(|page| serde_json::from_slice::<Vec<serde_json::Value>>(page).unwrap().len())

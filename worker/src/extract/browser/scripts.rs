@@ -16,7 +16,9 @@ pub(super) enum Script {
     Login,
     /// Answers a page of a login.
     Answer,
-    /// Reads a grid.
+    /// What the page says about its rows.
+    Look,
+    /// Reads a page of a grid.
     Grid,
     /// More rows of a grid that was read.
     Piece,
@@ -42,7 +44,8 @@ impl Script {
             Self::Applied => include_str!("scripts/applied.js"),
             Self::Login => include_str!("scripts/login.js"),
             Self::Answer => include_str!("scripts/answer.js"),
-            Self::Grid => include_str!("scripts/grid.js"),
+            Self::Look => concat!(include_str!("scripts/cell.js"), include_str!("scripts/look.js")),
+            Self::Grid => concat!(include_str!("scripts/cell.js"), include_str!("scripts/grid.js")),
             Self::Piece => include_str!("scripts/piece.js"),
             Self::Replay => include_str!("scripts/replay.js"),
             Self::Kept => include_str!("scripts/kept.js"),

@@ -88,11 +88,12 @@ impl From<VaultError> for Trouble {
 
 impl From<decode::sheet::SheetError> for Trouble {
     fn from(error: decode::sheet::SheetError) -> Self {
-        use decode::sheet::SheetError::{Missing, NoSheet, Twice};
+        use decode::sheet::SheetError::{Encoding, FooterIsRow, Missing, NoFooter, NoHeader, NoSheet, Twice};
         match error {
-            Missing { .. } | NoSheet { .. } | Twice { .. } => {
+            Missing { .. } | NoSheet { .. } | Twice { .. } | Encoding { .. } | NoHeader(_) => {
                 Self::new(FailureClass::Config, error.to_string())
             }
+            NoFooter { .. } | FooterIsRow { .. } => Self::new(FailureClass::Data, error.to_string()),
             _ => Self::passing(error.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nstore_shared::config::spec::browser::{Delimiter, ExportFormat, Lane, LaneSpec, Selector};
+use nstore_shared::config::spec::browser::{ExportFormat, Lane, LaneSpec, Selector, SheetLayout};
 use serde_json::json;
 
 use super::{
@@ -26,8 +26,7 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct How<'a> {
     pub(super) clicks: &'a [Selector],
     pub(super) format: ExportFormat,
-    pub(super) delimiter: Delimiter,
-    pub(super) sheet: Option<&'a str>,
+    pub(super) layout: &'a SheetLayout,
 }
 
 impl Reading<'_> {
@@ -44,21 +43,20 @@ impl Reading<'_> {
             }
             Some(_) => {}
         }
-        let (format, delimiter) = (how.format, how.delimiter);
-        let (sheet, names) = (how.sheet.map(str::to_owned), spec.names.clone());
+        let (format, layout, names) = (how.format, how.layout.clone(), spec.names.clone());
         let decoded = tokio::task::spawn_blocking(move || {
             let bytes =
                 std::fs::read(&file).map_err(|e| Trouble::passing(format!("the exported file: {e}")))?;
             // it has been read: the next export of this browser has no use for it
             let _ = std::fs::remove_file(&file);
-            let table = match format {
-                ExportFormat::Csv => csv::decode(&bytes, delimiter, &names),
-                ExportFormat::Xlsx => xlsx::decode(&bytes, sheet.as_deref(), &names),
+            let sheet = match format {
+                ExportFormat::Csv => csv::decode(&bytes, &layout, &names),
+                ExportFormat::Xlsx => xlsx::decode(&bytes, &layout, &names),
             };
-            table.map_err(Trouble::from)
+            sheet.map_err(Trouble::from)
         });
-        let table = decoded.await.map_err(|e| Trouble::passing(e.to_string()))??;
-        Ok(Brought { table, pages: 1, evidence: vec![] })
+        let sheet = decoded.await.map_err(|e| Trouble::passing(e.to_string()))??;
+        Ok(Brought { counted: Some(sheet.counted), ..Brought::new(sheet.table, vec![]) })
     }
 
     /// Clicks one after the other, in as few calls as there are documents: each costs a tenth of a second.

@@ -1,7 +1,8 @@
-// Reads a grid: { selector, names, by_header, busy, settle, paginate: { next, navigates, max_pages }, piece, ms }.
-// A plain table is read as it stands; a virtualised one is scrolled through, rows and columns, and its cells are kept by
-// their indices, never by their text. Gives { headers, count, rows: the first piece, rowcount, scrolled, pages, more }.
-const { selector, names, by_header: byHeader, busy, settle, paginate, piece, ms } = input;
+// Reads one page of a grid: { selector, names, by_header, busy, settle, trim, next, turn, page, piece, ms }. Needs cell.js.
+// A plain table is read as it is drawn; a virtualised one is scrolled through, rows and columns, and its cells are kept by
+// their indices, never by their text. `turn`: the next page is asked for first, in the same document. `page`: which one it is.
+// Gives { headers, count, rows: the first piece, rowcount, scrolled, more, pager, other_pager }.
+const { selector, names, by_header: byHeader, busy, settle, trim, next, turn: turns, page, piece, ms } = input;
 const end = performance.now() + ms;
 const left = () => Math.max(1, end - performance.now());
 
@@ -17,16 +18,14 @@ const attribute = (element, known) => {
   }
   return null;
 };
-const valueOf = (cell) => {
-  const text = cell.textContent.trim();
-  if (text) return text;
-  return cell.querySelector('img[alt]')?.alt.trim() || null;
-};
-const cellsOf = (row) => [...row.querySelectorAll(CELLS)].filter((cell) => cell.closest(ROWS) === row);
+// not those that are not displayed: nobody sees such a column
+const cellsOf = (row) => [...row.querySelectorAll(CELLS)].filter((cell) => cell.closest(ROWS) === row
+  && (cell.checkVisibility() || getComputedStyle(cell).display === 'contents'));
 // not those of a table inside a cell, of a sum below, or of a pool of rows that are not in use
 const rowsOf = (root) => [...root.querySelectorAll(ROWS)].filter((row) => {
   const cell = row.parentElement.closest(CELLS);
-  return !(cell && root.contains(cell)) && !row.closest('tfoot') && row.getClientRects().length > 0;
+  return !(cell && root.contains(cell)) && !row.closest('tfoot') && row.getClientRects().length > 0
+    && getComputedStyle(row).visibility === 'visible';
 });
 const isHeaderCell = (cell) => cell.getAttribute('role') === 'columnheader' || (cell.tagName === 'TH' && !cell.closest('tbody'));
 const isHeader = (row, cells) => row.closest('thead') !== null || cells.every(isHeaderCell)
@@ -45,6 +44,62 @@ const rest = async () => {
   if (settle > 0) await settled(settle, left());
 };
 
+// What grids draw before a row's data is there: a word for it in place of all data, or with dots in place of a cell's; or an
+// element without a text that is marked as busy or by its class.
+const WORDS = 'loading|please wait|lade|lädt|wird geladen|chargement|cargando|carregando|caricamento';
+const LOADING_ROW = new RegExp(`^\\s*(${WORDS})[\\s.…]*$`, 'i');
+const LOADING_CELL = new RegExp(`^\\s*(${WORDS})\\s*(…|\\.{2,})\\s*$`, 'i');
+const LOADING_CLASS = /(^|[-_])(skeleton|shimmer|loading|placeholder)([-_]|$)|Skeleton|Shimmer/;
+const CONTROLS = 'img, svg, input, select, textarea, [aria-checked]';
+const isMarked = (element) => element.getAttribute('aria-busy') === 'true' || [...element.classList].some((name) => LOADING_CLASS.test(name));
+const isBlank = (element) => !element.textContent.trim() && !element.querySelector(CONTROLS) && !valueOf(element);
+const isLoading = (element, words) => element.getAttribute('aria-busy') === 'true' || element.querySelector('[aria-busy=true]') !== null
+  || words.test(element.textContent) || (!element.textContent.trim()
+    && [element, ...element.querySelectorAll('*')].some((one) => isMarked(one) && !one.querySelector(CONTROLS)));
+const indexOf = (row, cells) => attribute(row, ROW_INDEX) ?? (cells.length ? attribute(cells[0], ROW_INDEX) : null);
+
+// How far the rows in view are from what they will show: `loading`, `blank` (no cell says anything), `thin` (only one of
+// several does), `gaps` (some do not), or nothing.
+const stateOf = (row) => {
+  const cells = cellsOf(row);
+  if (!cells.length || isHeader(row, cells)) return null;
+  if (isLoading(row, LOADING_ROW) || cells.some((cell) => isLoading(cell, LOADING_CELL))) return 'loading';
+  const blank = cells.filter(isBlank).length;
+  if (blank === 0) return null;
+  if (blank === cells.length) return 'blank';
+  return cells.length > 2 && blank === cells.length - 1 ? 'thin' : 'gaps';
+};
+let fruitless = 0;
+const PATIENCE = { blank: 1500, thin: 1500, gaps: 100 };
+// Waits until the rows in view have their data. What stays empty may be empty in truth: the more often that was so, the
+// shorter the wait; but a row of a virtualised grid without anything in it is one that has not come.
+const drawn = async (root, known) => {
+  const open = () => rowsOf(root()).map((row) => [row, stateOf(row)])
+    .filter(([row, state]) => state !== null && !known(indexOf(row, cellsOf(row)), state));
+  let found = open();
+  const isHard = ([row, state]) => state === 'loading' || (state === 'blank' && indexOf(row, cellsOf(row)) !== null);
+  if (found.some(isHard)) {
+    await until(() => !open().some(isHard), left(), '').catch(() => {
+      const [row, state] = open().find(isHard) ?? [];
+      if (!row) return;
+      const which = indexOf(row, cellsOf(row)) ?? rowsOf(root()).indexOf(row) + 1;
+      throw new Error(`incomplete: row ${which} of the grid ${state === 'blank' ? 'stays empty' : 'is still loading'}`);
+    });
+    found = open();
+  }
+  if (!found.length) return;
+  const worst = ['blank', 'thin', 'gaps'].find((state) => found.some(([, one]) => one === state));
+  if (!worst) return;
+  if (fruitless >= 3) {
+    await frames();
+    return;
+  }
+  const count = found.length;
+  const filled = await until(() => open().length < count, Math.min(left(), PATIENCE[worst]), '').then(() => true, () => false);
+  fruitless = filled ? 0 : fruitless + 1;
+  if (filled) await drawn(root, known);
+};
+
 // What has been read of one page: headers and rows by their keys.
 class Sheet {
   headers = new Map();
@@ -54,17 +109,18 @@ class Sheet {
   indexed = false;
   columned = false;
   scrolled = false;
+  grown = false;
 
   take(root) {
     let place = 0;
     for (const row of rowsOf(root)) {
       const cells = cellsOf(row);
       if (!cells.length) continue;
-      const own = attribute(row, ROW_INDEX) ?? attribute(cells[0], ROW_INDEX);
+      const own = indexOf(row, cells);
       if (isHeader(row, cells)) {
         if (own !== null) this.headerIndex = Number(own);
         this.columned ||= cells.some((cell) => attribute(cell, COLUMN_INDEX) !== null);
-        this.put(this.headers, cells, (cell) => squeeze(cell.textContent), true);
+        this.put(this.headers, cells, (cell) => squeeze(shownText(cell, true)), 'the header');
         continue;
       }
       // a word such as `no data` across all columns is no row
@@ -74,18 +130,29 @@ class Sheet {
       if (own !== null) this.indexed = true;
       else this.recognise(key, row.textContent);
       if (!this.rows.has(key)) this.rows.set(key, new Map());
-      this.put(this.rows.get(key), cells, valueOf, false);
+      this.put(this.rows.get(key), cells, (cell) => valueOf(cell, trim), own !== null ? `row ${key}` : null);
     }
   }
 
-  put(into, cells, value, keepsOld) {
+  // A cell that says nothing any more, or not yet, does not take the place of what was read.
+  put(into, cells, value, row) {
     let at = 0;
     for (const cell of cells) {
       const column = attribute(cell, COLUMN_INDEX) ?? String(at);
       const found = value(cell);
-      if (!(keepsOld && into.get(column) && !found)) into.set(column, found);
+      const before = into.get(column);
+      if (row && into !== this.headers && before && found && before !== found) {
+        throw new Error(`incomplete: the grid changes while it is read: ${row} said \`${before}\`, and says \`${found}\` now`);
+      }
+      if (found || !before) into.set(column, found);
       at += cell.colSpan || 1;
     }
+  }
+
+  // What was read of a row whole need not be waited for.
+  knows(index, state) {
+    const row = index === null ? undefined : this.rows.get(Number(index));
+    return state !== 'loading' && row !== undefined && [...row.values()].every((value) => value !== null);
   }
 
   // by their place alone, rows that are used again for others cannot be told from them
@@ -140,8 +207,8 @@ const scrollerOf = (root, axis) => {
   const page = document.scrollingElement;
   return axis === 'y' && page.scrollHeight > page.clientHeight + 1 ? page : null;
 };
-const next = new MessageChannel();
-const turn = () => new Promise((done) => { next.port1.onmessage = done; next.port2.postMessage(0); });
+const channel = new MessageChannel();
+const turn = () => new Promise((done) => { channel.port1.onmessage = done; channel.port2.postMessage(0); });
 
 // Scrolls, and comes back once the grid has drawn anew: many draw in the very event, some in the next frames.
 // All rows are looked at: where they are recycled, any of them may be the one that stays, the last one in the document too.
@@ -177,14 +244,38 @@ const isDrawn = (root, scroller) => {
   return bottom >= scroller.scrollHeight - 2 * last.height;
 };
 
+const take = async (sheet) => {
+  await drawn(() => grid() ?? document.body, (index, state) => sheet.knows(index, state));
+  const root = grid();
+  if (!root) throw new Error('incomplete: the grid went away while it was read');
+  sheet.take(root);
+};
+
+// A list that goes on at its end: all rows are there, until more come where one scrolls down to the last.
+const toTheEnd = async (scroller, sheet) => {
+  for (;;) {
+    if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
+    const before = sheet.rows.size;
+    scroller.scrollTop = scroller.scrollHeight;
+    scroller.dispatchEvent(new Event('scroll'));
+    await rest();
+    await take(sheet);
+    if (sheet.rows.size <= before) return;
+    sheet.grown = true;
+  }
+};
+
 // Scrolls through the rows; `again` where they are known, and only other columns of them are in view.
 const down = async (root, sheet, again = false) => {
   const scroller = scrollerOf(root, 'y');
-  sheet.take(root);
+  await take(sheet);
   if (!scroller) return;
-  if (!sheet.indexed && isDrawn(root, scroller)) return;
+  if (!sheet.indexed && isDrawn(root, scroller)) {
+    if (!again && sheet.rows.size) await toTheEnd(scroller, sheet);
+    return;
+  }
   await scrollTo(root, scroller, 'y', 0);
-  sheet.take(root);
+  await take(sheet);
   let unchanged = 0;
   while (unchanged < 2) {
     if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
@@ -195,12 +286,12 @@ const down = async (root, sheet, again = false) => {
     // at its end it may ask for more
     if (!moved) await rest();
     sheet.scrolled ||= moved;
-    sheet.take(root);
+    await take(sheet);
     unchanged = moved || sheet.rows.size > before ? 0 : unchanged + 1;
   }
 };
 
-const onePage = async () => {
+const look = async () => {
   await until(grid, left(), `no grid to be seen at ${selector}`);
   await rest();
   const sheet = new Sheet();
@@ -223,28 +314,52 @@ const onePage = async () => {
   // a row count and row indices count alike, header and all
   const said = Number(grid().getAttribute('aria-rowcount') ?? grid().querySelector('[aria-rowcount]')?.getAttribute('aria-rowcount') ?? -1);
   const rowcount = said > 0 && sheet.indexed && read.rows.length ? read.rows.length + said - read.last : null;
-  return { ...read, rowcount, scrolled: sheet.scrolled };
+  // a page that scrolls proves nothing of its table; rows that come with scrolling do, once no more come
+  return { ...read, rowcount, scrolled: (sheet.indexed && sheet.scrolled) || sheet.grown };
 };
 
-const nextButton = () => { const button = seen(paginate.next); return button && isEnabled(button) ? button : null; };
-const pageText = () => { const root = grid(); return root && rowsOf(root).map((row) => row.textContent).join('\n'); };
+// A grid that changes while it is read is read again.
+const onePage = async () => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      if (tries >= 3 || !/^incomplete: the grid changes/.test(error.message)) throw error;
+    }
+  }
+};
 
-let pages = 1;
-const read = await onePage();
-const rows = read.rows;
-while (paginate && !paginate.navigates && nextButton()) {
-  if (pages >= paginate.max_pages) throw new Error(`endless: more than ${paginate.max_pages} pages`);
+const DISABLED = /(^|[-_])disabled$/;
+const isOff = (element) => !isEnabled(element) || element.closest('fieldset:disabled') !== null
+  || [element, element.closest('li')].some((one) => one && ([...one.classList].some((name) => DISABLED.test(name)) || one.getAttribute('aria-disabled') === 'true'));
+const isOn = (element) => isSeen(element) && !isOff(element);
+const nextButton = () => all(next).find(isOn) ?? null;
+const dataRows = () => {
+  const root = grid();
+  return root ? rowsOf(root).filter((row) => {
+    const cells = cellsOf(row);
+    return cells.length > 0 && !isHeader(row, cells) && !(cells.length === 1 && cells[0].colSpan > 1);
+  }) : [];
+};
+const pageText = () => dataRows().map((row) => row.textContent).join('\n');
+
+if (turns) {
   const before = pageText();
-  click(nextButton());
-  await until(() => pageText() !== before, left(), `page ${pages + 1} is the same as page ${pages}`);
-  const page = await onePage();
-  rows.push(...page.rows);
-  pages += 1;
+  click(await until(nextButton, left(), `${next} cannot be clicked any more`));
+  await until(() => pageText() !== before && dataRows().length, left(), '').catch(() => {
+    throw new Error(dataRows().length ? `incomplete: page ${page} is the same as page ${page - 1}`
+      : `incomplete: page ${page} of the grid shows no row after the click on ${next}`);
+  });
+} else if (page > 1) {
+  await until(() => dataRows().length, left(), `page ${page} of the grid shows no row`);
 }
-const more = Boolean(paginate?.navigates && nextButton());
-globalThis.nstoreRows = rows;
-const result = { headers: read.headers, count: rows.length, rows: rows.slice(0, piece), rowcount: paginate ? null : read.rowcount,
-  scrolled: read.scrolled, pages, more };
-// after the answer: what comes next is another document
-if (more) setTimeout(() => click(nextButton()), 0);
-return result;
+const read = await onePage();
+// a pager may be drawn after the rows, or be off while they come
+const PAGER = 1500;
+const pager = Boolean(next) && all(next).length > 0;
+const more = Boolean(next) && await until(nextButton, Math.min(left(), pager ? Math.max(settle, 300) : PAGER), '').then(() => true, () => false);
+const OTHER = '[rel=next], [aria-label="next" i], [aria-label*="next page" i], [title*="next page" i], .paginate_button.next, .pagination .next, .page-item .page-link[aria-label=Next]';
+const otherPager = !next && [...document.querySelectorAll(OTHER)].some(isOn);
+globalThis.nstoreRows = read.rows;
+return { headers: read.headers, count: read.rows.length, rows: read.rows.slice(0, piece), rowcount: next ? null : read.rowcount,
+  scrolled: read.scrolled, more, pager: pager || more, other_pager: otherPager };

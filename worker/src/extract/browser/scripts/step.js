@@ -112,13 +112,6 @@ switch (act) {
     element.dispatchEvent(new Event('change', { bubbles: true }));
     return null;
   }
-  // the first number in the text of an element, its digits grouped in whatever way
-  case 'number': {
-    const element = await until(() => all(selector)[0], ms, `nothing at ${selector}, which should say how many rows there are`);
-    const found = /\d[\d.,\s\u00a0\u202f']*/.exec(element.textContent);
-    if (!found) throw new Error(`incomplete: ${selector} says no number of rows: ${squeeze(element.textContent).slice(0, 80)}`);
-    return Number(found[0].replace(/\D/g, ''));
-  }
   case 'glimpse':
     return glimpse();
 }

@@ -2,9 +2,9 @@
 //!
 //! Numbers keep the text that they came as: none passes through a float.
 
-use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use nstore_shared::config::path::{FieldPath, find};
 use serde_json::value::RawValue;
 
 use super::{Table, page};
@@ -16,24 +16,38 @@ pub enum JsonError {
     #[error("{} came instead of the answer", page::words(.0))]
     Page(String),
     /// The records hold none of the wanted columns: they are of something else.
-    #[error("none of its records holds one of the wanted columns")]
-    OtherRecords,
-    /// It is no JSON.
-    #[error("the answer is no json: {0}")]
+    #[error("none of its records has one of the wanted columns; the first one has {0}")]
+    OtherRecords(String),
+    /// It is not JSON.
+    #[error("the answer is not valid JSON: {0}")]
     Syntax(String),
+    /// It says that the request failed, whatever the status was.
+    #[error("the answer says that it failed: {0}")]
+    Failed(String),
+    /// There is null in place of the records.
+    #[error("the answer has null in place of the records at `{0}`")]
+    Null(String),
+    /// A path that leads nowhere, and the same text is a key.
+    #[error("`{path}` is a key of the records, and a path without quotes: write `{quoted}`")]
+    FlatKey {
+        /// As it was written.
+        path: String,
+        /// As it would find the key.
+        quoted: String,
+    },
     /// The records are not where they were said to be.
     #[error("the answer has no array at `{path}`: {reason}")]
     NoRecords {
-        /// The dotted path.
+        /// The path.
         path: String,
         /// How far it leads.
         reason: String,
     },
-    /// A record is no object.
-    #[error("record {0} of the answer is no object")]
+    /// A record is not an object.
+    #[error("record {0} of the answer is not an object")]
     NoObject(usize),
-    /// A text that is no Unicode.
-    #[error("`{name}` of record {record} of the answer is no text: {reason}")]
+    /// A text that is not valid Unicode.
+    #[error("`{name}` of record {record} of the answer is not a valid text: {reason}")]
     Text {
         /// From 1.
         record: usize,
@@ -44,61 +58,143 @@ pub enum JsonError {
     },
 }
 
-/// The values at the wanted dotted paths of each record; `records` is the dotted path of their array, empty when
-/// the answer is the array. What is null or absent is null; arrays and objects are handed on as JSON.
+/// The records of an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    /// The values of the wanted columns.
+    pub table: Table,
+    /// A hash of each record as a whole: two that differ are two records.
+    pub hashes: Vec<u64>,
+    /// Whether any record has the column, if only as null.
+    pub found: Vec<bool>,
+}
+
+/// The values at the wanted paths of each record; `records` is the path of their array, empty when the answer is the
+/// array. What is null or absent is null; arrays and objects are handed on as JSON.
 ///
 /// # Errors
-/// When it is no JSON or the records are not where they were said to be.
-pub fn decode<S: AsRef<str>>(bytes: &[u8], records: &str, wanted: &[S]) -> Result<Table, JsonError> {
+/// When it is not JSON, says that it failed, or the records are not where they were said to be.
+pub fn decode<S: AsRef<str>>(bytes: &[u8], records: &FieldPath, wanted: &[S]) -> Result<Records, JsonError> {
     if let Some(title) = page::title(bytes) {
         return Err(JsonError::Page(title));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let whole: &RawValue =
-        serde_json::from_slice(bytes).map_err(|error| JsonError::Syntax(error.to_string()))?;
-    let mut table = Table::default();
-    let mut any = false;
-    for (index, record) in array(whole, records)?.into_iter().enumerate() {
+    let whole: &RawValue = serde_json::from_slice(bytes).map_err(|error| syntax(&error))?;
+    let array = array(whole, records)?;
+    let paths: Vec<FieldPath> = wanted.iter().map(|name| path(name.as_ref())).collect();
+    let mut read = Records { found: vec![false; paths.len()], ..Records::default() };
+    for (index, record) in array.iter().enumerate() {
         if !record.get().starts_with('{') {
             return Err(JsonError::NoObject(index + 1));
         }
-        let mut value = |name: &S| {
-            let name = name.as_ref();
-            let found = at(record, name);
-            any |= found.is_some();
-            found.map(text).unwrap_or(Ok(None)).map_err(|error| JsonError::Text {
+        let mut row = Vec::with_capacity(paths.len());
+        for (path, found) in paths.iter().zip(&mut read.found) {
+            let value = path.find(record.get()).map_err(|error| syntax(&error))?;
+            *found |= value.is_some();
+            row.push(value.map_or(Ok(None), text).map_err(|error| JsonError::Text {
                 record: index + 1,
-                name: name.to_owned(),
+                name: path.to_string(),
                 reason: error.to_string(),
-            })
+            })?);
+        }
+        read.table.rows.push(row);
+        let mut hasher = DefaultHasher::new();
+        record.get().hash(&mut hasher);
+        read.hashes.push(hasher.finish());
+    }
+    let Some(first) = array.first() else { return Ok(read) };
+    for (path, _) in paths.iter().zip(&read.found).filter(|(_, found)| !**found) {
+        let key = path.flat_key().filter(|key| keys(first).iter().any(|known| known == key));
+        if let Some(key) = key {
+            let quoted = FieldPath::key(key).to_string();
+            return Err(JsonError::FlatKey { path: key.to_owned(), quoted });
+        }
+    }
+    if read.found.contains(&true) { Ok(read) } else { Err(JsonError::OtherRecords(listed(first))) }
+}
+
+fn syntax(error: &serde_json::Error) -> JsonError {
+    JsonError::Syntax(error.to_string())
+}
+
+/// A column's path; the config's check lets only paths pass as `names`, and a column's own name may be any key.
+fn path(name: &str) -> FieldPath {
+    name.parse().unwrap_or_else(|_| FieldPath::key(name))
+}
+
+/// The array of the records.
+fn array<'a>(whole: &'a RawValue, path: &FieldPath) -> Result<Vec<&'a RawValue>, JsonError> {
+    let mut value = whole;
+    for (at, step) in path.steps().iter().enumerate() {
+        let Some(next) = find(std::slice::from_ref(step), value).map_err(|error| syntax(&error))? else {
+            return Err(complaint(whole).map_or_else(|| nowhere(path, value, at), JsonError::Failed));
         };
-        let row = wanted.iter().map(&mut value).collect::<Result<_, _>>()?;
-        table.rows.push(row);
+        value = next;
     }
-    if any || table.rows.is_empty() { Ok(table) } else { Err(JsonError::OtherRecords) }
+    if value.get() == "null" {
+        return Err(complaint(whole).map_or_else(|| JsonError::Null(path.to_string()), JsonError::Failed));
+    }
+    let lost =
+        |_| JsonError::NoRecords { path: path.to_string(), reason: format!("{} is there", kind(value)) };
+    let array: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(lost)?;
+    // some services answer with no records and an error
+    match complaint(whole).filter(|_| array.is_empty()) {
+        Some(text) => Err(JsonError::Failed(text)),
+        None => Ok(array),
+    }
 }
 
-fn array<'a>(whole: &'a RawValue, path: &str) -> Result<Vec<&'a RawValue>, JsonError> {
-    let lost = |reason: String| JsonError::NoRecords { path: path.to_owned(), reason };
-    let mut found = whole;
-    for key in path.split('.').filter(|key| !key.is_empty()) {
-        let members = members(found).ok_or_else(|| lost(format!("`{key}` is sought in {}", kind(found))))?;
-        let there: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
-        found = members
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| lost(format!("`{key}` is not among {}", there.join(", "))))?;
-    }
-    serde_json::from_str(found.get()).map_err(|_| lost(format!("{} is there", kind(found))))
+/// How far a path leads, and what is there.
+fn nowhere(path: &FieldPath, value: &RawValue, at: usize) -> JsonError {
+    let step = match &path.steps()[at] {
+        nstore_shared::config::path::PathStep::Key(key) => key.clone(),
+        nstore_shared::config::path::PathStep::Where { key, value } => format!("{key}={value}"),
+    };
+    let reason = match value.get().as_bytes().first() {
+        Some(b'{') => format!("`{step}` is not among {}", listed(value)),
+        _ => format!("`{step}` is sought in {}", kind(value)),
+    };
+    JsonError::NoRecords { path: path.to_string(), reason }
 }
 
-/// The value at a dotted path; `None` where the path leads nowhere.
-fn at<'a>(record: &'a RawValue, path: &str) -> Option<&'a RawValue> {
-    path.split('.').try_fold(record, |value, key| {
-        // objects alone have members
-        serde_json::Deserializer::from_str(value.get()).deserialize_map(Member(key)).ok()?
-    })
+/// What an answer says of its own failure: a member such as `error`, or `success: false`.
+fn complaint(whole: &RawValue) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(whole.get()).ok()?;
+    let object = value.as_object()?;
+    let said = |name: &&str| {
+        object.get(*name).filter(|value| match value {
+            serde_json::Value::Null | serde_json::Value::Bool(false) => false,
+            serde_json::Value::String(text) => !text.is_empty(),
+            serde_json::Value::Array(entries) => !entries.is_empty(),
+            serde_json::Value::Object(members) => !members.is_empty(),
+            serde_json::Value::Number(number) => number.as_f64() != Some(0.0),
+            serde_json::Value::Bool(true) => true,
+        })
+    };
+    let refused = |name: &&str| object.get(*name) == Some(&serde_json::Value::Bool(false));
+    let text = ["error", "errors", "fault", "exception"].iter().find_map(said).map(ToString::to_string);
+    let text = text.or_else(|| ["success", "ok"].iter().any(refused).then(|| whole.get().to_owned()));
+    text.map(|text| text.chars().take(COMPLAINT_CHARS).collect())
+}
+
+/// No longer text of an error is told.
+const COMPLAINT_CHARS: usize = 300;
+/// As many keys are told.
+const TOLD_KEYS: usize = 30;
+
+/// The keys of an object, for people.
+fn listed(value: &RawValue) -> String {
+    let keys = keys(value);
+    match keys.len() {
+        0 => "nothing".to_owned(),
+        _ => keys.iter().take(TOLD_KEYS).map(String::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The keys of an object, in their order.
+fn keys(value: &RawValue) -> Vec<String> {
+    let object: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(value.get());
+    object.map(|object| object.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// A value as text.
@@ -110,10 +206,6 @@ fn text(value: &RawValue) -> Result<Option<String>, serde_json::Error> {
     }
 }
 
-fn members(value: &RawValue) -> Option<Vec<(String, &RawValue)>> {
-    serde_json::Deserializer::from_str(value.get()).deserialize_map(Members).ok()
-}
-
 fn kind(value: &RawValue) -> &'static str {
     match value.get().as_bytes().first() {
         Some(b'{') => "an object",
@@ -122,48 +214,6 @@ fn kind(value: &RawValue) -> &'static str {
         Some(b'n') => "null",
         Some(b't' | b'f') => "a boolean",
         _ => "a number",
-    }
-}
-
-/// Finds one member of an object; the last of those that share its name, as most readers do.
-struct Member<'k>(&'k str);
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            if key == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// All members of an object.
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            found.push(member);
-        }
-        Ok(found)
     }
 }
 
@@ -182,19 +232,22 @@ mod tests {
         let answer = r#"{"data": {"rows": [
             {"t": "a\nü", "v": {"n": 12345678901234567890.10, "ok": true}, "o": [1, {"x": 2}]},
             {"v": null, "t": 1e-7}, {"v": 3, "t": ""}]}}"#;
-        let table = decode(answer.as_bytes(), "data.rows", &["t", "v.n", "v.ok", "o"]).unwrap();
+        let read = decode(answer.as_bytes(), &path("data.rows"), &["t", "v.n", "v.ok", "o"]).unwrap();
         let expected = [
             row(&[Some("a\nü"), Some("12345678901234567890.10"), Some("true"), Some("[1, {\"x\": 2}]")]),
             row(&[Some("1e-7"), None, None, None]),
             row(&[Some(""), None, None, None]),
         ];
-        assert_eq!(table.rows, expected);
-        assert_eq!(decode(b"\xef\xbb\xbf [{\"a\":1}]", "", &["a"]).unwrap().rows, [row(&[Some("1")])]);
+        assert_eq!(read.table.rows, expected);
+        assert_eq!((read.hashes.len(), &read.found[..]), (3, &[true; 4][..]));
+        let bare = decode(b"\xef\xbb\xbf [{\"a\":1}]", &path(""), &["a", "b"]).unwrap();
+        assert_eq!(bare.table.rows, [row(&[Some("1"), None])]);
+        assert_eq!(bare.found, [true, false]);
     }
 
     #[test]
     fn what_is_wrong_is_told() {
-        let told = |text: &str| decode(text.as_bytes(), "data.rows", &["t"]).unwrap_err().to_string();
+        let told = |text: &str| decode(text.as_bytes(), &path("data.rows"), &["t"]).unwrap_err().to_string();
         assert_eq!(
             told("{\"data\": {\"items\": [], \"n\": 0}}"),
             "the answer has no array at `data.rows`: `rows` is not among items, n"
@@ -207,17 +260,53 @@ mod tests {
             told("{\"data\": {\"rows\": {}}}"),
             "the answer has no array at `data.rows`: an object is there"
         );
-        assert_eq!(told("{\"data\": {\"rows\": [{}, 1]}}"), "record 2 of the answer is no object");
+        assert_eq!(told("{\"data\": {\"rows\": [{}, 1]}}"), "record 2 of the answer is not an object");
         assert!(told("{\"data\": {\"rows\": [{\"t\": \"\\ud800\"}]}}").starts_with("`t` of record 1"));
-        assert!(told("{\"data\"").starts_with("the answer is no json: EOF"));
+        assert!(told("{\"data\"").starts_with("the answer is not valid JSON: EOF"));
         assert_eq!(told("<html><title>Oh</title>"), "an html page, `Oh` came instead of the answer");
+    }
+
+    #[test]
+    fn records_and_columns_are_found_by_every_form_of_path() {
+        let answer = r#"{"result": [{"data": [{"a.b": 1, "f": [{"name": "x", "v": 2}]}]}], "@rows": [{"a": {"b": 3}}]}"#;
+        let found = |records: &str, column: &str| {
+            decode(answer.as_bytes(), &path(records), &[column]).map(|read| read.table.rows[0][0].clone())
+        };
+        for (records, column, value) in [
+            ("result.0.data", r#""a.b""#, "1"),
+            ("result[0].data", "f[name=x].v", "2"),
+            ("/result/0/data", "/a.b", "1"),
+            (r#""@rows""#, "a.b", "3"),
+        ] {
+            assert_eq!(found(records, column), Ok(Some(value.to_owned())), "{records} {column}");
+        }
+        let error = found("result[0].data", "a.b").unwrap_err().to_string();
+        assert!(error.ends_with(r#"write `"a.b"`"#), "{error}");
+        let error = found("result[0].data", "c").unwrap_err().to_string();
+        assert!(error.ends_with("the first one has a.b, f"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_says_no_is_not_an_empty_one() {
+        for answer in [
+            r#"{"error": {"code": 7}}"#,
+            r#"{"rows": [], "errors": ["no"]}"#,
+            r#"{"rows": null, "success": false}"#,
+        ] {
+            let error = decode(answer.as_bytes(), &path("rows"), &["a"]).unwrap_err();
+            assert!(matches!(error, JsonError::Failed(_)), "{answer}: {error}");
+        }
+        let null = decode(br#"{"rows": null}"#, &path("rows"), &["a"]);
+        assert_eq!(null, Err(JsonError::Null("rows".to_owned())));
+        let good = r#"{"rows": [{"a": 1}], "errors": [], "error": null, "success": true}"#;
+        assert!(decode(good.as_bytes(), &path("rows"), &["a"]).is_ok());
     }
 
     proptest! {
         #[test]
         fn anything_may_come(text in "[\\[\\]{}:,\"a.0-9nulltrue ]*") {
-            drop(decode(text.as_bytes(), "a", &["a.a"]));
-            drop(decode(text.as_bytes(), "", &["a"]));
+            drop(decode(text.as_bytes(), &path("a"), &["a.a"]));
+            drop(decode(text.as_bytes(), &path(""), &["a"]));
         }
     }
 }

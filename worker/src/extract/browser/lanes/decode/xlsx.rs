@@ -7,9 +7,11 @@ use std::io::Cursor;
 
 use calamine::{Data, ExcelDateTime, Reader as _, Xlsx, XlsxError};
 
+use nstore_shared::config::spec::browser::SheetLayout;
+
 use super::{
-    Table, page,
-    sheet::{self, SheetError},
+    page,
+    sheet::{self, Record, Sheet, SheetError},
 };
 
 /// From here on a float skips whole numbers.
@@ -22,30 +24,33 @@ const MOST_COLUMNS: usize = 16_384;
 /// A row that holds anything: its number from 0, and its cells from the first column on.
 type Line = (u32, Vec<Option<String>>);
 
-/// The columns of the wanted headers in a sheet, the first unless one is named. The headers are the first row that
-/// holds all of them, since notes may stand above.
+/// The columns of the wanted headers in a sheet, the first unless one is named. The headers are in the row that the layout
+/// names, or else the first row that holds all of them, since notes may stand above.
 ///
 /// Empty rows are passed over. So is a row below an empty one that holds nothing but one text in the sheet's
 /// first column: a note on the filters that were applied.
 ///
 /// # Errors
 /// When it is no workbook, or lacks the sheet or a column.
-pub fn decode<S: AsRef<str>>(bytes: &[u8], sheet: Option<&str>, wanted: &[S]) -> Result<Table, SheetError> {
+pub fn decode<S: AsRef<str>>(bytes: &[u8], layout: &SheetLayout, wanted: &[S]) -> Result<Sheet, SheetError> {
     if let Some(title) = page::title(bytes) {
         return Err(SheetError::Page(title));
     }
-    let lines = lines(bytes, sheet)?;
-    let (header, places) = header(&lines, wanted)?;
+    let lines = lines(bytes, layout.sheet.as_deref())?;
+    let (header, places) = match layout.header_row {
+        Some(row) => named_header(&lines, row, wanted)?,
+        None => header(&lines, wanted)?,
+    };
     let columns = lines[header].1.iter().flatten().count();
-    let mut table = Table::default();
+    let mut records = Vec::new();
     for pair in lines[header..].windows(2) {
         let ((above, _), (number, cells)) = (&pair[0], &pair[1]);
         if *number > above + 1 && columns > 1 && is_note(cells) {
             continue;
         }
-        table.rows.push(places.iter().map(|place| cells.get(*place).cloned().flatten()).collect());
+        records.push(Record { line: u64::from(*number) + 1, fields: cells.clone() });
     }
-    Ok(table)
+    sheet::rows(records, &places, None, layout)
 }
 
 fn is_note(cells: &[Option<String>]) -> bool {
@@ -86,6 +91,18 @@ fn lines(bytes: &[u8], sheet: Option<&str>) -> Result<Vec<Line>, SheetError> {
         }
     }
     Ok(lines)
+}
+
+/// The row that the layout names, from 1, and the places of the wanted headers in it.
+fn named_header<S: AsRef<str>>(
+    lines: &[Line],
+    row: u32,
+    wanted: &[S],
+) -> Result<(usize, Vec<usize>), SheetError> {
+    let found = lines.iter().position(|(number, _)| number + 1 == row);
+    let index = found.ok_or(SheetError::NoHeader(row))?;
+    let headers: Vec<String> = lines[index].1.iter().map(|cell| cell.clone().unwrap_or_default()).collect();
+    sheet::places(&headers, wanted).map(|places| (index, places))
 }
 
 /// The row of the headers, and the places of the wanted ones in it.

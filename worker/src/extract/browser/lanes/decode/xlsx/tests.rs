@@ -54,6 +54,10 @@ fn workbook(sheets: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
+fn sheet(name: &str) -> SheetLayout {
+    SheetLayout { sheet: Some(name.to_owned()), ..SheetLayout::default() }
+}
+
 fn texts(number: u32, cells: &[&str]) -> String {
     let cell = |(column, text): (u8, &&str)| match *text {
         "" => String::new(),
@@ -93,7 +97,7 @@ fn notes_above_and_below_are_no_rows() {
         row(Some("2025-08-01T12:00:00"), Some("0.3")),
         row(Some("later"), None),
     ];
-    assert_eq!(decode(&book, None, &WANTED).unwrap().rows, expected);
+    assert_eq!(decode(&book, &SheetLayout::default(), &WANTED).unwrap().table.rows, expected);
 }
 
 #[test]
@@ -107,7 +111,10 @@ fn values_are_plain_text() {
     ] {
         let rows = texts(1, &["metric", "timestamp", "value"]) + &numbers(2, style, days, value);
         let book = workbook(&[("Export", &rows)]);
-        assert_eq!(decode(&book, None, &WANTED).unwrap().rows, [row(Some(time), Some(plain))]);
+        assert_eq!(
+            decode(&book, &SheetLayout::default(), &WANTED).unwrap().table.rows,
+            [row(Some(time), Some(plain))]
+        );
     }
 }
 
@@ -115,23 +122,29 @@ fn values_are_plain_text() {
 fn a_sheet_may_be_named() {
     let rows = |text: &str| texts(1, &WANTED) + &texts(2, &[text]);
     let book = workbook(&[("One", &rows("1")), ("Two", &rows("2"))]);
-    assert_eq!(decode(&book, None, &WANTED).unwrap().rows, [row(Some("1"), None)]);
-    assert_eq!(decode(&book, Some("Two"), &WANTED).unwrap().rows, [row(Some("2"), None)]);
-    let error = decode(&book, Some("two"), &WANTED).unwrap_err();
+    assert_eq!(decode(&book, &SheetLayout::default(), &WANTED).unwrap().table.rows, [row(Some("1"), None)]);
+    assert_eq!(decode(&book, &sheet("Two"), &WANTED).unwrap().table.rows, [row(Some("2"), None)]);
+    let error = decode(&book, &sheet("two"), &WANTED).unwrap_err();
     assert_eq!(error.to_string(), "the exported file has no sheet `two`; its sheets are `One`, `Two`");
 }
 
 #[test]
 fn what_is_wrong_is_told() {
     let rows = texts(1, &["Applied filters: none"]) + &texts(2, &["Timestamp", "Wert"]);
-    let error = decode(&workbook(&[("Export", &rows)]), None, &WANTED).unwrap_err();
+    let error = decode(&workbook(&[("Export", &rows)]), &SheetLayout::default(), &WANTED).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the exported file has no column `value`; its headers are `Timestamp`, `Wert`"
     );
-    assert_eq!(decode(&workbook(&[("Export", "")]), None, &WANTED).unwrap_err(), SheetError::Empty);
-    assert!(matches!(decode(b"PK", None, &WANTED), Err(SheetError::Workbook(_))));
-    assert!(matches!(decode(b"<html><title>x</title>", None, &WANTED), Err(SheetError::Page(_))));
+    assert_eq!(
+        decode(&workbook(&[("Export", "")]), &SheetLayout::default(), &WANTED).unwrap_err(),
+        SheetError::Empty
+    );
+    assert!(matches!(decode(b"PK", &SheetLayout::default(), &WANTED), Err(SheetError::Workbook(_))));
+    assert!(matches!(
+        decode(b"<html><title>x</title>", &SheetLayout::default(), &WANTED),
+        Err(SheetError::Page(_))
+    ));
 }
 
 proptest! {
@@ -143,6 +156,23 @@ proptest! {
             let at = at.index(book.len());
             book[at] = byte;
         }
-        drop(decode(&book, None, &WANTED));
+        drop(decode(&book, &SheetLayout::default(), &WANTED));
     }
+}
+
+#[test]
+fn the_row_of_the_headers_can_be_named_and_sums_are_left_out() {
+    let rows = [
+        texts(1, &["timestamp", "value"]),
+        texts(3, &["timestamp", "value"]),
+        texts(4, &["t1", "1"]),
+        texts(5, &["Total", "1"]),
+    ];
+    let book = workbook(&[("Export", &rows.concat())]);
+    let layout = SheetLayout { header_row: Some(3), skip_footer: 1, ..SheetLayout::default() };
+    let found = decode(&book, &layout, &WANTED).unwrap();
+    assert_eq!(found.table.rows, [vec![Some("t1".to_owned()), Some("1".to_owned())]]);
+    assert_eq!(found.counted, 2);
+    let layout = SheetLayout { header_row: Some(2), ..layout };
+    assert_eq!(decode(&book, &layout, &WANTED).unwrap_err(), SheetError::NoHeader(2));
 }
