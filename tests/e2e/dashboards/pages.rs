@@ -87,7 +87,7 @@ impl Pages {
         let url = if url.is_empty() { &self.url } else { url };
         let source = format!(
             "kind: browser\nchunk_days: 1\nexecution: sequential\nupload: replace_range\ntimezone: Asia/Kolkata\n\
-             chunk_attempts: 2\nchunk_retry: {{ base: 20ms }}\ntimeouts: {{ step: 4s }}\n{settings}\nsteps:\n  \
+             chunk_attempts: 2\nchunk_retry: {{ base: 20ms }}\ntimeouts: {{ step: 3s }}\n{settings}\nsteps:\n  \
              - goto: \"{url}{path}\"\n{steps}  - read: {{ lanes: [grid], columns: [timestamp, metric, value, status], \
              grid: {{ selector: \"#t\" }} }}\nmapping: network_observability\n"
         );

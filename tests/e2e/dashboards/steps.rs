@@ -156,7 +156,6 @@ async fn faults_of_the_source_file_fail_at_the_first_try_and_those_of_the_page_d
     pages.page("/plain", &format!("<div id=d>text</div><input type=date id=day>{}", rows(1)));
     for (step, said) in [
         ("click: \"#nope\"", "nothing to be seen at #nope"),
-        ("hover: \"#nope\"", "nothing to be seen at #nope"),
         ("fill: { selector: \"#nope\", text: x }", "nothing to be seen at #nope"),
         ("fill: { selector: \"#d\", text: x }", "#d is not a text field, it is <div>"),
         ("fill: { selector: \"#day\", text: \"{start:%d/%m/%Y}\" }", "does not take `01/08/2025`"),

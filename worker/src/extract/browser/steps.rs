@@ -21,6 +21,8 @@ use super::{
 
 /// How long an element is waited for, the first time, before a look is taken whether a tab has opened meanwhile.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+/// How long after that, each time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long it takes to go on in another tab.
 const FOLLOW: Duration = Duration::from_secs(40);
 /// How long the document there may load before it is used as it is.
@@ -34,10 +36,13 @@ impl Visit<'_> {
         trail: &mut Trail,
         place: &mut Place,
     ) -> Result<(), Trouble> {
-        let end = Instant::now() + step.timeout;
+        let mut end = Instant::now() + step.timeout;
         let mut look = FIRST_LOOK;
         loop {
-            self.follow(chrome, trail).await?;
+            if self.follow(chrome, trail).await? {
+                // what is looked for has only begun to come
+                end = Instant::now() + step.timeout;
+            }
             place.frame = self.frame(chrome, step, trail).await?;
             let frame = place.frame.as_ref();
             if let Act::ApplyFilter(filter) = &step.act {
@@ -60,7 +65,7 @@ impl Visit<'_> {
                     return Ok(());
                 }
             }
-            look *= 2;
+            look = LOOK_AGAIN;
         }
     }
 
@@ -105,18 +110,18 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Goes on in the newest tab that the page has opened since the last look.
-    async fn follow(&self, chrome: &Chrome, trail: &mut Trail) -> Result<(), Trouble> {
+    /// Goes on in the newest tab that the page has opened since the last look; false where there is none.
+    async fn follow(&self, chrome: &Chrome, trail: &mut Trail) -> Result<bool, Trouble> {
         let opened = chrome.watch.opened();
         let new = opened.saturating_sub(trail.opened);
         if new == 0 {
-            return Ok(());
+            return Ok(false);
         }
         trail.opened = opened;
         let mark = chrome.watch.mark();
         let Some(landing) = chrome.ask(FOLLOW, move |seat| seat.follow(new)).await? else {
             trail.tab = Some("the page opened a tab, which was closed again or did not open".to_owned());
-            return Ok(());
+            return Ok(false);
         };
         let url = bare(&landing.url).to_owned();
         trail.tab = Some(format!("the page opened a tab, {url}, and the visit went on in it"));
@@ -127,7 +132,7 @@ impl Visit<'_> {
         accept(&url, landing.status.unwrap_or(200))?;
         match script(chrome, None, Script::Step, json!({ "act": "loaded" }), LOAD).await {
             // a page that never ends loading is taken as it is
-            Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => Ok(()),
+            Ok(_) | Err(ChromeError::ContextLost | ChromeError::Script(_)) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
