@@ -14,6 +14,7 @@ mod rejects;
 mod replace;
 mod replace_range;
 mod roles;
+mod spec;
 mod split;
 mod survive;
 mod targets;

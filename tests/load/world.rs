@@ -1,7 +1,5 @@
 //! A database, a storage and a loader of a test's own; plans, artifacts and markers made by hand.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use nstore::{
     db::Db,
@@ -9,12 +7,8 @@ use nstore::{
 };
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ExecutionMode, UploadMode},
-    config::spec::{
-        ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
-        RequestSpec, SourceSpec, TimeFormat, Window,
-    },
+    config::spec::SourceSpec,
     contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit},
-    retry::Backoff,
     storage::{
         ArtifactKind, Storage,
         manifest::{MANIFEST_VERSION, Manifest, SourcePlan, Upload},
@@ -23,6 +17,8 @@ use nstore_shared::{
 };
 use nstore_tests::context;
 use tokio_postgres::Client;
+
+use crate::spec::spec;
 
 /// Everything that one test loads with.
 pub(crate) struct World {
@@ -368,48 +364,5 @@ impl Ask {
             sources: vec![plan],
             refused: vec![],
         }
-    }
-}
-
-fn spec() -> SourceSpec {
-    let second = Duration::from_secs(1);
-    let backoff = Backoff { base: second, ceiling: second };
-    SourceSpec {
-        about: String::new(),
-        timezone: chrono_tz::Asia::Kolkata,
-        width: None,
-        chunk_attempts: 1,
-        chunk_backoff: backoff,
-        stop_on_discard: false,
-        require_evidence: false,
-        allow_cascade: false,
-        extract: ExtractSpec::Api(Box::new(ApiSpec {
-            base_url: "http://127.0.0.1:1".into(),
-            auth: Auth::None,
-            request: RequestSpec { path: "/".into(), params: BTreeMap::new(), headers: BTreeMap::new() },
-            window: Window {
-                params: BTreeMap::new(),
-                format: TimeFormat::Date,
-                bounds: Bounds::HalfOpen,
-                granularity: second,
-                filtered: false,
-            },
-            paginator: Paginator::None { total_path: None, has_more_path: None },
-            records: Records::default(),
-            empty_body: NoList::Fail,
-            tls_ca: None,
-            budget: None,
-            retry: RequestRetry { attempts: 1, backoff },
-            error_handlers: vec![],
-            limits: RequestLimits {
-                connect_timeout: second,
-                read_timeout: second,
-                total_timeout: second,
-                chunk_timeout: None,
-                max_body_bytes: 1,
-                max_pages: 1,
-                max_records: None,
-            },
-        })),
     }
 }
