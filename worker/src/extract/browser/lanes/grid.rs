@@ -23,7 +23,7 @@ use crate::extract::browser::{
 
 /// Rows in one answer of a script: a long text is slow.
 const PIECE: usize = 5000;
-/// A page that was still asking for something when it was read is read again, so often.
+/// A page that was still asking for something when it was read is read again, so often unless more rows come each time.
 const READS: u32 = 5;
 
 /// What is read.
@@ -47,6 +47,8 @@ struct Page {
     rowcount: Option<u64>,
     /// Its rows came by scrolling, down to an end.
     scrolled: bool,
+    /// It was scrolled to its end, where it may ask for more.
+    moved: bool,
     /// There is a next page.
     more: bool,
     /// The control for the next page is there, if only disabled.
@@ -134,24 +136,28 @@ impl Reading<'_> {
 
     /// One page, read while the page asked for nothing more: what is on its way may change what it shows.
     async fn settled(&self, spec: &LaneSpec, how: &How<'_>, mut which: Which) -> Result<Page, Trouble> {
-        let (mut unrest, mut scrolled) = (None, false);
-        for _ in 0..READS {
+        let (mut fruitless, mut before, mut grown) = (0, None, false);
+        let unrest = loop {
             let mut page = self.page(spec, how, which).await?;
-            // the rows that came by scrolling are there the second time
-            scrolled |= page.scrolled;
-            page.scrolled = scrolled;
-            unrest = self.chrome.watch.unrest(self.read.settle, &self.read.ignore);
-            if unrest.is_none() {
+            // rows that came because the last read scrolled to the end
+            let more = before.is_some_and(|(rows, moved)| moved && page.count > rows);
+            grown |= more || page.scrolled;
+            page.scrolled = grown;
+            let Some(address) = self.chrome.watch.unrest(self.read.settle, &self.read.ignore) else {
                 self.none_failed()?;
                 return self.all_pieces(page).await;
+            };
+            fruitless = if more { 0 } else { fruitless + 1 };
+            if fruitless >= READS {
+                break address;
             }
+            before = Some((page.count, page.moved));
             self.rest().await?;
             which.turn = false;
-        }
+        };
         Err(Trouble::passing(format!(
-            "the page asks for more each time its grid is read, from {}; if that is not about the rows, add a part of \
-             the address to `ignore`",
-            unrest.unwrap_or_default()
+            "the page asks for more each time its grid is read, from {unrest}; if that is not about the rows, add a part of \
+             the address to `ignore`"
         )))
     }
 
@@ -329,6 +335,7 @@ mod tests {
             rows: vec![],
             rowcount,
             scrolled,
+            moved: false,
             more: false,
             pager: false,
             other_pager: false,

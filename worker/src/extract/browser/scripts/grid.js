@@ -1,7 +1,7 @@
 // Reads one page of a grid: { selector, names, by_header, busy, settle, trim, next, turn, page, piece, ms }. Needs cell.js.
 // A plain table is read as it is drawn; a virtualised one is scrolled through, rows and columns, and its cells are kept by
 // their indices, never by their text. `turn`: the next page is asked for first, in the same document. `page`: which one it is.
-// Gives { headers, count, rows: the first piece, rowcount, scrolled, more, pager, other_pager }.
+// Gives { headers, count, rows: the first piece, rowcount, scrolled, moved, more, pager, other_pager }.
 const { selector, names, by_header: byHeader, busy, settle, trim, next, turn: turns, page, piece, ms } = input;
 const end = performance.now() + ms;
 const left = () => Math.max(1, end - performance.now());
@@ -110,6 +110,7 @@ class Sheet {
   columned = false;
   scrolled = false;
   grown = false;
+  moved = false;
 
   take(root) {
     let place = 0;
@@ -256,7 +257,9 @@ const toTheEnd = async (scroller, sheet) => {
   for (;;) {
     if (left() <= 1) throw new Error('time-out: the grid goes on for longer than this step may take');
     const before = sheet.rows.size;
+    const was = scroller.scrollTop;
     scroller.scrollTop = scroller.scrollHeight;
+    sheet.moved ||= scroller.scrollTop !== was || was > 0;
     scroller.dispatchEvent(new Event('scroll'));
     await rest();
     await take(sheet);
@@ -315,7 +318,8 @@ const look = async () => {
   const said = Number(grid().getAttribute('aria-rowcount') ?? grid().querySelector('[aria-rowcount]')?.getAttribute('aria-rowcount') ?? -1);
   const rowcount = said > 0 && sheet.indexed && read.rows.length ? read.rows.length + said - read.last : null;
   // a page that scrolls proves nothing of its table; rows that come with scrolling do, once no more come
-  return { ...read, rowcount, scrolled: (sheet.indexed && sheet.scrolled) || sheet.grown };
+  return { ...read, rowcount, scrolled: (sheet.indexed && sheet.scrolled) || sheet.grown,
+    moved: sheet.moved };
 };
 
 // A grid that changes while it is read is read again.
@@ -362,4 +366,4 @@ const OTHER = '[rel=next], [aria-label="next" i], [aria-label*="next page" i], [
 const otherPager = !next && [...document.querySelectorAll(OTHER)].some(isOn);
 globalThis.nstoreRows = read.rows;
 return { headers: read.headers, count: read.rows.length, rows: read.rows.slice(0, piece), rowcount: next ? null : read.rowcount,
-  scrolled: read.scrolled, more, pager: pager || more, other_pager: otherPager };
+  scrolled: read.scrolled, moved: read.moved, more, pager: pager || more, other_pager: otherPager };
