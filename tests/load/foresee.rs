@@ -163,6 +163,7 @@ async fn a_look_before_the_first_load_changes_nothing() {
     let run = ask("r1", Replace).manifest();
     let ready = loader.preflight(&run).await.and_then(PreflightReport::into_result).unwrap();
     assert!(ready[0].notes.iter().any(|note| note.contains("made from the mapping")), "{ready:?}");
-    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'nstore'";
-    assert_eq!(postgres.client().await.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
+    let tables =
+        "SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text IN ('nstore', 'public')";
+    assert_eq!(postgres.client().await.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
