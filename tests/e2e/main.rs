@@ -4,6 +4,7 @@
 
 mod budget;
 mod canary;
+mod closed;
 mod daily;
 mod dashboards;
 mod fairness;

@@ -44,7 +44,7 @@ fn ask(sim: &Simulator, api: Api, first: NaiveDate, last: NaiveDate) -> RequestB
             .query(&[("since_ms", start), ("until_ms", end)]),
         Api::SellerTickets => at(api)
             .bearer_auth(token("seller_tickets.token"))
-            .query(&[("from", local(start)), ("to", local(end - 1000))]),
+            .query(&[("from", local(start)), ("to", local(end))]),
         Api::NetworkObservability => unreachable!("a report is no API"),
     }
 }

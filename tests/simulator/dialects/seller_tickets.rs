@@ -1,4 +1,5 @@
-//! `GET /seller/tickets`: a bearer token of its own, numbered pages from 0 with `has_more`, local times both included.
+//! `GET /seller/tickets`: a bearer token of its own, numbered pages from 0 with `has_more`, local times both included. It keeps times to the
+//! millisecond, compares those, and writes them to the second: `to` means its instant and not the second after it.
 
 use std::ops::Range;
 
@@ -39,7 +40,7 @@ impl Dialect for Tickets {
                 .map(from_local)
                 .map_err(|_| format!("{name} must be DD/MM/YYYY HH:MM:SS"))
         };
-        Ok(time("from")?..time("to")? + 1000)
+        Ok(time("from")?..time("to")? + 1)
     }
 
     fn page(&self, params: &Params, view: &View<'_>) -> Result<Value, String> {

@@ -101,7 +101,7 @@ impl Api {
 
     /// Whether its times are finer than a second.
     fn is_fine(self) -> bool {
-        !matches!(self, Self::BuyerRazorpay | Self::SellerTickets | Self::NetworkObservability)
+        !matches!(self, Self::BuyerRazorpay | Self::NetworkObservability)
     }
 }
 

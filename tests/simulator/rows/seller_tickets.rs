@@ -35,7 +35,8 @@ fn written(millis: i64) -> String {
 
 pub(super) fn row(world: &World, day: NaiveDate, index: u64) -> Row {
     let mut dice = world.dice(Api::SellerTickets, day, index);
-    let raised = world.time(Api::SellerTickets, day, index);
+    // as it is written, which is all that a reader learns
+    let raised = world.time(Api::SellerTickets, day, index) / 1000 * 1000;
     let id = row_id("ST", day, index);
     let order = world.earlier_id(Api::SellerOrders, "SO", day, &mut dice);
     let seller = (!dice.one_in(10)).then(|| format!("S-{:04}", dice.below(1200)));
