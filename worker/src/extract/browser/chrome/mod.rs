@@ -4,7 +4,7 @@
 //! - [`leftovers`]: what a killed worker left behind
 //! - [`seat`]: what the thread can do with its page; [`tabs`]: the one that it works in, and others that pages open
 //! - [`input`]: mouse and keys; [`held`]: the session that it holds
-//! - [`watch`]: what the browser tells by itself
+//! - [`watch`]: what the browser tells by itself, each thing as in [`told`]
 //! - [`protocol`]: what the crate does not read of today's Chromium
 //!
 //! A call into the crate blocks, and its own time-outs break the connection. So the page's scripts end by
@@ -25,6 +25,7 @@ pub(crate) mod leftovers;
 mod protocol;
 pub(crate) mod seat;
 mod tabs;
+mod told;
 pub(crate) mod watch;
 
 pub(crate) use input::Mouse;
