@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use nstore_shared::{
     config::spec::{
-        ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry, RequestSpec,
-        SourceSpec, TimeFormat, Window,
+        ApiSpec, Auth, Bounds, ExtractSpec, NoList, Paginator, Records, RequestLimits, RequestRetry,
+        RequestSpec, SourceSpec, TimeFormat, Window,
     },
     retry::Backoff,
 };
