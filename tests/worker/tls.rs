@@ -45,7 +45,8 @@ impl Server {
             .spawn()
             .expect("python3");
         let mut port = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let out = child.stdout.take().expect("a pipe of ours");
+        BufReader::new(out).read_line(&mut port).expect("the port");
         Self { child, url: format!("https://127.0.0.1:{}", port.trim()) }
     }
 }

@@ -361,11 +361,11 @@ pub(in crate::commands) mod tests {
 
     #[test]
     fn rows_that_were_not_added_as_they_came_are_told() {
-        let mut source = good("items");
+        let mut source = complete("items");
         source.status.changed_rows = 1;
         source.status.refused_rows = 2;
         source.status.defaulted_rows = 3_000;
-        let text = of_run(&report(Verdict::Good, vec![source]), None, "nstore");
+        let text = of_run(&report(Verdict::Complete, vec![source]), None, "nstore");
         for words in [
             "items: 1 row changed since an earlier run: the table keeps the old values",
             "replace_range or replace takes the new ones",
@@ -380,8 +380,8 @@ pub(in crate::commands) mod tests {
     fn a_source_that_was_left_out_is_told_with_its_way_out_and_no_other() {
         let status = SourceStatus { done: 0, running: 0, loaded_chunks: 0, ..status("tickets") };
         let blocked = Some("it would erase 3 days; --allow-shrink allows it".to_owned());
-        let left_out = SourceReport { status, verdict: Verdict::Failed, failed: vec![], blocked };
-        let text = of_run(&report(Verdict::Partial, vec![good("items"), left_out]), None, "nstore");
+        let left_out = SourceReport { blocked, ..source(status, Verdict::Failed, RunState::LoadRefused) };
+        let text = of_run(&report(Verdict::Partial, vec![complete("items"), left_out]), None, "nstore");
         assert!(text.contains("tickets: nothing is loaded: it would erase 3 days; --allow-shrink"), "{text}");
         assert!(!text.contains("load it again"), "{text}");
     }
