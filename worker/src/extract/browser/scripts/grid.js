@@ -73,9 +73,9 @@ let fruitless = 0;
 const PATIENCE = { blank: 1500, thin: 1500, gaps: 100 };
 // Waits until the rows in view have their data. What stays empty may be empty in truth: the more often that was so, the
 // shorter the wait; but a row of a virtualised grid without anything in it is one that has not come.
-const drawn = async (root, known) => {
-  const open = () => rowsOf(root()).map((row) => [row, stateOf(row)])
-    .filter(([row, state]) => state !== null && !known(indexOf(row, cellsOf(row)), state));
+const drawn = async (root, sheet) => {
+  const open = () => rowsOf(root()).filter((row) => !sheet.isRead(row)).map((row) => [row, stateOf(row)])
+    .filter(([row, state]) => state !== null && !sheet.knows(indexOf(row, cellsOf(row)), state));
   let found = open();
   const isHard = ([row, state]) => state === 'loading' || (state === 'blank' && indexOf(row, cellsOf(row)) !== null);
   if (found.some(isHard)) {
@@ -97,7 +97,7 @@ const drawn = async (root, known) => {
   const count = found.length;
   const filled = await until(() => open().length < count, Math.min(left(), PATIENCE[worst]), '').then(() => true, () => false);
   fruitless = filled ? 0 : fruitless + 1;
-  if (filled) await drawn(root, known);
+  if (filled) await drawn(root, sheet);
 };
 
 // What has been read of one page: headers and rows by their keys.
@@ -106,6 +106,7 @@ class Sheet {
   headerIndex = null;
   rows = new Map();
   texts = new Map();
+  read = new Map();
   indexed = false;
   columned = false;
   scrolled = false;
@@ -115,6 +116,7 @@ class Sheet {
   take(root) {
     let place = 0;
     for (const row of rowsOf(root)) {
+      if (this.isRead(row)) continue;
       const cells = cellsOf(row);
       if (!cells.length) continue;
       const own = indexOf(row, cells);
@@ -132,7 +134,19 @@ class Sheet {
       else this.recognise(key, row.textContent);
       if (!this.rows.has(key)) this.rows.set(key, new Map());
       this.put(this.rows.get(key), cells, (cell) => valueOf(cell, trim), own !== null ? `row ${key}` : null);
+      if (own !== null && !row.querySelector(CONTROLS) && this.isWhole(key)) this.read.set(key, row.textContent);
     }
+  }
+
+  // A row with an index that was read whole and still says the same: reading cells costs most of a scroll step. The
+  // columns in view are part of what a row says.
+  isRead(row) {
+    const own = attribute(row, ROW_INDEX) ?? attribute(row.querySelector(CELLS) ?? row, ROW_INDEX);
+    return own !== null && this.read.get(Number(own)) === row.textContent;
+  }
+
+  isWhole(key) {
+    return [...this.rows.get(key).values()].every((value) => value !== null);
   }
 
   // A cell that says nothing any more, or not yet, does not take the place of what was read.
@@ -152,8 +166,7 @@ class Sheet {
 
   // What was read of a row whole need not be waited for.
   knows(index, state) {
-    const row = index === null ? undefined : this.rows.get(Number(index));
-    return state !== 'loading' && row !== undefined && [...row.values()].every((value) => value !== null);
+    return state !== 'loading' && index !== null && this.rows.has(Number(index)) && this.isWhole(Number(index));
   }
 
   // by their place alone, rows that are used again for others cannot be told from them
@@ -246,7 +259,7 @@ const isDrawn = (root, scroller) => {
 };
 
 const take = async (sheet) => {
-  await drawn(() => grid() ?? document.body, (index, state) => sheet.knows(index, state));
+  await drawn(() => grid() ?? document.body, sheet);
   const root = grid();
   if (!root) throw new Error('incomplete: the grid went away while it was read');
   sheet.take(root);

@@ -1,7 +1,7 @@
 // What the page says about its rows before they are read: { total, empty, grid, ms }. Needs cell.js.
 // Gives the text that holds the number of rows, and the text of the element that says that there are none, if it is to be seen.
 const { total, empty, grid, ms } = input;
-const textOf = (element) => squeeze(isSeen(element) ? shownText(element) : element.textContent);
+const textOf = (node) => squeeze(node.nodeType === Node.ELEMENT_NODE && isSeen(node) ? shownText(node) : node.textContent);
 const none = () => (empty ? seen(empty) : undefined);
 const holder = () => seen(total) ?? all(total)[0];
 const said = () => {

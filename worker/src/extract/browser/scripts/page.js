@@ -5,7 +5,9 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 const squeeze = (text) => (text ?? '').replace(/\s+/g, ' ').trim();
 
-const isSeen = (element) => {
+// An XPath may find a text, which is seen where its element is.
+const isSeen = (node) => {
+  const element = node?.nodeType === Node.TEXT_NODE ? node.parentElement : node;
   if (!element?.isConnected) return false;
   const box = element.getBoundingClientRect();
   const style = getComputedStyle(element);
