@@ -95,7 +95,7 @@ async fn a_run_of_a_newer_version_is_left_to_newer_ones_and_disturbs_no_other() 
     }
     let runs = house.good("runs").await;
     assert!(runs.stderr.contains(&format!("run {newer} is passed over")), "{}", runs.stderr);
-    assert_eq!(runs.stdout.matches("extracted").count(), 1, "{}", runs.stdout);
+    assert_eq!(runs.stdout.matches("loaded").count(), 1, "{}", runs.stdout);
 
     // one that can read it finishes it, and no try was counted
     std::fs::write(manifest_of(&house, &newer), before).unwrap();

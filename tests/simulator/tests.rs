@@ -244,7 +244,9 @@ async fn files_are_served_in_the_same_dialects() {
         let text = r#"{"id": "1", "text": "a \"b\"\r\nc", "when": "2025-07-30 10:00:00"}"#;
         assert_eq!(records, [text, r#"{"id": "2", "text": null, "when": "2025-07-31 00:00:00"}"#]);
         assert_eq!(sim.truth(api, day(START), day("2025-07-31")).days.len(), 2);
-        assert_eq!(all(&sim, api, day(START), day(START)).await.len(), 1);
+        // closed bounds with a time ask for the end itself, and the worker leaves its rows out
+        let at_the_end = usize::from(api == Api::SellerTickets);
+        assert_eq!(all(&sim, api, day(START), day(START)).await.len(), 1 + at_the_end);
     }
     assert!(sim.sql(Api::BuyerOrders, "public").contains(r#"("when" AT TIME ZONE 'Asia/Kolkata')::date"#));
 }

@@ -100,6 +100,6 @@ async fn the_day_named_is_asked_for_and_what_tells_its_end_is_said() {
     }
     let exit = process.run(LIMIT).await;
     assert_eq!(exit.code, Some(0), "{exit:?}");
-    assert!(exit.stdout.contains("first page of 2025-08-03 fit; `total_path` finds "), "{exit:?}");
+    assert!(exit.stdout.contains("first page of 2025-08-03 fit; complete by: total"), "{exit:?}");
     assert_eq!(simulator.requests().len(), 1);
 }

@@ -140,7 +140,7 @@ fn certificate_hint(text: &str) -> Option<&'static str> {
     Some(if text.contains("UnknownIssuer") {
         "this host does not know the authority that signed the server's certificate: name its file in `tls: { ca: FILE }` \
          of the source, or in SSL_CERT_FILE for all sources of the worker"
-    } else if text.contains("NotValidForName") {
+    } else if text.contains("not valid for name") {
         "the server's certificate is for another name; correct `base_url`"
     } else {
         "the server's certificate is not valid; tell who runs the source"

@@ -1,4 +1,4 @@
-//! What the headers of an answer say of its part of the list and of rate limits. Pure.
+//! What the headers of an answer say of its part of the list and of rate limits.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,9 @@
+//! What bodies say, and what they do not.
+
+use nstore_shared::config::spec::{NoList, Paginator, Records};
+
 use super::*;
+use crate::extract::api::identity::Identity;
 
 fn pointers_to(selector: &str, cursor: &str) -> Pointers {
     let path = |text: &str| Some(text.parse().unwrap());

@@ -1,3 +1,5 @@
+//! Lists that end, that do not, and that only seem to.
+
 use std::time::Duration;
 
 use nstore_shared::retry::FailureClass;
