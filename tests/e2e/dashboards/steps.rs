@@ -107,6 +107,8 @@ async fn a_report_that_opens_in_a_new_tab_is_followed() {
     pages.bad("/wrong", "", waits, &["nothing to be seen at #t", "the page opened a tab", "/ad"]).await;
     pages.page("/down", "<a id=go href=/fails target=_blank>Open</a>");
     pages.bad("/down", "", waits, &["/fails answers 500", "the page opened a tab"]).await;
+    pages.page("/gone", "<a id=go href=http://127.0.0.1:1/ target=_blank>Open</a>");
+    pages.bad("/gone", "", waits, &["the page opened a tab", "cannot be reached"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use nstore_shared::{
 use serde_json::{Value, json};
 
 use super::{
-    chrome::{Chrome, ChromeError, Mouse, watch::bare},
+    chrome::{Chrome, ChromeError, Mouse, tabs::ERROR_PAGE, watch::bare},
     lanes::ASKS_WITHIN,
     login::millis,
     opening::{MOUNT, accept},
@@ -129,6 +129,9 @@ impl Visit<'_> {
         trail.acted = None;
         trail.filtered = None;
         trail.has_frame = None;
+        if landing.status.is_none() && url.starts_with(ERROR_PAGE) {
+            return Err(Trouble::passing("the page opened a tab, and what it leads to cannot be reached"));
+        }
         accept(&url, landing.status.unwrap_or(200))?;
         match script(chrome, None, Script::Step, json!({ "act": "loaded" }), LOAD).await {
             // a page that never ends loading is taken as it is

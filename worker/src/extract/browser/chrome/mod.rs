@@ -24,7 +24,7 @@ pub(crate) mod launch;
 pub(crate) mod leftovers;
 mod protocol;
 pub(crate) mod seat;
-mod tabs;
+pub(crate) mod tabs;
 mod told;
 pub(crate) mod watch;
 

@@ -31,6 +31,8 @@ const NEVER: Duration = Duration::from_secs(86_400);
 /// How large the answers of a page may be that are kept for reading, in bytes.
 const ANSWERS: u32 = 256 << 20;
 const LONGEST_BODY: u32 = 4 << 20;
+/// Where the address of Chromium's own page begins that it shows in place of a document without a body or an answer.
+pub(crate) const ERROR_PAGE: &str = "chrome-error:";
 /// How long a tab that the page opened may take until it can be talked to, and until it has an address.
 const TAB_OPENS: Duration = Duration::from_secs(5);
 /// How long its document may take.
@@ -195,11 +197,11 @@ impl Seat {
         let end = Instant::now() + TAB_OPENS;
         // a script may give it its address later
         let mut url = self.address()?;
-        while !url.starts_with("http") && Instant::now() < end {
+        while !url.starts_with("http") && !url.starts_with(ERROR_PAGE) && Instant::now() < end {
             sleep(LOOK);
             url = self.address()?;
         }
-        if !url.starts_with("http") || self.was_posted()? {
+        if !url.starts_with("http") && !url.starts_with(ERROR_PAGE) || self.was_posted()? {
             return Ok(Landing { status: None, url });
         }
         let loads = self.watch.loads();

@@ -18,7 +18,11 @@ use tracing::warn;
 
 use super::{Brought, Reading, decode::Table};
 use crate::extract::browser::{
-    chrome::ChromeError, login::millis, scripts::Script, trouble::Trouble, visit::script,
+    chrome::{ChromeError, Mouse},
+    login::millis,
+    scripts::Script,
+    trouble::Trouble,
+    visit::script,
 };
 
 /// Rows in one answer of a script: a long text is slow.
@@ -196,9 +200,11 @@ impl Reading<'_> {
     /// Asks for the next page where it is another document, and waits for it.
     async fn another_document(&self, paginate: &Paginate, page: u64) -> Result<(), Trouble> {
         let (loads, end) = (self.chrome.watch.loads(), Instant::now() + self.limit);
-        let click = json!({ "act": "click", "selector": paginate.next.0 });
-        match script(self.chrome, self.frame, Script::Step, click, self.limit).await {
-            Ok(_) | Err(ChromeError::ContextLost) => {}
+        let (limit, frame) = (self.limit, self.frame.cloned());
+        let next =
+            json!({ "act": "point", "selector": paginate.next.0, "enabled": true, "ms": millis(limit) });
+        match self.chrome.ask(limit * 2, move |seat| seat.point(frame.as_ref(), &next, Mouse::Click)).await {
+            Ok(()) | Err(ChromeError::ContextLost) => {}
             Err(error) => return Err(error.into()),
         }
         while self.chrome.watch.loads() == loads {

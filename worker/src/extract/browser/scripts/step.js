@@ -114,4 +114,6 @@ switch (act) {
   }
   case 'glimpse':
     return glimpse();
+  default:
+    throw new Error(`no step is called ${act}`);
 }
