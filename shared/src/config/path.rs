@@ -80,11 +80,6 @@ impl FieldPath {
         Some(keys)
     }
 
-    /// Whether it is the document itself.
-    pub fn is_root(&self) -> bool {
-        self.steps.is_empty()
-    }
-
     /// The path as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -72,12 +72,12 @@ pub(super) async fn send(
     if !status.is_success() {
         let body = error_body(response).await;
         return match handled(&spec.error_handlers, status, &body) {
-            Some(ErrorAction::Ignore) => Ok(Answer::new(None, status, &headers)),
+            Some(ErrorAction::Ignore) => Ok(Answer::without_body(status, &headers)),
             action => Err(refused(status, &headers, &body, access, action)),
         };
     }
     let body = body(response, access, spec.limits.max_body_bytes).await?;
-    let mut answer = Answer::new(None, status, &headers);
+    let mut answer = Answer::without_body(status, &headers);
     let body = charset::utf8(body, &answer.content_type)
         .map_err(|e| Failure::Final(FailureClass::Data, format!("{e}; ask the source for UTF-8")))?;
     match handled(&spec.error_handlers, status, &body) {
@@ -92,10 +92,11 @@ pub(super) async fn send(
 }
 
 impl Answer {
-    fn new(body: Option<Bytes>, status: StatusCode, headers: &HeaderMap) -> Self {
+    /// What the status and the headers say; the body is still to come.
+    fn without_body(status: StatusCode, headers: &HeaderMap) -> Self {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Self {
-            body,
+            body: None,
             content_type: content_type.unwrap_or_default().to_owned(),
             is_trusted: false,
             is_partial: status == StatusCode::PARTIAL_CONTENT,
