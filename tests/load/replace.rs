@@ -1,6 +1,6 @@
 //! `replace`: the whole table or nothing.
 
-use nstore::load::{LedgerState, LoadError, PreflightReport, ReplaceLoad};
+use nstore::load::{LedgerState, LoadCounts, LoadError, PreflightReport, ReplaceLoad};
 use nstore_shared::{
     chunk::UploadMode::{Append, Replace, ReplaceRange},
     storage::marker::VoidReason,
@@ -194,7 +194,7 @@ async fn a_cancelled_replace_and_old_rows_that_others_point_at_change_nothing() 
     world
         .run_sql(
             "CREATE TABLE refunds (id bigint REFERENCES orders);
-             INSERT INTO refunds SELECT id FROM orders LIMIT 1",
+             INSERT INTO refunds SELECT max(id) FROM orders",
         )
         .await;
     let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
@@ -232,4 +232,95 @@ async fn days_of_a_keyless_append_are_free_after_a_replace_took_them_away() {
     let marker = world.commit(&free, &range.to_string(), &fill(&range, 3, "y")).await;
     assert_eq!(world.load(&free, &marker).await.unwrap(), loaded(3, 0));
     assert_eq!(world.rows().await, 13);
+}
+
+/// Where each row lies, and which transaction put it there.
+const PLACES: &str = "SELECT id || ' ' || ctid::text || ' ' || xmin::text FROM orders ORDER BY id, ctid";
+
+/// Chunks with these rows, one for each day of a run from 2025-08-01.
+async fn replace_by(
+    world: &World,
+    run: &nstore_shared::storage::manifest::Manifest,
+    days: [&[&str]; 3],
+) -> ReplaceLoad {
+    world.loader.preflight(run).await.and_then(PreflightReport::into_result).unwrap();
+    world.loader.register(run).await.unwrap();
+    let mut markers = Vec::new();
+    for (range, rows) in run.sources[0].chunks.iter().zip(days) {
+        let rows: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
+        markers.push(world.commit(run, &range.to_string(), &rows).await);
+    }
+    world.replace(run, &markers).await.unwrap()
+}
+
+/// Rows that went in, and rows that stayed.
+fn kept(rows: u64, skipped: u64) -> ReplaceLoad {
+    ReplaceLoad::Loaded(LoadCounts { rows, skipped, ..LoadCounts::default() })
+}
+
+#[tokio::test]
+async fn rows_that_are_equal_are_not_deleted() {
+    let world = filled().await;
+    let before = world.text(PLACES).await;
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 10).await;
+    assert_eq!(world.replace(&run, &markers).await.unwrap(), kept(0, 30));
+    assert_eq!(world.text(PLACES).await, before);
+    // the ledger says whose rows they are from here on
+    let earlier = world.loader.ledger(&"r0".parse().unwrap()).await.unwrap();
+    assert!(earlier.iter().all(|row| row.state == LedgerState::Replaced));
+    let ledger = world.loader.ledger(&run.run).await.unwrap();
+    assert!(ledger.iter().all(|row| row.state == LedgerState::Loaded && row.skipped == 10 && row.rows == 0));
+}
+
+#[tokio::test]
+async fn what_others_point_at_stays_when_it_is_equal() {
+    let world = world().await;
+    let old = ask("r0", Replace).key(&["id"]).manifest();
+    let days: [&[&str]; 3] = [&["1,2025-08-01,a", "2,2025-08-01,"], &["3,2025-08-02,c"], &["4,2025-08-03,d"]];
+    assert_eq!(replace_by(&world, &old, days).await, replaced(4));
+    world
+        .run_sql("CREATE TABLE notes (item bigint REFERENCES orders); INSERT INTO notes VALUES (1), (2)")
+        .await;
+    let before = world.text(PLACES).await;
+    // a row less, a row more, a row that changed
+    let days: [&[&str]; 3] =
+        [&["2,2025-08-01,", "1,2025-08-01,a"], &[], &["4,2025-08-03,D", "5,2025-08-03,e"]];
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    assert_eq!(replace_by(&world, &run, days).await, kept(2, 2));
+    assert_eq!(world.text(PLACES).await[..2], before[..2]);
+    let rows = world.text("SELECT id || coalesce(note, '-') FROM orders ORDER BY id").await;
+    assert_eq!(rows.iter().flatten().collect::<Vec<_>>(), ["1a", "2-", "4D", "5e"]);
+}
+
+#[tokio::test]
+async fn rows_without_a_key_are_kept_one_for_one() {
+    let world = world().await;
+    let old = ask("r0", Replace).manifest();
+    let days: [&[&str]; 3] =
+        [&["1,2025-08-01,a", "1,2025-08-01,a", "1,2025-08-01,a"], &["2,2025-08-02,b"], &[]];
+    assert_eq!(replace_by(&world, &old, days).await, replaced(4));
+    let run = ask("r1", Replace).created_at(1).manifest();
+    let days: [&[&str]; 3] =
+        [&["1,2025-08-01,a"], &["2,2025-08-02,b", "2,2025-08-02,b"], &["1,2025-08-01,a"]];
+    assert_eq!(replace_by(&world, &run, days).await, kept(1, 3));
+    let rows = world.text("SELECT id::text FROM orders ORDER BY id").await;
+    assert_eq!(rows.iter().flatten().collect::<Vec<_>>(), ["1", "1", "2", "2"]);
+}
+
+#[tokio::test]
+async fn a_row_that_goes_takes_none_along_that_stays() {
+    let world = world().await;
+    world
+        .run_sql(
+            "CREATE TABLE orders (id bigint PRIMARY KEY, day date NOT NULL, note text,
+                 parent bigint REFERENCES orders ON DELETE CASCADE);
+             INSERT INTO orders VALUES (1, '2025-08-01', 'old', NULL), (2, '2025-08-02', 'x', 1)",
+        )
+        .await;
+    let run = ask("r1", Replace).key(&["id"]).created_at(1).manifest();
+    let days: [&[&str]; 3] = [&["1,2025-08-01,new"], &["2,2025-08-02,x"], &[]];
+    assert_eq!(replace_by(&world, &run, days).await, replaced(2));
+    assert_eq!(world.rows().await, 2);
 }

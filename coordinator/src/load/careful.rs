@@ -8,7 +8,7 @@ use nstore_shared::storage::{
 use tokio_postgres::Transaction;
 
 use super::{
-    LoadCounts, copy,
+    LoadCounts, copy, keep,
     sift::{self, Limit, RefusedRow},
     stage::{Stage, drop_stage},
     stop::Stop,
@@ -27,6 +27,8 @@ pub(super) enum Origin {
     ByLedger,
     /// All rows of the table are of this run.
     ThisRun,
+    /// As before; of the chunk at this place, rows that the table has were found and stay, see [`keep`].
+    Kept(usize),
 }
 
 /// Brings a chunk's rows in by way of staging.
@@ -48,13 +50,16 @@ pub(super) async fn load(
     // a constraint that waits for COMMIT could not be told from row to row
     tx.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
     let stage = Stage::describe(entry, &table, committed)?;
-    let limit = Limit::new(entry.plan.contract.rejects, committed);
+    let limit = Limit::of(entry, committed);
     let (mut refused, mut counts) = (Vec::new(), LoadCounts::default());
     stage.fill(storage, tx, entry.marker, committed, &limit, &mut refused).await?;
     if limit.exceeded(refused.len()) {
         return Err(Samples::read(storage, entry.marker, committed, &refused, &[])
             .await?
             .too_many(&refused, &limit));
+    }
+    if let Origin::Kept(place) = origin {
+        counts.skipped += keep::leave_out(tx, &stage, place).await?;
     }
     let mut xids = Vec::new();
     if stage.keyed() {

@@ -33,9 +33,13 @@ pub(super) fn refusal(target: &Target, plan: &SourcePlan, found: &Cascades) -> O
     })
 }
 
-/// Refuses a load's transaction that is about to delete rows. The lock on the table keeps new foreign keys and triggers
-/// away until it ends.
-pub(super) async fn check(tx: &Transaction<'_>, target: &Target, plan: &SourcePlan) -> Result<(), Stop> {
+/// Refuses a load's transaction that is about to delete rows, or tells what that will do besides. The lock on the table
+/// keeps new foreign keys and triggers away until it ends.
+pub(super) async fn check(
+    tx: &Transaction<'_>,
+    target: &Target,
+    plan: &SourcePlan,
+) -> Result<Cascades, Stop> {
     let found = find(tx, target, plan).await?;
-    refusal(target, plan, &found).map_or(Ok(()), |refusal| Err(refusal.into()))
+    refusal(target, plan, &found).map_or(Ok(found), |refusal| Err(refusal.into()))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Days, Duration, NaiveDate};
 use nstore_shared::{
-    chunk::{ChunkRange, start_of_day},
+    chunk::{ChunkRange, UploadMode, start_of_day},
     contract::ColumnType,
     storage::manifest::SourcePlan,
 };
@@ -39,9 +39,12 @@ pub(super) fn check(table: &Table, found: &mut Findings) {
 }
 
 /// What a load that deletes may meet, where nothing is changed by it.
-pub(super) fn note_restricts(cascades: &Cascades, found: &mut Findings) {
+pub(super) fn note_restricts(cascades: &Cascades, mode: UploadMode, found: &mut Findings) {
+    let but = if mode == UploadMode::Replace { ", unless the run brings them with equal values" } else { "" };
     for what in &cascades.restricts {
-        found.note(format!("{what} keeps rows from being deleted that it refers to: the load fails on them"));
+        found.note(format!(
+            "{what} keeps rows from being deleted that it refers to: the load fails on them{but}"
+        ));
     }
 }
 

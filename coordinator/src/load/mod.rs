@@ -7,6 +7,7 @@
 //! - `preflight`, `fit`: will it fit, before anything is extracted
 //! - `register`: tables made, days claimed; `claims`: whose days are whose
 //! - `cascade`: what deleting rows would do to other tables; `foresee`: what a table will do to rows
+//! - `keep`: rows of a replaced table that stay, being equal
 //! - `careful`: rows that COPY alone cannot bring in; `stage`, `unique`, `sift`: its steps
 //! - `fields`: columns whose field is in no record, although earlier chunks had it
 //! - `chunk`, `replace`: the transactions; `enter`: what both begin with; `stop`: how they end early
@@ -35,6 +36,7 @@ pub mod error;
 mod fields;
 mod fit;
 mod foresee;
+mod keep;
 mod preflight;
 mod register;
 mod rejects;

@@ -75,7 +75,7 @@ impl Loader {
             if let Some(refusal) = cascade::refusal(&target, plan, &cascades) {
                 return Err(refusal);
             }
-            foresee::note_restricts(&cascades, &mut found);
+            foresee::note_restricts(&cascades, plan.upload_mode, &mut found);
         }
         if loaded_before {
             check_days(client, manifest, plan, &target, &mut found).await?;

@@ -18,7 +18,9 @@ use super::{
     chunk::undeletable,
     claims, copy,
     enter::committed_of,
-    fields, rejects, spans,
+    fields,
+    keep::{self, Kept},
+    rejects, spans,
     stop::{COMMITS, Stop, Verdict},
 };
 use crate::db::{
@@ -43,6 +45,14 @@ impl Job<'_> {
     fn entry(&self, at: usize) -> Entry<'_> {
         let (marker, committed) = self.chunks[at];
         Entry { target: &self.target, plan: self.plan, marker, rows: committed.rows }
+    }
+
+    fn entries(&self) -> Vec<(Entry<'_>, &Committed)> {
+        (0..self.chunks.len()).map(|at| (self.entry(at), self.chunks[at].1)).collect()
+    }
+
+    fn rows(&self) -> u64 {
+        self.chunks.iter().map(|(_, committed)| committed.rows).sum()
     }
 }
 
@@ -128,17 +138,25 @@ impl Loader {
             *at = first;
             return Err(Stop::Outdated(detail));
         }
-        cascade::check(&tx, target, job.plan).await?;
+        let cascades = cascade::check(&tx, target, job.plan).await?;
         for place in 0..job.chunks.len() {
             *at = place;
             fields::check(&tx, &job.entry(place), job.chunks[place].1).await?;
         }
-        empty(&tx, target).await?;
+        let kept = if keep::is_worth_it(&tx, target, &cascades, job.rows()).await? {
+            Some(keep::delete_others(&self.storage, &tx, target, &job.entries(), at).await?)
+        } else {
+            empty(&tx, target).await?;
+            None
+        };
         let mut counts = LoadCounts::default();
         for (place, (marker, committed)) in job.chunks.iter().enumerate() {
             *at = place;
             let entry = job.entry(place);
-            counts.add(self.load_one(&tx, &entry, committed).await?);
+            counts.add(match &kept {
+                Some(kept) => self.load_rest(&tx, &entry, committed, (place, kept)).await?,
+                None => self.load_one(&tx, &entry, committed).await?,
+            });
             rejects::keep(&self.storage, &tx, target, marker, committed).await?;
             failures::clear(&tx, &marker.chunk).await?;
             fields::record(&tx, &entry, committed).await?;
@@ -173,6 +191,25 @@ impl Loader {
                 Err(Stop::NoStaging) => return Err(refusal),
                 done => done?,
             };
+        entry.settle(tx, "loaded", &settled).await?;
+        Ok(counts)
+    }
+
+    /// What the table lacks of one chunk, after rows were found that stay.
+    async fn load_rest(
+        &self,
+        tx: &Transaction<'_>,
+        entry: &Entry<'_>,
+        committed: &Committed,
+        (place, kept): (usize, &Kept),
+    ) -> Result<LoadCounts, Stop> {
+        let skipped = kept.of(place);
+        let (counts, settled) = if skipped == committed.rows {
+            let settled = Settled { skipped, ..Settled::default() };
+            (LoadCounts { skipped, ..LoadCounts::default() }, settled)
+        } else {
+            careful::load(&self.storage, tx, entry, committed, Origin::Kept(place)).await?
+        };
         entry.settle(tx, "loaded", &settled).await?;
         Ok(counts)
     }

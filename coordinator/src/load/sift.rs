@@ -9,7 +9,10 @@ use super::{
     stage::{LINE, refuses_rows},
     stop::Stop,
 };
-use crate::db::error::{Failure, text_of};
+use crate::db::{
+    error::{Failure, text_of},
+    ledger::Entry,
+};
 
 /// A row that the table refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +35,9 @@ pub(super) struct Limit {
 
 impl Limit {
     /// The mapping's limit, of which the worker's rejected rows are a part.
-    pub(super) fn new(limit: RejectLimit, committed: &Committed) -> Self {
+    pub(super) fn of(entry: &Entry<'_>, committed: &Committed) -> Self {
         let rejected = committed.quality.rejected;
-        Self { limit, rejected, all: committed.rows + rejected }
+        Self { limit: entry.plan.contract.rejects, rejected, all: committed.rows + rejected }
     }
 
     /// Whether so many refused rows are too many.

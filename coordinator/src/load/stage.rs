@@ -156,6 +156,17 @@ impl Stage {
         if differs.is_empty() { "false".into() } else { format!("({})", differs.join(" OR ")) }
     }
 
+    /// A hash of the values of the row `of`, as an expression: equal for rows that are written alike. A null of a staged
+    /// row that takes a default counts as that default, if it is a constant.
+    pub(super) fn hash(&self, of: &str, staged: bool) -> String {
+        let values = self.columns.iter().map(|column| {
+            let constant = column.default.as_deref().is_some_and(is_constant);
+            column.compared(of, staged && constant)
+        });
+        let values = values.collect::<Vec<_>>().join(", ");
+        format!("sha256(convert_to(ROW({values})::text, 'UTF8'))")
+    }
+
     /// Makes the staging table and copies the artifact into it; rows that have a value of the wrong form are refused.
     pub(super) async fn fill(
         &self,

@@ -74,7 +74,7 @@ pub(super) async fn present(
     origin: Origin,
 ) -> Result<Present, Found> {
     let this_run = match origin {
-        Origin::ThisRun => "true".to_owned(),
+        Origin::ThisRun | Origin::Kept(_) => "true".to_owned(),
         Origin::ByLedger => {
             let xids = ledger::xids(tx, entry.target, &entry.marker.chunk.run).await?;
             let xids: Vec<String> = xids.iter().map(ToString::to_string).collect();
