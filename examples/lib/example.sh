@@ -49,6 +49,8 @@ shop() {
 serve() {
     local name=$1 pattern=$2 _
     shift 2
+    # there before the first look at it
+    : >"$name.log"
     "$@" >"$name.log" 2>&1 &
     server=$!
     trap 'kill "$server" 2>/dev/null || true' EXIT
