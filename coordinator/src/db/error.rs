@@ -145,7 +145,8 @@ impl Failure {
             other => match &other[..2] {
                 "08" => Self::Lost,
                 "53" | "58" => Self::Full,
-                "22" | "23" => Self::Data,
+                // 54: a row or an index entry that is too large
+                "22" | "23" | "54" => Self::Data,
                 "42" | "0A" | "3F" => Self::Shape,
                 _ => Self::Other,
             },
