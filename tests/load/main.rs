@@ -5,6 +5,7 @@
 mod append;
 mod cascade;
 mod changed;
+mod doubles;
 mod fields;
 mod foresee;
 mod keyless;
@@ -19,5 +20,6 @@ mod split;
 mod survive;
 mod targets;
 mod tls;
+mod together;
 mod urls;
 mod world;

@@ -149,6 +149,9 @@ fn of_load(error: &LoadError) -> Meaning {
         | LoadError::Recreated { .. }
         | LoadError::Shrink { .. }
         | LoadError::DaysHeld { .. }
+        | LoadError::DaysClaimed { .. }
+        | LoadError::OtherPlan { .. }
+        | LoadError::OtherInstallation { .. }
         | LoadError::Cancelled { .. } => Exit::Usage,
         LoadError::Incomplete { .. } => Exit::Partial,
         LoadError::Unregistered { .. } | LoadError::Busy { .. } | LoadError::Marker { .. } => Exit::Failed,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
     chunk::{RunId, SourceId},
     storage::manifest::Manifest,
@@ -68,12 +68,14 @@ pub(crate) async fn untakeable(
         .map(|rows| held(&rows))
 }
 
-/// Claims, for the runs that loaded them, the days beside some days that share a ledger row with them.
+/// Claims, for the runs that loaded them, the days beside some days that share a ledger row with them; `keyless`: only
+/// rows of appends without a key count.
 pub(crate) async fn keep_neighbours(
     client: &impl GenericClient,
     target: &Target,
     run: &RunId,
     days: &Range<NaiveDate>,
+    keyless: bool,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_keep_neighbours.sql");
     client
@@ -84,19 +86,21 @@ pub(crate) async fn keep_neighbours(
                 (&run.as_str(), Type::TEXT),
                 (&days.start, Type::DATE),
                 (&days.end, Type::DATE),
+                (&keyless, Type::BOOL),
             ],
         )
         .await
         .map(drop)
 }
 
-/// Claims what is free of some days.
+/// Claims what is free of some days; `deletes`: for a load that deletes rows.
 pub(crate) async fn claim(
     client: &impl GenericClient,
     target: &Target,
     source: &SourceId,
     run: &RunId,
     days: &Range<NaiveDate>,
+    deletes: bool,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/days_claim.sql");
     let (source, run) = (source.as_str(), run.as_str());
@@ -109,32 +113,69 @@ pub(crate) async fn claim(
                 (&run, Type::TEXT),
                 (&days.start, Type::DATE),
                 (&days.end, Type::DATE),
+                (&deletes, Type::BOOL),
             ],
         )
         .await
         .map(drop)
 }
 
-/// Whether a run holds all of some days.
+/// Whether a run holds all of some days, each named once.
 pub(crate) async fn owns(
     client: &impl GenericClient,
     target: &Target,
     run: &RunId,
-    days: &Range<NaiveDate>,
+    days: &[NaiveDate],
 ) -> Result<bool, PgError> {
     let owned = include_str!("sql/days_owned.sql");
     let row = client
         .query_typed_one(
             owned,
+            &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT), (&days, Type::DATE_ARRAY)],
+        )
+        .await?;
+    Ok(usize::try_from(row.get::<_, i64>(0)) == Ok(days.len()))
+}
+
+/// A day that a run claims, with what it has loaded that overlaps the day, in order of the starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) day: NaiveDate,
+    pub(crate) run: String,
+    pub(crate) loaded: Vec<Range<DateTime<Utc>>>,
+}
+
+/// The claims of other runs that are not cancelled; on some days, or on all.
+pub(crate) async fn claims_of_others(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+    days: Option<&Range<NaiveDate>>,
+) -> Result<Vec<Claim>, PgError> {
+    let (first, end) = (days.map(|days| days.start), days.map(|days| days.end));
+    let rows = client
+        .query_typed(
+            include_str!("sql/days_claims.sql"),
             &[
                 (&target.name(), Type::TEXT),
                 (&run.as_str(), Type::TEXT),
-                (&days.start, Type::DATE),
-                (&days.end, Type::DATE),
+                (&first, Type::DATE),
+                (&end, Type::DATE),
             ],
         )
         .await?;
-    Ok(row.get::<_, i64>(0) == (days.end - days.start).num_days())
+    let mut claims: Vec<Claim> = Vec::new();
+    for row in &rows {
+        let (day, run): (NaiveDate, String) = (row.get(0), row.get(1));
+        let bounds: (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = (row.get(2), row.get(3));
+        if claims.last().is_none_or(|last| last.day != day || last.run != run) {
+            claims.push(Claim { day, run, loaded: vec![] });
+        }
+        if let (Some(last), (Some(start), Some(end))) = (claims.last_mut(), bounds) {
+            last.loaded.push(start..end);
+        }
+    }
+    Ok(claims)
 }
 
 /// Takes days from other runs.

@@ -1,6 +1,6 @@
 //! `nstore.load_failures`: chunks whose rows a table refused.
 
-use nstore_shared::chunk::{Chunk, RunId};
+use nstore_shared::chunk::{Chunk, RunId, SourceId};
 use tokio_postgres::{
     Error as PgError, GenericClient, Row,
     types::{ToSql, Type},
@@ -20,14 +20,35 @@ pub(crate) async fn put(
     client.execute_typed(put, &values.map(|value| (value, Type::TEXT))).await.map(drop)
 }
 
-/// Forgets the refusal of a chunk that is loaded now.
-pub(crate) async fn clear(client: &impl GenericClient, chunk: &Chunk) -> Result<(), PgError> {
-    let (run, source, range) = (chunk.run.as_str(), chunk.source.as_str(), chunk.range.to_string());
+/// Forgets the refusals of chunks that are loaded now.
+pub(crate) async fn clear(
+    client: &impl GenericClient,
+    run: &RunId,
+    source: &SourceId,
+    chunks: &[String],
+) -> Result<(), PgError> {
     let clear = include_str!("sql/failure_clear.sql");
+    let (run, source) = (run.as_str(), source.as_str());
     client
-        .execute_typed(clear, &[(&run, Type::TEXT), (&source, Type::TEXT), (&range, Type::TEXT)])
+        .execute_typed(clear, &[(&run, Type::TEXT), (&source, Type::TEXT), (&chunks, Type::TEXT_ARRAY)])
         .await
         .map(drop)
+}
+
+/// The refusals of some chunks of a run, as [`of_run`] has them.
+pub(crate) async fn of_chunks(
+    client: &impl GenericClient,
+    run: &RunId,
+    source: &SourceId,
+    chunks: &[String],
+) -> Result<Vec<Row>, PgError> {
+    let (run, source) = (run.as_str(), source.as_str());
+    client
+        .query_typed(
+            include_str!("sql/failures_of_chunks.sql"),
+            &[(&run, Type::TEXT), (&source, Type::TEXT), (&chunks, Type::TEXT_ARRAY)],
+        )
+        .await
 }
 
 /// Forgets the refusals of a run, so that it is tried again.

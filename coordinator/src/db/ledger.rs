@@ -1,8 +1,11 @@
 //! `nstore.ledger`: which chunk's rows are where. Its primary key is what makes a load happen once.
 
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
     chunk::{RunId, SourceId},
     storage::{
@@ -15,6 +18,7 @@ use tokio_postgres::{Error as PgError, GenericClient, Row, types::Type};
 use super::ident::Target;
 
 /// A chunk that is about to be loaded, as the ledger keeps it.
+#[derive(Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) target: &'a Target,
     pub(crate) plan: &'a SourcePlan,
@@ -46,37 +50,7 @@ impl Entry<'_> {
         start..end
     }
 
-    /// Inserts the row; false when one stands already.
-    pub(crate) async fn insert(&self, client: &impl GenericClient) -> Result<bool, PgError> {
-        let insert = include_str!("sql/ledger_insert.sql");
-        let chunk = &self.marker.chunk;
-        let (first_day, end_day) = chunk.range.touched_days(self.plan.zone());
-        let instants = self.instants();
-        let evidence = self.marker.committed().and_then(Committed::proof).map(Evidence::name);
-        let inserted = client
-            .execute_typed(
-                insert,
-                &[
-                    (&self.target.name(), Type::TEXT),
-                    (&chunk.source.as_str(), Type::TEXT),
-                    (&chunk.run.as_str(), Type::TEXT),
-                    (&chunk.range.to_string(), Type::TEXT),
-                    (&self.plan.upload_mode.to_string(), Type::TEXT),
-                    (&i32::try_from(self.marker.generation).unwrap_or(i32::MAX), Type::INT4),
-                    (&count(self.rows), Type::INT8),
-                    (&instants.start, Type::TIMESTAMPTZ),
-                    (&instants.end, Type::TIMESTAMPTZ),
-                    (&first_day, Type::DATE),
-                    (&end_day, Type::DATE),
-                    (&self.marker.started_at, Type::TIMESTAMPTZ),
-                    (&evidence, Type::TEXT),
-                ],
-            )
-            .await?;
-        Ok(inserted == 1)
-    }
-
-    /// Corrects the row that [`Entry::insert`] made in this transaction.
+    /// Corrects the row that [`insert`] made in this transaction.
     pub(crate) async fn settle(
         &self,
         client: &impl GenericClient,
@@ -106,50 +80,205 @@ impl Entry<'_> {
             .await
             .map(drop)
     }
+}
 
-    /// Loaded ranges of newer extractions that overlap the chunk, by start.
-    pub(crate) async fn newer(
-        &self,
-        client: &impl GenericClient,
-    ) -> Result<Vec<Range<DateTime<Utc>>>, PgError> {
-        let newer = include_str!("sql/ledger_newer.sql");
-        let instants = self.instants();
-        let rows = client
-            .query_typed(
-                newer,
-                &[
-                    (&self.target.name(), Type::TEXT),
-                    (&self.marker.chunk.source.as_str(), Type::TEXT),
-                    (&instants.start, Type::TIMESTAMPTZ),
-                    (&instants.end, Type::TIMESTAMPTZ),
-                    (&self.marker.started_at, Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
-        Ok(rows.iter().map(|row| row.get(0)..row.get(1)).collect())
+/// Chunks of one source's part of a run, for one target, column by column as the statements take them.
+struct Columns<'a> {
+    target: String,
+    first: &'a Entry<'a>,
+    chunks: Vec<String>,
+    starts: Vec<DateTime<Utc>>,
+    ends: Vec<DateTime<Utc>>,
+    extracted: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    /// `None` when there is no entry.
+    fn of(entries: &'a [Entry<'a>]) -> Option<Self> {
+        let first = entries.first()?;
+        let (mut starts, mut ends) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let instants = entry.instants();
+            starts.push(instants.start);
+            ends.push(instants.end);
+        }
+        Some(Self {
+            target: first.target.name(),
+            first,
+            chunks: entries.iter().map(|entry| entry.marker.chunk.range.to_string()).collect(),
+            starts,
+            ends,
+            extracted: entries.iter().map(|entry| entry.marker.started_at).collect(),
+        })
     }
 
-    /// Another run that has loaded newer extractions of the chunk's range, by any mode but replace.
-    pub(crate) async fn newer_of_others(
-        &self,
-        client: &impl GenericClient,
-    ) -> Result<Option<String>, PgError> {
-        let newer = include_str!("sql/ledger_newer_others.sql");
-        let (run, instants) = (self.marker.chunk.run.as_str(), self.instants());
-        let row = client
-            .query_typed_opt(
-                newer,
-                &[
-                    (&self.target.name(), Type::TEXT),
-                    (&run, Type::TEXT),
-                    (&instants.start, Type::TIMESTAMPTZ),
-                    (&instants.end, Type::TIMESTAMPTZ),
-                    (&self.marker.started_at, Type::TIMESTAMPTZ),
-                ],
-            )
-            .await?;
-        Ok(row.map(|row| row.get(0)))
+    fn source(&self) -> &'a str {
+        self.first.marker.chunk.source.as_str()
     }
+
+    fn run(&self) -> &'a str {
+        self.first.marker.chunk.run.as_str()
+    }
+}
+
+/// Inserts the rows of chunks that are of one run, source and target: as loaded, or as superseded for places that
+/// `is_superseded` names. Returns the ranges, as texts, of those that had no row and overlap no loaded one of a table
+/// without a key.
+pub(crate) async fn insert(
+    client: &impl GenericClient,
+    entries: &[Entry<'_>],
+    is_superseded: impl Fn(usize) -> bool,
+) -> Result<HashSet<String>, PgError> {
+    let Some(columns) = Columns::of(entries) else { return Ok(HashSet::new()) };
+    let plan = columns.first.plan;
+    let generations: Vec<i32> =
+        entries.iter().map(|entry| i32::try_from(entry.marker.generation).unwrap_or(i32::MAX)).collect();
+    let superseded: Vec<bool> = (0..entries.len()).map(is_superseded).collect();
+    let states: Vec<&str> =
+        superseded.iter().map(|superseded| if *superseded { "superseded" } else { "loaded" }).collect();
+    let rows: Vec<i64> = entries
+        .iter()
+        .zip(&superseded)
+        .map(|(entry, superseded)| if *superseded { 0 } else { count(entry.rows) })
+        .collect();
+    let days = entries.iter().map(|entry| entry.marker.chunk.range.touched_days(plan.zone()));
+    let (first_days, end_days): (Vec<NaiveDate>, Vec<NaiveDate>) = days.unzip();
+    let proof = |entry: &Entry<'_>| entry.marker.committed().and_then(Committed::proof).map(Evidence::name);
+    let evidence: Vec<Option<&str>> = entries.iter().map(proof).collect();
+    let rows = client
+        .query_typed(
+            include_str!("sql/ledger_insert.sql"),
+            &[
+                (&columns.target, Type::TEXT),
+                (&columns.source(), Type::TEXT),
+                (&columns.run(), Type::TEXT),
+                (&plan.upload_mode.to_string(), Type::TEXT),
+                (&plan.is_keyless_append(), Type::BOOL),
+                (&columns.chunks, Type::TEXT_ARRAY),
+                (&generations, Type::INT4_ARRAY),
+                (&rows, Type::INT8_ARRAY),
+                (&columns.starts, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.ends, Type::TIMESTAMPTZ_ARRAY),
+                (&first_days, Type::DATE_ARRAY),
+                (&end_days, Type::DATE_ARRAY),
+                (&columns.extracted, Type::TIMESTAMPTZ_ARRAY),
+                (&evidence, Type::TEXT_ARRAY),
+                (&states, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The ranges, as texts, of chunks that have a row.
+pub(crate) async fn present(
+    client: &impl GenericClient,
+    entries: &[Entry<'_>],
+) -> Result<HashSet<String>, PgError> {
+    let Some(first) = entries.first() else { return Ok(HashSet::new()) };
+    let ranges: Vec<String> = entries.iter().map(|entry| entry.marker.chunk.range.to_string()).collect();
+    let chunk = &first.marker.chunk;
+    let rows = of_chunks(client, &chunk.run, &chunk.source, &ranges).await?;
+    Ok(rows.iter().map(|row| row.get(1)).collect())
+}
+
+/// Which loads count in [`newer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newer {
+    /// All of the same source.
+    OfSource,
+    /// Those that delete rows, of any source.
+    Deleting,
+}
+
+/// Loaded ranges of newer extractions that overlap chunks: by the chunk's place, in order of their starts.
+pub(crate) async fn newer(
+    client: &impl GenericClient,
+    entries: &[Entry<'_>],
+    which: Newer,
+) -> Result<BTreeMap<usize, Vec<Range<DateTime<Utc>>>>, PgError> {
+    let mut found: BTreeMap<usize, Vec<Range<DateTime<Utc>>>> = BTreeMap::new();
+    let Some(columns) = Columns::of(entries) else { return Ok(found) };
+    let rows = client
+        .query_typed(
+            include_str!("sql/ledger_newer.sql"),
+            &[
+                (&columns.target, Type::TEXT),
+                (&columns.source(), Type::TEXT),
+                (&columns.starts, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.ends, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.extracted, Type::TIMESTAMPTZ_ARRAY),
+                (&(which == Newer::Deleting), Type::BOOL),
+            ],
+        )
+        .await?;
+    for row in &rows {
+        found.entry(place(row)).or_default().push(row.get(1)..row.get(2));
+    }
+    Ok(found)
+}
+
+/// Other runs that have loaded newer extractions of chunks' ranges, by any mode but replace: by the chunk's place.
+pub(crate) async fn newer_of_others(
+    client: &impl GenericClient,
+    entries: &[Entry<'_>],
+) -> Result<BTreeMap<usize, String>, PgError> {
+    let Some(columns) = Columns::of(entries) else { return Ok(BTreeMap::new()) };
+    let rows = client
+        .query_typed(
+            include_str!("sql/ledger_newer_others.sql"),
+            &[
+                (&columns.target, Type::TEXT),
+                (&columns.run(), Type::TEXT),
+                (&columns.starts, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.ends, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.extracted, Type::TIMESTAMPTZ_ARRAY),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (place(row), row.get(1))).collect())
+}
+
+/// A loaded range that overlaps a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlapping {
+    pub(crate) instants: Range<DateTime<Utc>>,
+    pub(crate) run: String,
+    /// It is of the chunk's own run and source.
+    pub(crate) own: bool,
+}
+
+/// Loaded ranges that overlap chunks, whatever their mode, but for the chunks' own: by the chunk's place, in order of
+/// their starts.
+pub(crate) async fn overlapping(
+    client: &impl GenericClient,
+    entries: &[Entry<'_>],
+) -> Result<BTreeMap<usize, Vec<Overlapping>>, PgError> {
+    let mut found: BTreeMap<usize, Vec<Overlapping>> = BTreeMap::new();
+    let Some(columns) = Columns::of(entries) else { return Ok(found) };
+    let rows = client
+        .query_typed(
+            include_str!("sql/ledger_overlaps.sql"),
+            &[
+                (&columns.target, Type::TEXT),
+                (&columns.source(), Type::TEXT),
+                (&columns.run(), Type::TEXT),
+                (&columns.chunks, Type::TEXT_ARRAY),
+                (&columns.starts, Type::TIMESTAMPTZ_ARRAY),
+                (&columns.ends, Type::TIMESTAMPTZ_ARRAY),
+            ],
+        )
+        .await?;
+    for row in &rows {
+        let overlapping = Overlapping { instants: row.get(1)..row.get(2), run: row.get(3), own: row.get(4) };
+        found.entry(place(row)).or_default().push(overlapping);
+    }
+    Ok(found)
+}
+
+/// The place of a chunk among those asked for; `WITH ORDINALITY` counts from 1.
+fn place(row: &Row) -> usize {
+    usize::try_from(row.get::<_, i64>(0) - 1).unwrap_or(usize::MAX)
 }
 
 fn count(n: u64) -> i64 {
@@ -203,12 +332,13 @@ pub(crate) async fn replace_others(
         .map(drop)
 }
 
-/// Marks the loads of other runs that touch some days as replaced.
+/// Marks the loads of other runs that touch some days as replaced; `keyless`: only appends without a key.
 pub(crate) async fn replace_days(
     client: &impl GenericClient,
     target: &Target,
     run: &RunId,
-    days: &Range<chrono::NaiveDate>,
+    days: &Range<NaiveDate>,
+    keyless: bool,
 ) -> Result<(), PgError> {
     let sql = include_str!("sql/ledger_replace_days.sql");
     client
@@ -219,6 +349,7 @@ pub(crate) async fn replace_days(
                 (&run.as_str(), Type::TEXT),
                 (&days.start, Type::DATE),
                 (&days.end, Type::DATE),
+                (&keyless, Type::BOOL),
             ],
         )
         .await
@@ -229,4 +360,20 @@ pub(crate) async fn replace_days(
 /// changed, rejected and defaulted.
 pub(crate) async fn of_run(client: &impl GenericClient, run: &RunId) -> Result<Vec<Row>, PgError> {
     client.query_typed(include_str!("sql/ledger_of_run.sql"), &[(&run.as_str(), Type::TEXT)]).await
+}
+
+/// The rows of some chunks of a run, as [`of_run`] has them.
+pub(crate) async fn of_chunks(
+    client: &impl GenericClient,
+    run: &RunId,
+    source: &SourceId,
+    chunks: &[String],
+) -> Result<Vec<Row>, PgError> {
+    let (run, source) = (run.as_str(), source.as_str());
+    client
+        .query_typed(
+            include_str!("sql/ledger_of_chunks.sql"),
+            &[(&run, Type::TEXT), (&source, Type::TEXT), (&chunks, Type::TEXT_ARRAY)],
+        )
+        .await
 }

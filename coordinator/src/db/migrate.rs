@@ -20,10 +20,11 @@ const DOING: &str = "preparing the schema nstore";
 const LOCK_NOT_GOT: &str = "55P03";
 
 /// All migrations, in order; each is applied once and never changed after.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("V1__ledger", include_str!("migrations/V1__ledger.sql")),
     ("V2__rejects", include_str!("migrations/V2__rejects.sql")),
     ("V3__evidence", include_str!("migrations/V3__evidence.sql")),
+    ("V4__spans", include_str!("migrations/V4__spans.sql")),
 ];
 
 /// Connects outside the pool and applies what is missing.

@@ -1,7 +1,10 @@
 //! `nstore.runs` and `nstore.targets`: who loads, and which table was meant.
 
 use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
-use tokio_postgres::{Error as PgError, GenericClient, types::Type};
+use tokio_postgres::{
+    Error as PgError, GenericClient,
+    types::{ToSql, Type},
+};
 
 use super::ident::Target;
 
@@ -65,22 +68,58 @@ pub(crate) async fn forget(
     Ok((row.get(0), row.get(1), row.get(2)))
 }
 
-/// Records a run.
-pub(crate) async fn record_run(client: &impl GenericClient, manifest: &Manifest) -> Result<(), PgError> {
+/// What [`record_run`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunRecord {
+    /// It is recorded as it is.
+    Same,
+    /// A run of this name has loaded or claimed days by another plan.
+    OtherPlan,
+    /// A run of this name, of another installation, has loaded or claimed days.
+    OtherInstallation,
+}
+
+/// Records a run, unless one of its name with another plan or of another installation has loaded or claimed anything.
+pub(crate) async fn record_run(
+    client: &impl GenericClient,
+    manifest: &Manifest,
+    installation: &str,
+) -> Result<RunRecord, PgError> {
     let sources: Vec<&str> = manifest.sources.iter().map(|plan| plan.source.as_str()).collect();
-    let run = manifest.run.as_str();
-    let insert = include_str!("sql/run_insert.sql");
+    let (run, plan) = (manifest.run.as_str(), manifest.load_identity());
+    let values: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&run, Type::TEXT),
+        (&manifest.created_at, Type::TIMESTAMPTZ),
+        (&manifest.start_date, Type::DATE),
+        (&manifest.end_date, Type::DATE),
+        (&sources, Type::TEXT_ARRAY),
+        (&installation, Type::TEXT),
+        (&plan, Type::TEXT),
+    ];
+    if client.execute_typed(include_str!("sql/run_insert.sql"), &values).await? == 1 {
+        return Ok(RunRecord::Same);
+    }
+    let row = client.query_typed_one(include_str!("sql/run_identity.sql"), &[(&run, Type::TEXT)]).await?;
+    let (of, planned, is_used): (Option<String>, Option<String>, bool) = (row.get(0), row.get(1), row.get(2));
+    // a run that was recorded by an older nstore is known by its name alone
+    let is_other = |known: Option<String>, ours: &str| known.is_some_and(|known| known != ours);
+    let (moved, changed) = (is_other(of, installation), is_other(planned, &plan));
+    match (moved, changed) {
+        (true, _) if is_used => Ok(RunRecord::OtherInstallation),
+        (_, true) if is_used => Ok(RunRecord::OtherPlan),
+        _ => {
+            if moved || changed {
+                client.execute_typed(include_str!("sql/run_identify.sql"), &values).await?;
+            }
+            Ok(RunRecord::Same)
+        }
+    }
+}
+
+/// Notes that nothing more of a run is loaded.
+pub(crate) async fn record_cancel(client: &impl GenericClient, run: &RunId) -> Result<(), PgError> {
     client
-        .execute_typed(
-            insert,
-            &[
-                (&run, Type::TEXT),
-                (&manifest.created_at, Type::TIMESTAMPTZ),
-                (&manifest.start_date, Type::DATE),
-                (&manifest.end_date, Type::DATE),
-                (&sources, Type::TEXT_ARRAY),
-            ],
-        )
+        .execute_typed(include_str!("sql/run_cancelled.sql"), &[(&run.as_str(), Type::TEXT)])
         .await
         .map(drop)
 }

@@ -1,57 +1,96 @@
-//! One chunk, one transaction: append, its reload, and replace_range.
+//! Chunks of one source, loaded by append, its reload, and replace_range: together where they can be, alone where one
+//! of them stands out.
 
-use std::time::Duration;
+use std::ops::Range;
 
-use nstore_shared::{
-    chunk::{ChunkRange, UploadMode},
-    contract::ColumnType,
-    guard::Guard,
-    storage::{
-        manifest::{Manifest, SourcePlan},
-        marker::{Committed, Marker},
-    },
-};
-use tokio_postgres::{
-    Transaction,
-    types::{ToSql, Type},
+use nstore_shared::storage::{
+    manifest::{Manifest, SourcePlan},
+    marker::{Committed, Marker},
 };
 
 use super::{
-    ChunkLoad, LoadCounts, LoadError, Loader,
-    careful::{self, Origin},
-    cascade, copy,
+    ChunkLoad, ChunkLoads, LoadError, Loader,
+    batch::{Batch, How},
     enter::committed_of,
-    fields,
-    fit::keyless_append,
-    rejects,
-    spans::{self, Cover},
     stop::{COMMITS, Stop, Verdict},
 };
-use crate::db::{
-    days,
-    error::{Failure, text_of},
-    failures,
-    ident::{Ident, Target},
-    ledger::{self, Entry, Settled},
-    session,
-};
-
-/// Longer than a short statement of another loader, shorter than its COPY: there is other work to do.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+use crate::db::ledger::Entry;
 
 /// How often a load is repeated at once because another one brought the same keys in meanwhile.
 const RACES: u32 = 3;
 
-/// How rows reach the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// By COPY: fast, and one row that the table does not take refuses all.
-    Straight,
-    /// By way of staging, where each row is looked at.
-    Careful,
-}
-
 impl Loader {
+    /// Loads committed chunks of one source of an append or replace_range, but those that the ledger has. As many as
+    /// possible go in by one transaction; where one is in the way, the others are loaded without it.
+    pub async fn load_chunks(
+        &self,
+        manifest: &Manifest,
+        plan: &SourcePlan,
+        markers: &[Marker],
+    ) -> ChunkLoads {
+        let mut loads = ChunkLoads::default();
+        // from the end of the list: the first ones come first
+        let mut open: Vec<Range<usize>> = std::iter::once(0..markers.len()).collect();
+        while let Some(places) = open.pop() {
+            let part = &markers[places.clone()];
+            let result = match part {
+                [] => Ok(Some(vec![])),
+                [one] => self.load_chunk(manifest, plan, one).await.map(|load| Some(vec![load])),
+                many => self.load_together(manifest, plan, many).await,
+            };
+            match result {
+                Ok(Some(done)) => loads.done.extend(places.zip(done)),
+                Ok(None) => {
+                    let middle = places.start + places.len() / 2;
+                    open.extend([middle..places.end, places.start..middle]);
+                }
+                Err(error) => {
+                    loads.error = Some(error);
+                    break;
+                }
+            }
+        }
+        loads
+    }
+
+    /// Loads chunks by one transaction; `None` when something about one of them keeps it from being committed.
+    async fn load_together(
+        &self,
+        manifest: &Manifest,
+        plan: &SourcePlan,
+        markers: &[Marker],
+    ) -> Result<Option<Vec<ChunkLoad>>, LoadError> {
+        let target = self.target(&plan.contract.table)?;
+        let batch = Batch::new(manifest, plan, &target, markers)?;
+        let bodies = match batch.read(&self.storage).await {
+            Ok(bodies) => bodies,
+            Err(Stop::Damaged(_)) => return Ok(None),
+            Err(stop) => return self.end_together(&batch, stop).await,
+        };
+        let mut commits = 0;
+        let stop = loop {
+            match self.attempt(&batch, How::Together(&bodies)).await {
+                Ok(done) => return Ok(Some(done)),
+                // it may have happened: the ledger knows
+                Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
+                Err(stop) => break stop,
+            }
+        };
+        self.end_together(&batch, stop).await
+    }
+
+    /// What a stop means for chunks that were to be loaded together.
+    async fn end_together(&self, batch: &Batch<'_>, stop: Stop) -> Result<Option<Vec<ChunkLoad>>, LoadError> {
+        let is_about_one = stop.is_refusal()
+            || matches!(
+                stop,
+                Stop::Damaged(_) | Stop::Outdated(_) | Stop::Refused { .. } | Stop::Raced | Stop::NoStaging
+            );
+        let (false, Some((entry, committed))) = (is_about_one, batch.first()) else { return Ok(None) };
+        let load = self.conclude(entry, committed, stop).await?;
+        Ok(Some(vec![load; batch.len()]))
+    }
+
     /// Loads one committed chunk of an append or replace_range, unless the ledger has it.
     ///
     /// # Errors
@@ -63,166 +102,40 @@ impl Loader {
         plan: &SourcePlan,
         marker: &Marker,
     ) -> Result<ChunkLoad, LoadError> {
-        let committed = committed_of(manifest, plan, marker)?;
-        if plan.upload_mode == UploadMode::Replace {
-            let reason = "its source replaces the whole table at once";
-            return Err(LoadError::Marker { chunk: marker.chunk.to_string(), reason });
-        }
         let target = self.target(&plan.contract.table)?;
-        let entry = Entry { target: &target, plan, marker, rows: committed.rows };
-        let reload = manifest.upload.reload && keyless_append(plan);
-        let (mut how, mut commits, mut races) = (How::Straight, 0, 0);
+        let batch = Batch::new(manifest, plan, &target, std::slice::from_ref(marker))?;
+        let (mut how, mut commits, mut races) = (How::Streamed, 0, 0);
         let mut refusal = None;
         let stop = loop {
-            match self.attempt(&entry, committed, how, reload).await {
-                Ok(done) => return Ok(done),
-                Err(stop) if stop.is_refusal() && how == How::Straight => {
+            match self.attempt(&batch, how).await {
+                Ok(mut done) => return Ok(done.pop().unwrap_or(ChunkLoad::Already)),
+                Err(stop) if stop.is_refusal() && how == How::Streamed => {
                     (how, refusal) = (How::Careful, Some(stop));
                 }
                 Err(Stop::Raced) if races < RACES => races += 1,
                 Err(Stop::NoStaging) => break refusal.unwrap_or(Stop::NoStaging),
-                // it may have happened: the ledger knows
                 Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
                 Err(stop) => break stop,
             }
         };
-        Ok(match self.judge(&target, marker, committed, stop).await? {
+        let committed = committed_of(manifest, plan, marker)?;
+        let entry = Entry { target: &target, plan, marker, rows: committed.rows };
+        self.conclude(&entry, committed, stop).await
+    }
+
+    async fn conclude(
+        &self,
+        entry: &Entry<'_>,
+        committed: &Committed,
+        stop: Stop,
+    ) -> Result<ChunkLoad, LoadError> {
+        Ok(match self.judge(entry.target, entry.marker, committed, stop).await? {
             Verdict::Busy => ChunkLoad::Busy,
             Verdict::Cancelled => ChunkLoad::Cancelled,
             Verdict::Void { reason, detail } => {
-                ChunkLoad::Void { generation: marker.generation, reason, detail }
+                ChunkLoad::Void { generation: entry.marker.generation, reason, detail }
             }
             Verdict::Refused { error, row } => ChunkLoad::Refused { error, row },
         })
     }
-
-    async fn attempt(
-        &self,
-        entry: &Entry<'_>,
-        committed: &Committed,
-        how: How,
-        reload: bool,
-    ) -> Result<ChunkLoad, Stop> {
-        let (plan, chunk) = (entry.plan, &entry.marker.chunk);
-        let mut client = self.db.client().await?;
-        let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
-        let alone = reload || plan.upload_mode == UploadMode::ReplaceRange;
-        self.enter(&tx, &chunk.run, entry.target, alone).await?;
-        if !entry.insert(&tx).await? && Guard::LedgerKey.stands() {
-            return Ok(ChunkLoad::Already);
-        }
-        if keyless_append(plan) && Guard::ClaimedDays.stands() {
-            check_claim(&tx, entry).await?;
-        }
-        fields::check(&tx, entry, committed).await?;
-        if alone {
-            if Guard::Supersede.stands() && is_superseded(&tx, entry).await? {
-                entry.settle(&tx, "superseded", &Settled::default()).await?;
-                tx.commit().await.map_err(Stop::at_commit)?;
-                return Ok(ChunkLoad::Superseded);
-            }
-            cascade::check(&tx, entry.target, entry.plan).await?;
-            delete_range(&tx, entry).await?;
-        }
-        if reload {
-            take_over(&tx, entry).await?;
-        }
-        let counts = match how {
-            How::Straight => {
-                let table = entry.target.to_string();
-                LoadCounts::plain(copy::into(&self.storage, &tx, &table, entry.marker, committed).await?)
-            }
-            How::Careful => {
-                let (counts, settled) =
-                    careful::load(&self.storage, &tx, entry, committed, Origin::ByLedger).await?;
-                entry.settle(&tx, "loaded", &settled).await?;
-                counts
-            }
-        };
-        rejects::keep(&self.storage, &tx, entry.target, entry.marker, committed).await?;
-        failures::clear(&tx, chunk).await?;
-        fields::record(&tx, entry, committed).await?;
-        tx.commit().await.map_err(Stop::at_commit)?;
-        Ok(ChunkLoad::Loaded(counts))
-    }
-}
-
-/// Without a key, only the claim on its days keeps a chunk from doubling rows.
-async fn check_claim(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
-    let chunk = &entry.marker.chunk;
-    let (first, end) = chunk.range.touched_days(entry.plan.zone());
-    if days::owns(tx, entry.target, &chunk.run, &(first..end)).await? {
-        return Ok(());
-    }
-    Err(LoadError::Unregistered { run: chunk.run.clone(), table: entry.target.name() }.into())
-}
-
-/// Older data never overwrites newer: covered as a whole it is set aside, covered in part extracted anew.
-async fn is_superseded(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<bool, Stop> {
-    let newer = entry.newer(tx).await?;
-    match spans::cover(&entry.instants(), &newer) {
-        Cover::None => Ok(false),
-        Cover::Whole => Ok(true),
-        Cover::Part => {
-            let first = newer.first().map(|range| range.start.to_string()).unwrap_or_default();
-            Err(Stop::Outdated(format!("newer extractions cover a part of it, from {first}")))
-        }
-    }
-}
-
-/// What other runs loaded into the days of a reload's chunk counts as replaced from here on.
-async fn take_over(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
-    let chunk = &entry.marker.chunk;
-    let (first, end) = chunk.range.touched_days(entry.plan.zone());
-    days::keep_neighbours(tx, entry.target, &chunk.run, &(first..end)).await?;
-    Ok(ledger::replace_days(tx, entry.target, &chunk.run, &(first..end)).await?)
-}
-
-/// Deletes the chunk's own half-open range.
-async fn delete_range(tx: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), Stop> {
-    let contract = &entry.plan.contract;
-    let unfit =
-        |problem: &str| LoadError::Target { table: entry.target.name(), problems: vec![problem.into()] };
-    let column = contract.range_column.as_deref().and_then(|name| contract.column(name));
-    let Some(column) = column else { return Err(unfit("replacing a range needs a range_column").into()) };
-    let deleted = match (column.kind, entry.marker.chunk.range) {
-        (ColumnType::Date, ChunkRange::Days { start, end }) => {
-            delete_between(tx, entry.target, &column.name, Type::DATE, (&start, &end)).await
-        }
-        (ColumnType::Timestamptz, _) => {
-            let instants = entry.instants();
-            let bounds: (&Bound, &Bound) = (&instants.start, &instants.end);
-            delete_between(tx, entry.target, &column.name, Type::TIMESTAMPTZ, bounds).await
-        }
-        _ => return Err(unfit("its range_column cannot hold the chunk's range").into()),
-    };
-    deleted?.map_err(|e| undeletable(entry.target, e))
-}
-
-type Bound = dyn ToSql + Sync;
-
-/// Deletes rows whose value lies in `[start, end)`.
-async fn delete_between(
-    tx: &Transaction<'_>,
-    target: &Target,
-    column: &str,
-    kind: Type,
-    (start, end): (&Bound, &Bound),
-) -> Result<Result<(), tokio_postgres::Error>, Stop> {
-    let column = Ident::new(column)?;
-    let delete = format!("DELETE FROM {target} WHERE {column} >= $1::{kind} AND {column} < $2::{kind}");
-    Ok(tx.execute_typed(&delete, &[(start, kind.clone()), (end, kind)]).await.map(drop))
-}
-
-/// Old rows that cannot go (a foreign key of others points at them) are no fault of the chunk.
-pub(super) fn undeletable(target: &Target, e: tokio_postgres::Error) -> Stop {
-    if Failure::of(&e) != Failure::Data {
-        return Stop::Pg(e);
-    }
-    let problem = format!(
-        "its old rows cannot be deleted: {}; delete the rows of the other table that refer to them first, or load with \
-         upload mode append",
-        text_of(&e)
-    );
-    LoadError::Target { table: target.name(), problems: vec![problem] }.into()
 }

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, pin::pin};
 
 use bytes::{Bytes, BytesMut};
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, StreamExt as _, stream::BoxStream};
 use nstore_shared::{
     guard::Guard,
     storage::{
-        Storage,
+        Storage, StorageError,
         marker::{Committed, Marker},
     },
 };
@@ -16,7 +16,7 @@ use tokio_postgres::{CopyInSink, Error as PgError, Transaction};
 
 use super::{
     LoadError,
-    csv::{RecordCounter, RecordFinder, RecordPicker},
+    csv::{self, RecordCounter, RecordFinder, RecordPicker},
     stop::Stop,
 };
 use crate::db::ident;
@@ -39,12 +39,56 @@ pub(super) async fn into(
     send(storage, sink.as_mut(), marker, committed).await?;
     // the artifact is what the marker says: only now may the server keep it
     let taken = sink.finish().await?;
-    if taken != committed.rows {
-        let rows = committed.rows;
-        let error = format!("the table took {taken} of {rows} rows; a trigger of it may drop rows");
-        return Err(Stop::Refused { error, row: None });
+    all_taken(taken, committed.rows)
+}
+
+fn all_taken(taken: u64, rows: u64) -> Result<u64, Stop> {
+    if taken == rows {
+        return Ok(taken);
     }
-    Ok(taken)
+    let error = format!("the table took {taken} of {rows} rows; a trigger of it may drop rows");
+    Err(Stop::Refused { error, row: None })
+}
+
+/// Copies the rows of several artifacts, as [`body`] returns them, into a table; answers how many rows went in: all.
+pub(super) async fn bodies_into(
+    tx: &Transaction<'_>,
+    table: &str,
+    columns: &[String],
+    bodies: Vec<Bytes>,
+    rows: u64,
+) -> Result<u64, Stop> {
+    if rows == 0 {
+        return Ok(0);
+    }
+    let columns = ident::columns(columns)?;
+    let statement = format!("COPY {table} ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')");
+    let sink = tx.copy_in(&statement).await?;
+    let mut sink = pin!(sink);
+    let mut pieces = futures::stream::iter(bodies.into_iter().filter(|body| !body.is_empty()).map(Ok));
+    sink.send_all(&mut pieces).await.map_err(|e: PgError| Stop::Pg(e))?;
+    all_taken(sink.finish().await?, rows)
+}
+
+/// The rows of an artifact, without its header; it is compared with what its marker says. What has no rows is not read.
+pub(super) async fn body(storage: &Storage, marker: &Marker, committed: &Committed) -> Result<Bytes, Stop> {
+    if committed.rows == 0 {
+        return Ok(Bytes::new());
+    }
+    let mut whole = BytesMut::new();
+    let mut check = Check::default();
+    let mut stream = open(storage, marker, committed).await?;
+    while let Some(bytes) = stream.next().await {
+        let bytes = bytes?;
+        check.feed(&bytes);
+        whole.extend_from_slice(&bytes);
+    }
+    check.compare(committed)?;
+    if whole.last() != Some(&b'\n') {
+        whole.extend_from_slice(b"\n");
+    }
+    let header = csv::header_len(&whole);
+    Ok(whole.freeze().slice(header..))
 }
 
 /// Streams the artifact into the sink; stops before its end is acknowledged when it is damaged.
@@ -54,35 +98,64 @@ async fn send(
     marker: &Marker,
     committed: &Committed,
 ) -> Result<(), Stop> {
-    let name = &committed.artifact.name;
-    let Some(mut stream) = storage.read_artifact(&marker.chunk, name).await? else {
-        return Err(Stop::Damaged(format!("artifact {name} is missing")));
-    };
-    let (mut sha256, mut counter) = (Sha256::new(), RecordCounter::default());
+    let mut check = Check::default();
+    let mut stream = open(storage, marker, committed).await?;
     let mut piece = BytesMut::with_capacity(PIECE);
     while let Some(bytes) = stream.next().await {
         let bytes = bytes?;
-        sha256.update(&bytes);
-        counter.feed(&bytes);
+        check.feed(&bytes);
         piece.extend_from_slice(&bytes);
         if piece.len() >= PIECE {
             sink.send(piece.split().freeze()).await?;
             piece.reserve(PIECE);
         }
     }
-    let found = hex::encode(sha256.finalize());
-    if found != committed.artifact.sha256 && Guard::Checksum.stands() {
-        let wanted = &committed.artifact.sha256;
-        return Err(Stop::Damaged(format!("artifact {name} has sha256 {found}, its marker says {wanted}")));
-    }
-    if counter.rows() != committed.rows {
-        let (rows, wanted) = (counter.rows(), committed.rows);
-        return Err(Stop::Damaged(format!("artifact {name} holds {rows} rows, its marker says {wanted}")));
-    }
+    check.compare(committed)?;
     if !piece.is_empty() {
         sink.send(piece.freeze()).await?;
     }
     Ok(())
+}
+
+async fn open(
+    storage: &Storage,
+    marker: &Marker,
+    committed: &Committed,
+) -> Result<BoxStream<'static, Result<Bytes, StorageError>>, Stop> {
+    let name = &committed.artifact.name;
+    let stream = storage.read_artifact(&marker.chunk, name).await?;
+    stream.ok_or_else(|| Stop::Damaged(format!("artifact {name} is missing")))
+}
+
+/// Follows an artifact while it is read, for a comparison with its marker.
+#[derive(Default)]
+struct Check {
+    sha256: Sha256,
+    counter: RecordCounter,
+}
+
+impl Check {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.counter.feed(bytes);
+    }
+
+    fn compare(self, committed: &Committed) -> Result<(), Stop> {
+        let (name, wanted) = (&committed.artifact.name, &committed.artifact.sha256);
+        let found = hex::encode(self.sha256.finalize());
+        if found != *wanted && Guard::Checksum.stands() {
+            return Err(Stop::Damaged(format!(
+                "artifact {name} has sha256 {found}, its marker says {wanted}"
+            )));
+        }
+        let (rows, wanted) = (self.counter.rows(), committed.rows);
+        if rows != wanted {
+            return Err(Stop::Damaged(format!(
+                "artifact {name} holds {rows} rows, its marker says {wanted}"
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// The artifact's line that the server's refusal names, if it names one.

@@ -36,6 +36,16 @@ impl RecordCounter {
     }
 }
 
+/// Bytes of the header with its line feed; of a file without one, all of it.
+pub(super) fn header_len(file: &[u8]) -> usize {
+    let mut in_quotes = false;
+    let ends = |byte: &u8| {
+        in_quotes ^= *byte == b'"';
+        *byte == b'\n' && !in_quotes
+    };
+    file.iter().position(ends).map_or(file.len(), |at| at + 1)
+}
+
 /// Bytes of a line that are kept for people.
 const KEPT: usize = 2_000;
 
@@ -145,6 +155,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_header_ends_at_the_first_line_feed_outside_quotes() {
+        for (file, header) in [("a,b\n1,2\n", 4), ("\"a\n\"\"\n\",b\n1", 11), ("a", 1), ("", 0), ("\n\n", 1)]
+        {
+            assert_eq!(header_len(file.as_bytes()), header, "{file:?}");
+        }
+    }
 
     fn field(value: &str) -> String {
         format!("\"{}\"", value.replace('"', "\"\""))

@@ -1,31 +1,36 @@
 //! What every load's transaction begins with: run, target, cancel mark, the table itself.
 
-use nstore_shared::{
-    chunk::RunId,
-    storage::{
-        manifest::{Manifest, SourcePlan},
-        marker::{Committed, Marker, Outcome},
-    },
+use nstore_shared::storage::{
+    manifest::{Manifest, SourcePlan},
+    marker::{Committed, Marker, Outcome},
 };
 use tokio_postgres::Transaction;
 
-use super::{LoadError, Loader, stop::Stop, stop::recreated};
+use super::{
+    LoadError, Loader,
+    fit::{self, Findings},
+    stop::{Stop, recreated},
+};
 use crate::db::{
     ident::Target,
     locks::Lock,
+    tables,
     targets::{self, Identity},
 };
 
 impl Loader {
     /// Takes the locks in their order, then looks whether the run is cancelled: cancel writes its mark first
-    /// and takes the run's lock after, so one of the two sees the other. Then holds the table in place.
+    /// and takes the run's lock after, so one of the two sees the other. Then holds the table in place, and looks whether
+    /// it still takes what the plan brings: columns may have changed since the run began.
     pub(super) async fn enter(
         &self,
         tx: &Transaction<'_>,
-        run: &RunId,
+        manifest: &Manifest,
+        plan: &SourcePlan,
         target: &Target,
         alone: bool,
     ) -> Result<(), Stop> {
+        let run = &manifest.run;
         Lock::Run(run).shared(tx).await?;
         if alone {
             Lock::Target(target).exclusive(tx).await?;
@@ -41,9 +46,16 @@ impl Loader {
         // from here on nobody drops it
         tx.batch_execute(&format!("LOCK TABLE {target} IN ROW EXCLUSIVE MODE")).await?;
         match targets::identity(tx, target).await? {
-            Identity::Same => Ok(()),
-            Identity::Changed | Identity::Unknown => Err(recreated(target).into()),
+            Identity::Same => {}
+            Identity::Changed | Identity::Unknown => return Err(recreated(target).into()),
         }
+        let Some(table) = tables::table(tx, target).await? else { return Err(recreated(target).into()) };
+        let mut found = Findings::default();
+        fit::check_table(plan, &manifest.upload, &table, &mut found);
+        if found.problems.is_empty() {
+            return Ok(());
+        }
+        Err(LoadError::Target { table: target.name(), problems: found.problems }.into())
     }
 }
 

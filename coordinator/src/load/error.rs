@@ -65,6 +65,31 @@ pub enum LoadError {
         /// Whether `--reload` can delete them, by a range column.
         reloadable: bool,
     },
+    /// An append without a key has claimed days that a load would delete, and has not loaded them yet.
+    #[error(
+        "table {table}: run {run} is about to append {days} without a key, and this load would delete and load the same \
+         days: the rows of both would be in the table"
+    )]
+    DaysClaimed {
+        /// The table, with its schema.
+        table: String,
+        /// Who has claimed them; the first, when there are several.
+        run: String,
+        /// Which days.
+        days: String,
+    },
+    /// A run of the same name has loaded or claimed days by another plan.
+    #[error("run {run} has loaded rows by another plan: its tables, upload modes or chunks were others")]
+    OtherPlan {
+        /// The run.
+        run: RunId,
+    },
+    /// A run of the same name, of another installation, has loaded or claimed days in this database.
+    #[error("run {run} of another installation of nstore has loaded rows into this database")]
+    OtherInstallation {
+        /// The run.
+        run: RunId,
+    },
     /// A replace without all of its chunks.
     #[error("table {table} is not replaced: {missing}")]
     Incomplete {
@@ -142,6 +167,15 @@ impl LoadError {
             }
             Self::DaysHeld { reloadable: false, run, .. } => {
                 format!("choose other dates; nstore cancel {run} gives back days that were never loaded")
+            }
+            Self::DaysClaimed { run, .. } => {
+                format!("wait until it has ended, or end it: nstore cancel {run}")
+            }
+            Self::OtherPlan { .. } => {
+                "use another idempotency key; it may be the same where the plan is the same as before".into()
+            }
+            Self::OtherInstallation { .. } => {
+                "use another idempotency key: each installation (storage) has its own runs".into()
             }
             Self::Unregistered { run, .. } => format!("nstore load {run} claims what is free and loads it"),
             Self::Several(all) => {

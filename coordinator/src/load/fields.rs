@@ -60,24 +60,29 @@ fn text(column: &str, path: &str, hint: Option<&str>, known: &KnownField) -> Str
     )
 }
 
-/// Records the columns whose field some record of a loaded chunk has. Called last in the transaction: another load of
-/// the same columns waits for its end.
-pub(super) async fn record(
-    tx: &Transaction<'_>,
-    entry: &Entry<'_>,
-    committed: &Committed,
-) -> Result<(), Stop> {
-    if committed.rows == 0 {
-        return Ok(());
+/// Records the columns whose field some record of the loaded chunks has, with the first chunk that has it. Called last in
+/// the transaction: another load of the same columns waits for its end.
+pub(super) async fn record(tx: &Transaction<'_>, chunks: &[(Entry<'_>, &Committed)]) -> Result<(), Stop> {
+    let mut known: Option<BTreeSet<String>> = None;
+    for (entry, committed) in chunks {
+        if committed.rows == 0 {
+            continue;
+        }
+        let known = match &mut known {
+            Some(known) => known,
+            none => {
+                let fields = fields::known(tx, entry.target, entry.plan.source.as_str()).await?;
+                none.insert(fields.into_iter().map(|field| field.column).collect())
+            }
+        };
+        let absent: BTreeSet<&str> = absent(committed).into_iter().map(|(column, _, _)| column).collect();
+        let present = committed.columns.iter().map(String::as_str);
+        let new: Vec<&str> =
+            present.filter(|column| !absent.contains(column) && !known.contains(*column)).collect();
+        if !new.is_empty() {
+            fields::put(tx, entry.target, &entry.marker.chunk, &new).await?;
+            known.extend(new.into_iter().map(str::to_owned));
+        }
     }
-    let absent: BTreeSet<&str> = absent(committed).into_iter().map(|(column, _, _)| column).collect();
-    let known = fields::known(tx, entry.target, entry.plan.source.as_str()).await?;
-    let known: BTreeSet<&str> = known.iter().map(|field| field.column.as_str()).collect();
-    let present = committed.columns.iter().map(String::as_str);
-    let new: Vec<&str> =
-        present.filter(|column| !absent.contains(column) && !known.contains(column)).collect();
-    if new.is_empty() {
-        return Ok(());
-    }
-    Ok(fields::put(tx, entry.target, &entry.marker.chunk, &new).await?)
+    Ok(())
 }

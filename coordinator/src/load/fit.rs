@@ -60,11 +60,6 @@ pub(super) fn deletes(plan: &SourcePlan, upload: &Upload) -> bool {
     plan.upload_mode == UploadMode::Replace || deletes_by_range(plan, upload).is_some()
 }
 
-/// Appends that no key keeps from doubling.
-pub(super) fn keyless_append(plan: &SourcePlan) -> bool {
-    plan.upload_mode == UploadMode::Append && plan.contract.key.is_empty()
-}
-
 /// Appends that skip rows which are there already, by their key.
 pub(super) fn skips(plan: &SourcePlan) -> bool {
     plan.upload_mode == UploadMode::Append && !plan.contract.key.is_empty()

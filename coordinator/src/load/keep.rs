@@ -7,7 +7,7 @@ use nstore_shared::storage::{Storage, marker::Committed};
 use tokio_postgres::Transaction;
 
 use super::{
-    chunk::undeletable,
+    delete::undeletable,
     sift::Limit,
     stage::{LINE, Stage},
     stop::{Stop, recreated},

@@ -10,7 +10,8 @@
 //! - `keep`: rows of a replaced table that stay, being equal
 //! - `careful`: rows that COPY alone cannot bring in; `stage`, `unique`, `sift`: its steps
 //! - `fields`: columns whose field is in no record, although earlier chunks had it
-//! - `chunk`, `replace`: the transactions; `enter`: what both begin with; `stop`: how they end early
+//! - `chunk`: chunks of append and replace_range, together or alone; `batch`: their transaction; `delete`: their ranges
+//! - `replace`: the transaction of a whole table; `enter`: what both begin with; `stop`: how they end early
 //! - `rejects`: rows that did not fit, beside the ledger
 //! - `copy`, `csv`: bytes from storage to the server, counted
 //! - `upkeep`: cancel, forget, what the ledger says
@@ -25,12 +26,14 @@ use nstore_shared::{
 
 use crate::db::{Db, ident::Target};
 
+mod batch;
 mod careful;
 mod cascade;
 mod chunk;
 mod claims;
 mod copy;
 mod csv;
+mod delete;
 mod enter;
 pub mod error;
 mod fields;
@@ -185,6 +188,15 @@ pub enum ChunkLoad {
         /// The offending line, where the server named one.
         row: Option<String>,
     },
+}
+
+/// What became of chunks that were to be loaded together.
+#[derive(Debug, Default)]
+pub struct ChunkLoads {
+    /// Chunks by their place among those asked for, in order.
+    pub done: Vec<(usize, ChunkLoad)>,
+    /// What kept the others from being loaded.
+    pub error: Option<LoadError>,
 }
 
 /// What became of a whole-table load.

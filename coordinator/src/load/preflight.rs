@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 
 use super::{
     LoadError, Loader, Preflight, PreflightReport, RefusedSource, cascade, claims,
-    fit::{self, Findings, keyless_append, skips},
+    fit::{self, Findings, skips},
     foresee, spans,
     stop::recreated,
 };
@@ -97,7 +97,13 @@ async fn check_days(
     if let Some(shrink) = claims::shrink(client, manifest, plan, target).await.map_err(failed)? {
         return Err(shrink);
     }
-    if !keyless_append(plan) {
+    if plan.upload_mode != UploadMode::Append
+        && let Some(claimed) =
+            claims::claimed_by_appends(client, plan, target, &manifest.run).await.map_err(failed)?
+    {
+        return Err(claimed);
+    }
+    if !plan.is_keyless_append() {
         return Ok(());
     }
     let held = claims::held_by_others(client, plan, target, &manifest.run).await.map_err(failed)?;

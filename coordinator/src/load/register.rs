@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use nstore_shared::{
+    chunk::UploadMode,
     contract::Contract,
     guard::Guard,
     storage::manifest::{Manifest, SourcePlan},
@@ -10,9 +12,7 @@ use nstore_shared::{
 use tokio_postgres::Transaction;
 
 use super::{
-    LoadError, Loader, claims,
-    fit::keyless_append,
-    spans,
+    LoadError, Loader, claims, spans,
     stop::{Stop, recreated},
 };
 use crate::db::{
@@ -21,7 +21,7 @@ use crate::db::{
     ident::{self, Ident, Target},
     locks::Lock,
     session, tables,
-    targets::{self, Identity},
+    targets::{self, Identity, RunRecord},
 };
 
 /// A reload waits for the appends of others that hold its target.
@@ -66,12 +66,21 @@ impl Loader {
         if self.is_cancelled(&manifest.run).await? {
             return Err(Stop::Cancelled);
         }
-        targets::record_run(&tx, manifest).await?;
+        let installation = self.storage.installation().await?;
+        match targets::record_run(&tx, manifest, &installation).await? {
+            RunRecord::Same => {}
+            RunRecord::OtherPlan => return Err(LoadError::OtherPlan { run: manifest.run.clone() }.into()),
+            RunRecord::OtherInstallation => {
+                return Err(LoadError::OtherInstallation { run: manifest.run.clone() }.into());
+            }
+        }
         for (target, plan) in plans {
             Lock::Register(&target).exclusive(&tx).await?;
             stand(&tx, &target, &plan.contract).await?;
-            if keyless_append(plan) {
+            if plan.is_keyless_append() {
                 claim(&tx, manifest, plan, &target).await?;
+            } else if plan.upload_mode != UploadMode::Append {
+                claim_to_delete(&tx, manifest, plan, &target).await?;
             }
         }
         // an unknown outcome is an error: whoever called does it again, and meets its own rows
@@ -145,8 +154,10 @@ async fn claim(
     } else if let Some(refusal) = claims::days_held(plan, target, held) {
         return Err(refusal.into());
     }
-    days::claim(tx, target, &plan.source, run, &wanted).await?;
-    if days::owns(tx, target, run, &wanted).await? || !Guard::ClaimedDays.stands() {
+    // the loads of a reload delete what others bring in meanwhile
+    days::claim(tx, target, &plan.source, run, &wanted, manifest.upload.reload).await?;
+    let days: Vec<NaiveDate> = wanted.start.iter_days().take_while(|day| *day < wanted.end).collect();
+    if days::owns(tx, target, run, &days).await? || !Guard::ClaimedDays.stands() {
         return Ok(());
     }
     // taken between the look and the claim
@@ -154,6 +165,21 @@ async fn claim(
     Err(claims::days_held(plan, target, held)
         .unwrap_or_else(|| LoadError::Unregistered { run: run.clone(), table: target.name() })
         .into())
+}
+
+/// Claims the days of loads that delete rows, so that no append without a key begins on them. Days that such an append
+/// has claimed and not loaded yet are refused.
+async fn claim_to_delete(
+    tx: &Transaction<'_>,
+    manifest: &Manifest,
+    plan: &SourcePlan,
+    target: &Target,
+) -> Result<(), Stop> {
+    if let Some(refusal) = claims::claimed_by_appends(tx, plan, target, &manifest.run).await? {
+        return Err(refusal.into());
+    }
+    let Some(wanted) = spans::days_of(plan) else { return Ok(()) };
+    Ok(days::claim(tx, target, &plan.source, &manifest.run, &wanted, true).await?)
 }
 
 #[cfg(test)]

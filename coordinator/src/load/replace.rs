@@ -14,9 +14,8 @@ use tokio_postgres::Transaction;
 use super::{
     LoadCounts, LoadError, Loader, ReplaceLoad,
     careful::{self, Origin},
-    cascade,
-    chunk::undeletable,
-    claims, copy,
+    cascade, claims, copy,
+    delete::undeletable,
     enter::committed_of,
     fields,
     keep::{self, Kept},
@@ -47,8 +46,12 @@ impl Job<'_> {
         Entry { target: &self.target, plan: self.plan, marker, rows: committed.rows }
     }
 
-    fn entries(&self) -> Vec<(Entry<'_>, &Committed)> {
-        (0..self.chunks.len()).map(|at| (self.entry(at), self.chunks[at].1)).collect()
+    fn entries(&self) -> Vec<Entry<'_>> {
+        (0..self.chunks.len()).map(|at| self.entry(at)).collect()
+    }
+
+    fn chunks(&self) -> Vec<(Entry<'_>, &Committed)> {
+        self.entries().into_iter().zip(self.chunks.iter().map(|(_, committed)| *committed)).collect()
     }
 
     fn rows(&self) -> u64 {
@@ -115,19 +118,20 @@ impl Loader {
         let (run, target) = (&job.manifest.run, &job.target);
         let mut client = self.db.client().await?;
         let tx = session::begin(&mut client, LOCK_TIMEOUT).await?;
-        self.enter(&tx, run, target, true).await?;
-        if !record(&tx, job).await? {
+        self.enter(&tx, job.manifest, job.plan, target, true).await?;
+        let is_superseded = ledger::newer_replace(&tx, target, job.manifest).await?.is_some();
+        if ledger::insert(&tx, &job.entries(), |_| is_superseded).await?.is_empty() {
             return Ok(ReplaceLoad::Already);
         }
-        if ledger::newer_replace(&tx, target, job.manifest).await?.is_some() {
-            for at in 0..job.chunks.len() {
-                job.entry(at).settle(&tx, "superseded", &Settled::default()).await?;
-            }
+        if is_superseded {
             tx.commit().await.map_err(Stop::at_commit)?;
             return Ok(ReplaceLoad::Superseded);
         }
         if let Some(shrink) = claims::shrink(&tx, job.manifest, job.plan, target).await? {
             return Err(shrink.into());
+        }
+        if let Some(claimed) = claims::claimed_by_appends(&tx, job.plan, target, run).await? {
+            return Err(claimed.into());
         }
         let mut outdated = outdated(&tx, job).await?.into_iter();
         if let Some((first, detail)) = outdated.next() {
@@ -144,7 +148,7 @@ impl Loader {
             fields::check(&tx, &job.entry(place), job.chunks[place].1).await?;
         }
         let kept = if keep::is_worth_it(&tx, target, &cascades, job.rows()).await? {
-            Some(keep::delete_others(&self.storage, &tx, target, &job.entries(), at).await?)
+            Some(keep::delete_others(&self.storage, &tx, target, &job.chunks(), at).await?)
         } else {
             empty(&tx, target).await?;
             None
@@ -158,9 +162,11 @@ impl Loader {
                 None => self.load_one(&tx, &entry, committed).await?,
             });
             rejects::keep(&self.storage, &tx, target, marker, committed).await?;
-            failures::clear(&tx, &marker.chunk).await?;
-            fields::record(&tx, &entry, committed).await?;
         }
+        let ranges: Vec<String> =
+            job.chunks.iter().map(|(marker, _)| marker.chunk.range.to_string()).collect();
+        failures::clear(&tx, run, &job.plan.source, &ranges).await?;
+        fields::record(&tx, &job.chunks()).await?;
         days::release_loaded(&tx, target, run).await?;
         ledger::replace_others(&tx, target, (run, &job.plan.source)).await?;
         tx.commit().await.map_err(Stop::at_commit)?;
@@ -215,24 +221,11 @@ impl Loader {
     }
 }
 
-/// Inserts the ledger rows of all chunks; false when they stand already.
-async fn record(tx: &Transaction<'_>, job: &Job<'_>) -> Result<bool, Stop> {
-    let mut fresh = false;
-    for at in 0..job.chunks.len() {
-        fresh |= job.entry(at).insert(tx).await?;
-    }
-    Ok(fresh)
-}
-
 /// The chunks whose rows are older than what other runs have loaded of their ranges since, each with the reason.
 async fn outdated(tx: &Transaction<'_>, job: &Job<'_>) -> Result<Vec<(usize, String)>, Stop> {
-    let mut outdated = Vec::new();
-    for at in 0..job.chunks.len() {
-        if let Some(run) = job.entry(at).newer_of_others(tx).await? {
-            outdated.push((at, format!("run {run} has loaded newer extractions of it")));
-        }
-    }
-    Ok(outdated)
+    let newer = ledger::newer_of_others(tx, &job.entries()).await?;
+    let reason = |run: String| format!("run {run} has loaded newer extractions of it");
+    Ok(newer.into_iter().map(|(place, run)| (place, reason(run))).collect())
 }
 
 /// Deletes all rows. An empty table is left alone: a DELETE would still scan what dead rows it has.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nstore_shared::{
-    chunk::{Chunk, RunId},
+    chunk::{Chunk, ChunkRange, IdError, RunId, SourceId},
     storage::manifest::SourcePlan,
 };
 use tokio_postgres::{Error as PgError, Row};
@@ -36,6 +36,7 @@ impl Loader {
             match Lock::Run(run).exclusive(&tx).await {
                 Ok(()) => {
                     days::give_back(&tx, run).await.map_err(failed)?;
+                    targets::record_cancel(&tx, run).await.map_err(failed)?;
                     return tx.commit().await.map_err(|e| failed(e).into());
                 }
                 Err(e) if Failure::of(&e) == Failure::Busy => {}
@@ -76,6 +77,38 @@ impl Loader {
         rows.iter().map(ledger_row).collect()
     }
 
+    /// What was decided about some chunks of a run.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn ledger_of(
+        &self,
+        run: &RunId,
+        source: &SourceId,
+        ranges: &[ChunkRange],
+    ) -> Result<Vec<LedgerRow>, LoadError> {
+        let client = self.db.client().await?;
+        let rows = ledger::of_chunks(&**client, run, source, &texts(ranges)).await;
+        let rows = rows.map_err(|e| DbError::query(format!("reading the ledger of run {run}"), &e))?;
+        rows.iter().map(ledger_row).collect()
+    }
+
+    /// The refusals of some chunks of a run.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn failures_of(
+        &self,
+        run: &RunId,
+        source: &SourceId,
+        ranges: &[ChunkRange],
+    ) -> Result<Vec<LoadFailure>, LoadError> {
+        let client = self.db.client().await?;
+        let rows = failures::of_chunks(&**client, run, source, &texts(ranges)).await;
+        let rows = rows.map_err(|e| DbError::query(format!("reading the load failures of run {run}"), &e))?;
+        rows.iter().map(load_failure).collect()
+    }
+
     /// The chunks of a run whose rows were refused.
     ///
     /// # Errors
@@ -84,11 +117,7 @@ impl Loader {
         let client = self.db.client().await?;
         let rows = failures::of_run(&**client, run).await;
         let rows = rows.map_err(|e| DbError::query(format!("reading the load failures of run {run}"), &e))?;
-        let failure = |row: &Row| {
-            let (source, range) = chunk_of(row)?;
-            Ok(LoadFailure { source, range, error: row.get(2), row: row.get(3) })
-        };
-        rows.iter().map(failure).collect()
+        rows.iter().map(load_failure).collect()
     }
 
     /// Records that chunks of a source are not loaded, and why: they are not tried again before
@@ -123,6 +152,15 @@ impl Loader {
     }
 }
 
+fn texts(ranges: &[ChunkRange]) -> Vec<String> {
+    ranges.iter().map(ToString::to_string).collect()
+}
+
+fn load_failure(row: &Row) -> Result<LoadFailure, LoadError> {
+    let (source, range) = chunk_of(row)?;
+    Ok(LoadFailure { source, range, error: row.get(2), row: row.get(3) })
+}
+
 fn ledger_row(row: &Row) -> Result<LedgerRow, LoadError> {
     let (source, range) = chunk_of(row)?;
     let state = match row.get(2) {
@@ -146,11 +184,9 @@ fn ledger_row(row: &Row) -> Result<LedgerRow, LoadError> {
 }
 
 /// Source and range of a row; other hands may have written what is neither.
-fn chunk_of(
-    row: &Row,
-) -> Result<(nstore_shared::chunk::SourceId, nstore_shared::chunk::ChunkRange), LoadError> {
+fn chunk_of(row: &Row) -> Result<(SourceId, ChunkRange), LoadError> {
     let (source, range): (&str, &str) = (row.get(0), row.get(1));
-    let odd = |e: nstore_shared::chunk::IdError| DbError::Query {
+    let odd = |e: IdError| DbError::Query {
         doing: "reading a row of the schema nstore".into(),
         reason: e.to_string(),
         code: None,

@@ -80,6 +80,14 @@ impl Manifest {
         let asked = (&self.start_date, &self.end_date, &self.upload, self.fail_fast, &plans);
         hex::encode(Sha256::digest(serde_json::to_vec(&asked).unwrap_or_default()))
     }
+
+    /// Hex digits of the sha256 of what decides which rows are loaded where: each source's table, upload mode and chunks.
+    /// Unlike [`Manifest::fingerprint`] it stays the same when descriptions of sources get new fields.
+    pub fn load_identity(&self) -> String {
+        let mut lines: Vec<String> = self.sources.iter().map(SourcePlan::load_identity).collect();
+        lines.sort_unstable();
+        hex::encode(Sha256::digest(lines.join("\n")))
+    }
 }
 
 /// What happens to a run's rows.
@@ -117,9 +125,19 @@ pub struct SourcePlan {
 }
 
 impl SourcePlan {
+    fn load_identity(&self) -> String {
+        let chunks: Vec<String> = self.chunks.iter().map(ToString::to_string).collect();
+        format!("{} {} {} {}", self.source, self.contract.table, self.upload_mode, chunks.join(" "))
+    }
+
     /// The zone in which its days are counted.
     pub fn zone(&self) -> Tz {
         self.spec.timezone
+    }
+
+    /// True for an append into a table without a key: no key keeps its rows from coming twice.
+    pub fn is_keyless_append(&self) -> bool {
+        self.upload_mode == UploadMode::Append && self.contract.key.is_empty()
     }
 
     /// The most of its chunks in flight over all runs: by the source's width, and by the sessions that its login may

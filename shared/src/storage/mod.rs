@@ -25,6 +25,7 @@ pub mod artifact;
 mod error;
 pub mod failures;
 pub mod halves;
+mod installation;
 pub mod manifest;
 pub mod marker;
 mod open;

@@ -44,6 +44,11 @@ pub(super) fn probe() -> Path {
     Path::from("create-only")
 }
 
+/// `installation.json`.
+pub(super) fn installation() -> Path {
+    Path::from("installation.json")
+}
+
 /// `runs/`.
 pub(super) fn runs() -> Path {
     Path::from("runs")

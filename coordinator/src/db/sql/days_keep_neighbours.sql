@@ -1,5 +1,5 @@
--- A reload of the days from $3 to the one before $4 by run $2 marks every ledger row that touches them as
--- replaced. The other days of these rows still have theirs: a claim keeps them held.
+-- Rows of other runs that touch the days from $3 to the one before $4, with $5 only those of appends without a key, are
+-- about to count as replaced. The other days of these rows still have theirs: a claim keeps them held.
 INSERT INTO nstore.days (target, day, source, run)
 SELECT l.target, g.day::date, l.source, l.run
 FROM nstore.ledger l
@@ -8,4 +8,5 @@ CROSS JOIN LATERAL
 WHERE l.target = $1 AND l.run <> $2 AND l.state = 'loaded'
   AND l.end_day > $3 AND l.first_day < $4
   AND NOT (g.day::date >= $3 AND g.day::date < $4)
+  AND (l.keyless OR NOT $5)
 ON CONFLICT (target, day) DO NOTHING

@@ -1,1 +1,1 @@
-SELECT count(*) FROM nstore.days WHERE target = $1 AND run = $2 AND day >= $3 AND day < $4
+SELECT count(*) FROM nstore.days WHERE target = $1 AND run = $2 AND day = ANY ($3)

@@ -1,1 +1,1 @@
-DELETE FROM nstore.load_failures WHERE run = $1 AND source = $2 AND chunk = $3
+DELETE FROM nstore.load_failures WHERE run = $1 AND source = $2 AND chunk = ANY ($3)

@@ -1,9 +1,11 @@
--- What runs other than $2 have loaded from newer extractions into a chunk's range, by any mode but replace:
--- among whole-table loads, the times of their manifests decide.
-SELECT run
-FROM nstore.ledger
-WHERE target = $1 AND run <> $2 AND state = 'loaded' AND mode <> 'replace'
-  AND range_end > $3 AND range_start < $4
-  AND extracted_at > $5
-ORDER BY extracted_at DESC
-LIMIT 1
+-- What runs other than $2 have loaded from newer extractions into chunks' ranges, by any mode but replace: among
+-- whole-table loads, the times of their manifests decide. Each with the chunk's place.
+SELECT c.place, max(l.run)
+FROM nstore.targets t
+CROSS JOIN unnest($3::timestamptz[], $4::timestamptz[], $5::timestamptz[])
+    WITH ORDINALITY AS c (range_start, range_end, extracted_at, place)
+JOIN nstore.ledger l ON l.span && nstore.span(t.number, c.range_start, c.range_end)
+WHERE t.target = $1 AND l.run <> $2 AND l.state = 'loaded' AND l.mode <> 'replace'
+  AND l.extracted_at > c.extracted_at
+GROUP BY c.place
+ORDER BY c.place
