@@ -3,9 +3,15 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _};
 use nstore_shared::{
     chunk::{Chunk, RunId, SourceId},
-    storage::{Storage, manifest::Manifest, outcomes::leaves, upkeep::Usage},
+    storage::{
+        Storage,
+        manifest::Manifest,
+        outcomes::{Generations, leaves},
+        upkeep::Usage,
+    },
 };
 
 use super::{
@@ -22,6 +28,9 @@ use crate::{
         garbage::{self, Garbage, Memory},
     },
 };
+
+/// Chunks that are closed at once.
+const CLOSINGS: usize = 32;
 
 /// What is to be done with one run.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +54,10 @@ struct Sweep {
 pub(super) async fn clean(global: &Global, args: &CleanArgs) -> anyhow::Result<Exit> {
     let storage = access::storage(global)?;
     let manifests = access::manifests(&storage).await?;
-    let upload = manifests.iter().any(|manifest| manifest.upload.enabled);
+    let mut upload = false;
+    for manifest in &manifests {
+        upload |= is_loaded(&storage, manifest).await?;
+    }
     let access = Access::open(global, Want { postgres: upload, beside: false, ..Want::default() }).await?;
     let swept = sweep(&access.house, args, manifests).await;
     access.close(None).await;
@@ -110,10 +122,15 @@ async fn look(
     Ok(found)
 }
 
+/// Whether a run is loaded: as it was asked for, or by `nstore load` later.
+async fn is_loaded(storage: &Storage, manifest: &Manifest) -> anyhow::Result<bool> {
+    Ok(manifest.upload.enabled || storage.has_load(&manifest.run).await?)
+}
+
 /// Chunks of a run that the ledger holds; `None` when nothing of it was to be loaded.
 async fn loaded_chunks(house: &House, manifest: &Manifest) -> anyhow::Result<Option<u64>> {
     match &house.loader {
-        Some(loader) if manifest.upload.enabled => Ok(Some(loader.ledger(&manifest.run).await?.len() as u64)),
+        Some(loader) if is_loaded(&house.storage, manifest).await? => Ok(Some(loader.ledger(&manifest.run).await?.len() as u64)),
         _ => Ok(None),
     }
 }
@@ -161,14 +178,18 @@ async fn remove(house: &House, found: &Sweep) -> anyhow::Result<()> {
 
 async fn close_open_chunks(storage: &Storage, manifest: &Manifest) -> anyhow::Result<()> {
     for plan in &manifest.sources {
+        let known = storage.generations(&plan.source, &manifest.run).await?;
         let standing = storage.standing(&plan.source, &manifest.run).await?;
         let open = leaves(&plan.chunks, &standing).into_iter().filter(|(_, marker)| marker.is_none());
-        for (range, _) in open {
-            let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range };
-            let generation = storage.generations_of(&chunk).await?.wanted();
-            // whatever outcome stands then, no later one comes
-            garbage::close(storage, &chunk, generation).await?;
-        }
+        let closings: Vec<_> = open
+            .map(|(range, _)| {
+                let chunk = Chunk { source: plan.source.clone(), run: manifest.run.clone(), range };
+                let generation = known.get(&range).map_or(1, Generations::wanted);
+                // whatever outcome stands then, no later one comes
+                async move { garbage::close(storage, &chunk, generation).await }
+            })
+            .collect();
+        futures::stream::iter(closings).buffer_unordered(CLOSINGS).try_for_each(async |_| Ok(())).await?;
     }
     Ok(())
 }

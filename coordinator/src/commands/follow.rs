@@ -37,6 +37,11 @@ pub(super) async fn follow(
     } else {
         view::print(&report::of_run(&report, cancelled.as_deref(), &commands(global)));
     }
+    let unended = matches!(report.verdict, Verdict::Open | Verdict::Partial);
+    if options.load && !manifest.upload.enabled && unended {
+        let (nstore, run) = (commands(global), &report.run);
+        eprintln!("the run was asked for without --upload: chunks that are stored later are loaded by: {nstore} load {run}");
+    }
     if stopped && report.verdict == Verdict::Open {
         eprintln!("{}", interrupted(global, &report));
     }

@@ -46,7 +46,10 @@ async fn prepare(house: &House, manifest: &Manifest) -> Result<Vec<String>, RunE
     if report.ready.is_empty() {
         report.into_result()?;
     }
+    // before the first row: from here on `clean` asks the ledger
+    house.storage.mark_load(run).await?;
     loader.register(manifest).await?;
     loader.clear_failures(run).await?;
+    house.storage.reopen(run).await?;
     Ok(notes)
 }

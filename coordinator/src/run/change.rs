@@ -59,5 +59,6 @@ pub async fn retry(house: &House, manifest: &Manifest) -> Result<Retried, RunErr
         retried.loads = loader.failures(&manifest.run).await?.len() as u64;
         loader.clear_failures(&manifest.run).await?;
     }
+    house.storage.reopen(&manifest.run).await?;
     Ok(retried)
 }

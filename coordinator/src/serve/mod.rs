@@ -57,6 +57,8 @@ pub async fn serve(
         house,
         followed: BTreeSet::new(),
         resting: BTreeMap::new(),
+        marked: BTreeSet::new(),
+        marks_read: None,
         others: BTreeSet::new(),
         tasks: JoinSet::new(),
         names: HashMap::new(),
@@ -91,6 +93,10 @@ struct Daemon {
     followed: BTreeSet<RunId>,
     /// What is looked at later: runs that had ended, or failed here.
     resting: BTreeMap<RunId, Rest>,
+    /// Runs that are marked as ended in storage, as last read.
+    marked: BTreeSet<RunId>,
+    /// When that was.
+    marks_read: Option<Instant>,
     /// Runs of another version, which was said.
     others: BTreeSet<RunId>,
     tasks: JoinSet<(RunId, Result<RunReport, RunError>)>,
@@ -112,7 +118,7 @@ impl Daemon {
                     Some(ended) = self.tasks.join_next_with_id() => match ended {
                         Ok((task, (run, result))) => {
                             self.names.remove(&task);
-                            self.note(run, &result);
+                            self.note(run, &result).await;
                         }
                         Err(broken) => self.broken(&broken),
                     },
@@ -122,21 +128,27 @@ impl Daemon {
     }
 
     async fn look(&mut self) -> Result<(), RunError> {
-        for run in self.house.storage.runs().await? {
-            let rests = self.resting.get(&run).is_some_and(|rest| Instant::now() < rest.until);
-            if self.followed.contains(&run) || rests {
+        let mut runs = self.house.storage.runs().await?;
+        runs.retain(|run| !self.followed.contains(run) && !self.rests(run));
+        let is_new = runs.iter().any(|run| !self.marked.contains(run));
+        if is_new || self.marks_read.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
+            self.marked = self.house.storage.ended().await?;
+            self.marks_read = Some(Instant::now());
+        }
+        for run in runs {
+            if self.marked.contains(&run) {
                 continue;
             }
             // one run that cannot be read keeps nobody from the others
             match self.open(&run).await {
                 Ok(Some(manifest)) => self.follow(manifest),
-                Ok(None) => self.ended(run),
+                Ok(None) => self.ended(run).await,
                 // of another version it stays until somebody updates: that is said once
                 Err(error @ RunError::Storage(StorageError::Version { .. })) => {
                     if self.others.insert(run.clone()) {
                         warn!(%run, %error, "run is left to an nstore of that version");
                     }
-                    self.ended(run);
+                    self.rest(run);
                 }
                 Err(error) => self.set_back(run, "run cannot be looked at", &error),
             }
@@ -167,18 +179,41 @@ impl Daemon {
         }
     }
 
-    fn note(&mut self, run: RunId, result: &Result<RunReport, RunError>) {
+    async fn note(&mut self, run: RunId, result: &Result<RunReport, RunError>) {
         match result {
             Ok(report) => {
                 info!(%run, verdict = ?report.verdict, "run ended");
-                self.ended(run);
+                self.ended(run).await;
             }
             Err(error) => self.set_back(run, "run cannot be followed", error),
         }
     }
 
-    /// Nothing of it is to be done, until somebody says so.
-    fn ended(&mut self, run: RunId) {
+    /// Nothing of it is to be done, until somebody says so: it is marked in storage, and looked at no more.
+    async fn ended(&mut self, run: RunId) {
+        if let Err(error) = self.mark(&run).await {
+            warn!(%run, %error, "run cannot be marked as ended; trying again later");
+        }
+        self.rest(run);
+    }
+
+    /// Whoever gives a run work takes its mark away, which may not have been there yet: so it is looked at once more.
+    async fn mark(&mut self, run: &RunId) -> Result<(), RunError> {
+        self.house.storage.mark_ended(run).await?;
+        if self.open(run).await?.is_some() {
+            self.house.storage.reopen(run).await?;
+        } else {
+            self.marked.insert(run.clone());
+        }
+        Ok(())
+    }
+
+    fn rests(&self, run: &RunId) -> bool {
+        self.resting.get(run).is_some_and(|rest| Instant::now() < rest.until)
+    }
+
+    /// It is looked at again after a while, unless it is marked as ended.
+    fn rest(&mut self, run: RunId) {
         self.followed.remove(&run);
         self.resting.insert(run, Rest { until: Instant::now() + LOOK_AGAIN, setbacks: 0 });
     }

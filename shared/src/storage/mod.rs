@@ -24,6 +24,7 @@ mod answers;
 pub mod artifact;
 mod error;
 pub mod failures;
+mod ended;
 pub mod halves;
 mod installation;
 pub mod manifest;

@@ -229,7 +229,7 @@ impl Storage {
         self.create(&paths::marker(&marker.chunk, marker.generation), marker, MARKER_VERSION).await
     }
 
-    /// Voids one outcome, so that the next generation runs; the first reason stands.
+    /// Voids one outcome, so that the next generation runs; the first reason stands. A run that had ended is open again.
     ///
     /// # Errors
     /// When the store fails.
@@ -241,7 +241,8 @@ impl Storage {
         detail: &str,
     ) -> Result<(), StorageError> {
         let void = Void { version: MARKER_VERSION, at: Utc::now(), reason, detail: detail.to_owned() };
-        self.create(&paths::void(chunk, generation), &void, MARKER_VERSION).await.map(drop)
+        self.create(&paths::void(chunk, generation), &void, MARKER_VERSION).await?;
+        self.reopen(&chunk.run).await
     }
 
     /// Notes that a discarded outcome is let be; the first reason stands.

@@ -44,9 +44,24 @@ pub(super) fn probe() -> Path {
     Path::from("create-only")
 }
 
+/// `runs/<run>/load.json`.
+pub(super) fn load(of: &RunId) -> Path {
+    run(of).join("load.json")
+}
+
 /// `installation.json`.
 pub(super) fn installation() -> Path {
     Path::from("installation.json")
+}
+
+/// `ended/`.
+pub(super) fn all_ended() -> Path {
+    Path::from("ended")
+}
+
+/// `ended/<run>.json`.
+pub(super) fn ended(run: &RunId) -> Path {
+    all_ended().join(format!("{run}.json"))
 }
 
 /// `runs/`.

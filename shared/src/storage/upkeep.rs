@@ -163,6 +163,7 @@ impl Storage {
         // the manifest first: without its mark, a cancelled run would look open
         self.delete(&paths::manifest(run)).await?;
         self.delete(&paths::cancelled(run)).await?;
-        self.delete_all(&paths::run(run)).await.map(drop)
+        self.delete_all(&paths::run(run)).await?;
+        self.reopen(run).await
     }
 }
