@@ -107,7 +107,10 @@ impl<'a> Batch<'a> {
             // the mapping is one, so this is a marker of other hands: it is looked at alone
             return Err(Stop::Damaged("its columns are not those of the other chunks".into()));
         }
-        let reads = self.chunks.iter().map(|(entry, committed)| copy::body(storage, entry.marker, committed));
+        let mut reads = Vec::with_capacity(self.chunks.len());
+        for (entry, committed) in &self.chunks {
+            reads.push(copy::body(storage, entry.marker, committed));
+        }
         futures::stream::iter(reads).buffered(READS).try_collect().await
     }
 }

@@ -10,7 +10,7 @@ use nstore_shared::{
 use tokio::{task::JoinSet, time::Instant};
 
 use super::board::Board;
-use crate::load::{ChunkLoad, LoadError, Loader, ReplaceLoad};
+use crate::load::{ChunkLoad, ChunkLoads, LoadError, Loader, ReplaceLoad};
 
 /// Loads at once: CSV COPY is bound by one backend's CPU each, and more than two gain little.
 const AT_ONCE: usize = 2;
@@ -18,22 +18,41 @@ const AT_ONCE: usize = 2;
 /// How long a Postgres that is away, or a table that others hold, is left alone.
 const PATIENCE: Backoff = Backoff { base: Duration::from_millis(500), ceiling: Duration::from_secs(15) };
 
+/// Chunks and bytes that one transaction loads at most. Beyond them nothing is gained: the COPY is what costs.
+const BATCH_CHUNKS: usize = 256;
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// How long chunks that are stored one after the other wait for each other, to be loaded together.
+const GATHER: Duration = Duration::from_millis(200);
+
 /// What one load came to.
 pub(super) struct Landed {
     /// Which board.
     pub(super) board: usize,
-    /// What was loaded.
+    /// What was loaded, and how it went.
     pub(super) what: Cargo,
-    /// How it went.
-    pub(super) result: Result<ChunkLoad, LoadError>,
 }
 
-/// What one load is about.
+/// What one load was about, and how it went.
 pub(super) enum Cargo {
-    /// One chunk.
-    Chunk(Box<Marker>),
+    /// Chunks of a source.
+    Chunks(Vec<Marker>, ChunkLoads),
     /// All chunks of a source, for its whole table.
-    Table(Vec<Marker>),
+    Table(Vec<Marker>, Result<ChunkLoad, LoadError>),
+}
+
+impl Cargo {
+    /// Another loader was in the way, or a service is away.
+    fn is_setback(&self) -> bool {
+        match self {
+            Self::Chunks(_, loads) => {
+                loads.error.as_ref().is_some_and(LoadError::may_pass)
+                    || loads.done.iter().any(|(_, load)| *load == ChunkLoad::Busy)
+            }
+            Self::Table(_, Ok(load)) => *load == ChunkLoad::Busy,
+            Self::Table(_, Err(error)) => error.may_pass(),
+        }
+    }
 }
 
 /// The loads of one run.
@@ -41,9 +60,14 @@ pub(super) struct Desk {
     loader: Loader,
     manifest: Arc<Manifest>,
     tasks: JoinSet<Landed>,
-    busy: HashSet<(usize, Option<ChunkRange>)>,
+    /// Chunks that are being loaded, by board.
+    busy: Vec<HashSet<ChunkRange>>,
+    /// Loads of each board that are on their way.
+    on_their_way: Vec<usize>,
     /// One source's locked table does not hold the others up.
     rests: Vec<Rest>,
+    /// When a load of each board was last started.
+    started: Vec<Instant>,
     /// The source that was served last: the next one comes first.
     served: usize,
 }
@@ -57,8 +81,17 @@ struct Rest {
 
 impl Desk {
     pub(super) fn new(loader: Loader, manifest: Arc<Manifest>) -> Self {
-        let rests = vec![Rest { until: Instant::now(), setbacks: 0 }; manifest.sources.len()];
-        Self { loader, manifest, tasks: JoinSet::new(), busy: HashSet::new(), rests, served: 0 }
+        let (sources, now) = (manifest.sources.len(), Instant::now());
+        Self {
+            loader,
+            manifest,
+            tasks: JoinSet::new(),
+            busy: vec![HashSet::new(); sources],
+            on_their_way: vec![0; sources],
+            rests: vec![Rest { until: now, setbacks: 0 }; sources],
+            started: vec![now; sources],
+            served: 0,
+        }
     }
 
     /// No load is on its way.
@@ -81,39 +114,58 @@ impl Desk {
         if Instant::now() < self.rests[index].until {
             return false;
         }
-        let idle = !self.busy.iter().any(|(of, _)| *of == index);
+        let idle = self.on_their_way[index] == 0;
         match board.plan.upload_mode {
-            UploadMode::Append => self.start_chunk(index, board),
+            UploadMode::Append => self.start_chunks(index, board),
             // a load that deletes takes the table for itself: a second one would only wait for it
-            UploadMode::ReplaceRange => idle && self.start_chunk(index, board),
+            UploadMode::ReplaceRange => idle && self.start_chunks(index, board),
             UploadMode::Replace => idle && self.start_table(index, board),
         }
     }
 
-    fn start_chunk(&mut self, index: usize, board: &Board) -> bool {
-        let free = |marker: &Marker| !self.busy.contains(&(index, Some(marker.chunk.range)));
-        let Some(marker) = board.to_load().into_iter().find(free) else { return false };
-        self.busy.insert((index, Some(marker.chunk.range)));
-        let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
-        let plan = board.plan.clone();
+    fn start_chunks(&mut self, index: usize, board: &Board) -> bool {
+        let busy = &self.busy[index];
+        let free = board.to_load().filter(|marker| !busy.contains(&marker.chunk.range));
+        let (mut markers, mut bytes) = (Vec::new(), 0);
+        for marker in free.take(BATCH_CHUNKS) {
+            let more = marker.committed().map_or(0, |committed| committed.artifact.bytes);
+            if !markers.is_empty() && bytes + more > BATCH_BYTES {
+                bytes = BATCH_BYTES;
+                break;
+            }
+            bytes += more;
+            markers.push(marker.clone());
+        }
+        let full = markers.len() == BATCH_CHUNKS || bytes >= BATCH_BYTES || board.extraction_ended();
+        if markers.is_empty() || (!full && self.started[index].elapsed() < GATHER) {
+            return false;
+        }
+        self.busy[index].extend(markers.iter().map(|marker| marker.chunk.range));
+        let (loader, manifest) = self.begin(index);
         self.tasks.spawn(async move {
-            let result = loader.load_chunk(&manifest, &plan, &marker).await;
-            Landed { board: index, what: Cargo::Chunk(Box::new(marker)), result }
+            let loads = loader.load_chunks(&manifest, &manifest.sources[index], &markers).await;
+            Landed { board: index, what: Cargo::Chunks(markers, loads) }
         });
         true
     }
 
+    /// Notes that a load of a board begins; what it needs.
+    fn begin(&mut self, index: usize) -> (Loader, Arc<Manifest>) {
+        self.on_their_way[index] += 1;
+        self.started[index] = Instant::now();
+        (self.loader.clone(), Arc::clone(&self.manifest))
+    }
+
     fn start_table(&mut self, index: usize, board: &Board) -> bool {
-        if !board.complete() || !board.refused.is_empty() || board.to_load().is_empty() {
+        if !board.complete() || board.load_ended() {
             return false;
         }
-        self.busy.insert((index, None));
-        let (loader, manifest) = (self.loader.clone(), Arc::clone(&self.manifest));
-        let plan = board.plan.clone();
-        let markers: Vec<Marker> = board.committed().cloned().collect();
+        let markers: Vec<Marker> = board.outcomes.committed().cloned().collect();
+        let (loader, manifest) = self.begin(index);
         self.tasks.spawn(async move {
-            let result = loader.replace(&manifest, &plan, &markers).await.map(as_chunk_load);
-            Landed { board: index, what: Cargo::Table(markers), result }
+            let plan = &manifest.sources[index];
+            let result = loader.replace(&manifest, plan, &markers).await.map(as_chunk_load);
+            Landed { board: index, what: Cargo::Table(markers, result) }
         });
         true
     }
@@ -134,16 +186,14 @@ impl Desk {
     }
 
     fn clear(&mut self, landed: &Landed) {
-        let range = match &landed.what {
-            Cargo::Chunk(marker) => Some(marker.chunk.range),
-            Cargo::Table(_) => None,
-        };
-        self.busy.remove(&(landed.board, range));
-        let setback = match &landed.result {
-            Ok(outcome) => matches!(outcome, ChunkLoad::Busy),
-            Err(error) => error.may_pass(),
-        };
-        let rest = &mut self.rests[landed.board];
+        let index = landed.board;
+        self.on_their_way[index] -= 1;
+        if let Cargo::Chunks(markers, _) = &landed.what {
+            for marker in markers {
+                self.busy[index].remove(&marker.chunk.range);
+            }
+        }
+        let (setback, rest) = (landed.what.is_setback(), &mut self.rests[index]);
         rest.setbacks = if setback { rest.setbacks + 1 } else { 0 };
         if setback {
             rest.until = Instant::now() + PATIENCE.wait(rest.setbacks, 0.5 + fastrand::f64() / 2.0);

@@ -3,7 +3,7 @@
 //! - [`submit`]: manifest -> registered, days claimed, enqueued
 //! - [`watch`]: follows a run to its end and loads what is stored
 //! - `reconcile`: storage against Redis
-//! - `board`: what is known of one source's part; pure
+//! - `board`: what is known of one source's part; `outcomes`: its markers and loads; `status`: what people see; pure
 //! - `evidence`: what shows that stored chunks are complete; pure
 //! - `loading`: which loads are on their way
 //! - [`report`]: what came of it
@@ -27,17 +27,19 @@ mod evidence;
 pub mod garbage;
 pub mod letters;
 mod loading;
+mod outcomes;
 pub mod paused;
 pub mod rebuild;
 mod reconcile;
 pub mod report;
+mod status;
 pub mod submit;
 pub mod watch;
 
-pub use board::{FailedChunk, SourceStatus};
 pub use paused::{Pause, PauseScope};
 pub use reconcile::Repaired;
 pub use report::{EvidenceCounts, RunReport, RunState, SourceReport, SourceWarning, Verdict};
+pub use status::{FailedChunk, SourceStatus};
 pub use watch::{View, WatchOptions};
 
 /// The services that runs live in. Cheap to clone.

@@ -63,12 +63,11 @@ pub async fn rebuild(house: &House, manifest: &Manifest, of: Of) -> Result<Optio
 }
 
 fn source(board: &Board, told: Repaired) -> RebuiltSource {
-    let leaves = board.leaves();
     RebuiltSource {
         source: board.plan.source.clone(),
-        chunks: leaves.len() as u64,
-        ended: leaves.iter().filter(|range| board.markers.contains_key(range)).count() as u64,
-        loaded: board.loaded.len() as u64,
+        chunks: board.outcomes.leaves().len() as u64,
+        ended: board.outcomes.ended() as u64,
+        loaded: board.outcomes.loaded().chunks,
         told,
     }
 }

@@ -74,7 +74,7 @@ impl House {
                 Repair::Nothing => {}
                 Repair::Enqueue(entry) => missing.push(entry),
                 Repair::Report => {
-                    facts.extend(board.markers.get(&range).map(|marker| proven::fact(marker, None)));
+                    facts.extend(board.outcomes.marker(&range).map(|marker| proven::fact(marker, None)));
                 }
             }
         }
@@ -100,23 +100,22 @@ pub(super) async fn refresh_markers(
     board: &mut Board,
 ) -> Result<BTreeMap<ChunkRange, Generations>, RunError> {
     let stored = storage.generations(&board.plan.source, board.run()).await?;
-    board
-        .markers
-        .retain(|range, marker| stored.get(range).and_then(Generations::standing) == Some(marker.generation));
-    let unseen = stored.iter().filter(|(range, _)| !board.markers.contains_key(range));
+    let standing = |range: &ChunkRange| stored.get(range).and_then(Generations::standing);
+    board.outcomes.retain(|marker| standing(&marker.chunk.range) == Some(marker.generation));
+    let unseen = stored.iter().filter(|(range, _)| board.outcomes.marker(range).is_none());
     let unseen: Vec<_> = unseen
         .filter_map(|(range, generations)| Some((board.chunk(*range), generations.standing()?)))
         .collect();
     let markers = storage.markers(unseen).await?;
-    board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
+    markers.into_iter().for_each(|marker| board.outcomes.put(marker));
     Ok(stored)
 }
 
 impl Board {
     /// The planned chunks and all halves below them: everything that the queue should know.
     fn worked_ranges(&self) -> BTreeSet<ChunkRange> {
-        let split = self.markers.values().filter(|marker| matches!(marker.outcome, Outcome::Split { .. }));
-        let mut ranges = self.leaves();
+        let split = self.outcomes.markers().filter(|marker| matches!(marker.outcome, Outcome::Split { .. }));
+        let mut ranges = self.outcomes.leaves().clone();
         ranges.extend(split.map(|marker| marker.chunk.range));
         ranges
     }

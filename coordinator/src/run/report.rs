@@ -148,7 +148,7 @@ pub async fn report_of(
         }
     }
     // a run that was only extracted may have been loaded later
-    let touched = |board: &Board| !board.loaded.is_empty() || !board.refused.is_empty();
+    let touched = |board: &Board| board.outcomes.loaded().chunks > 0 || !board.outcomes.refused().is_empty();
     let load = manifest.upload.enabled || boards.iter().any(touched);
     if load && loader.is_none() {
         return Ok(without_ledger(of_boards(storage, manifest, &boards, false)));
@@ -211,7 +211,7 @@ fn of_board(storage: &Storage, board: &Board, load: bool) -> SourceReport {
     } else {
         Verdict::Failed
     };
-    let stored: Vec<_> = board.committed().filter_map(|marker| marker.committed()).collect();
+    let stored: Vec<_> = board.outcomes.committed().filter_map(|marker| marker.committed()).collect();
     let evidence = EvidenceCounts::count(stored.iter().copied());
     let gap = (evidence.unproven > 0).then(|| config::evidence_gap(&board.plan.spec)).flatten();
     let counts = Counts {

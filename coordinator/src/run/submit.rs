@@ -3,17 +3,13 @@
 use std::collections::BTreeMap;
 
 use nstore_shared::{
-    chunk::{RunId, SourceId},
+    chunk::{ChunkRange, RunId, SourceId},
     proven,
     redis::queue::ChunkEntry,
     storage::{Created, Storage, manifest::Manifest, paused::PauseOf},
 };
 
-use super::{
-    House, RunError,
-    board::{Board, LoadedChunk},
-    change, paused, reconcile,
-};
+use super::{House, RunError, board::Board, change, paused, reconcile, status::LoadedChunk};
 use crate::load::Loader;
 
 /// Another run that still works on some of the days asked for.
@@ -161,7 +157,8 @@ async fn enqueue_all(
 /// When storage fails.
 pub async fn open_runs(house: &House) -> Result<Vec<Manifest>, RunError> {
     let mut open = Vec::new();
-    for run in house.storage.runs().await?.into_iter().rev() {
+    let (ended, runs) = (house.storage.ended().await?, house.storage.runs().await?);
+    for run in runs.into_iter().rev().filter(|run| !ended.contains(run)) {
         match open_run(house, &run).await {
             Ok(found) => open.extend(found),
             // a run that cannot be read, of a newer nstore say, keeps nobody from starting another
@@ -232,18 +229,36 @@ pub(super) async fn refresh_ledger(
         boards.iter_mut().map(|board| (board.plan.source.clone(), board)).collect();
     let (rows, failures) = (loader.ledger(&manifest.run).await?, loader.failures(&manifest.run).await?);
     for board in by_source.values_mut() {
-        board.loaded.clear();
-        board.refused.clear();
+        board.outcomes.clear_loads();
     }
     for row in rows {
         if let Some(board) = by_source.get_mut(&row.source) {
-            board.loaded.insert(row.range, LoadedChunk::from(&row));
+            board.outcomes.put_loaded(row.range, LoadedChunk::from(&row));
         }
     }
     for failure in failures {
         if let Some(board) = by_source.get_mut(&failure.source) {
-            board.refused.insert(failure.range, failure);
+            board.outcomes.put_refused(failure);
         }
+    }
+    Ok(())
+}
+
+/// Reads what the ledger and the load failures say of some chunks.
+pub(super) async fn refresh_chunks(
+    loader: Option<&Loader>,
+    board: &mut Board,
+    ranges: &[ChunkRange],
+) -> Result<(), RunError> {
+    let (Some(loader), false) = (loader, ranges.is_empty()) else { return Ok(()) };
+    let (run, source) = (board.run().clone(), board.plan.source.clone());
+    let rows = loader.ledger_of(&run, &source, ranges).await?;
+    let failures = loader.failures_of(&run, &source, ranges).await?;
+    for failure in failures {
+        board.outcomes.put_refused(failure);
+    }
+    for row in rows {
+        board.outcomes.put_loaded(row.range, LoadedChunk::from(&row));
     }
     Ok(())
 }

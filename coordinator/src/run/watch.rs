@@ -6,26 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
-use nstore_shared::{
-    chunk::ChunkState,
-    retry::FailureClass,
-    storage::{
-        manifest::Manifest,
-        marker::{Marker, VoidReason},
-    },
-};
+use nstore_shared::{chunk::ChunkState, storage::manifest::Manifest};
 
 use super::{
     House, RunError, RunReport, SourceStatus,
-    board::{Board, LoadedChunk},
+    board::Board,
     change, loading,
     paused::{self, PauseScope},
-    reconcile::{self, Repaired},
+    reconcile::Repaired,
     report,
     submit::{self, refuse_cancelled},
 };
-use crate::load::ChunkLoad;
+
+mod results;
 
 /// How often Redis is asked for progress.
 const TICK: Duration = Duration::from_millis(100);
@@ -33,8 +26,6 @@ const TICK: Duration = Duration::from_millis(100);
 const RECONCILE: Duration = Duration::from_secs(60);
 /// The shortest time between two comparisons; it doubles while what is doubted is found to agree.
 pub(super) const RECONCILE_AGAIN: Duration = Duration::from_secs(1);
-/// Damaged artifacts of one chunk before it is discarded.
-const DAMAGES: usize = 3;
 
 /// What a watch does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +74,8 @@ struct Watch<'a> {
     view: &'a mut dyn View,
     boards: Vec<Board>,
     desk: Option<loading::Desk>,
+    /// When Redis was last asked.
+    asked: Option<Instant>,
     /// Redis is away and was said to be.
     redis_away: bool,
     /// Storage is away and was said to be.
@@ -117,6 +110,7 @@ impl<'a> Watch<'a> {
             view,
             boards,
             desk,
+            asked: None,
             redis_away,
             storage_away,
             load_stuck,
@@ -126,7 +120,9 @@ impl<'a> Watch<'a> {
 
     async fn follow(&mut self) -> Result<(), RunError> {
         loop {
-            if self.options.extract {
+            // a load that ends earlier than that is no reason to ask
+            if self.options.extract && self.asked.is_none_or(|at| at.elapsed() >= TICK) {
+                self.asked = Some(Instant::now());
                 let asked = self.ask_redis().await;
                 if asked.is_ok() {
                     self.are_back();
@@ -232,7 +228,7 @@ impl<'a> Watch<'a> {
         for index in 0..self.boards.len() {
             let board = &mut self.boards[index];
             // a half of a chunk whose split is not known here yet
-            board.strays |= hear(self.house, board).await? && board.has_strays();
+            board.strays |= hear(self.house, board).await? && board.outcomes.has_strays();
             let queue = self.house.redis.queue();
             board.progress = queue.progress(&board.plan.source, &self.manifest.run).await?;
             // Redis hears of a pause at once, storage is asked why
@@ -270,86 +266,6 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    async fn take_in(&mut self, landed: loading::Landed) -> Result<(), RunError> {
-        let board = &mut self.boards[landed.board];
-        let result = match landed.result {
-            Err(error) if error.may_pass() => return self.bear(Err(error.into())),
-            Err(error) => {
-                self.view.note(&format!("nothing more of {} is loaded: {error}", board.plan.source));
-                let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-                board.blocked = Some(format!("{error}{hint}"));
-                return Ok(());
-            }
-            Ok(result) => result,
-        };
-        if std::mem::take(&mut self.load_stuck) {
-            self.view.note("loading goes on");
-        }
-        match (result, landed.what) {
-            (ChunkLoad::Busy, _) => Ok(()),
-            (ChunkLoad::Cancelled, _) => {
-                board.cancelled = true;
-                Ok(())
-            }
-            (ChunkLoad::Void { reason, detail, .. }, what) => {
-                self.view.note(&format!("{}: {detail}; to be extracted again", board.plan.source));
-                self.voided(landed.board, &what, reason).await
-            }
-            (ChunkLoad::Loaded(counts), what) => {
-                for note in &counts.notes {
-                    self.view.note(&format!("{}: {note}", board.plan.source));
-                }
-                if let loading::Cargo::Chunk(marker) = what {
-                    board.loaded.insert(marker.chunk.range, LoadedChunk::from(&counts));
-                    return Ok(());
-                }
-                let read =
-                    submit::refresh_ledger(self.house.loader.as_ref(), &self.manifest, &mut self.boards)
-                        .await;
-                self.bear(read)
-            }
-            (ChunkLoad::Already | ChunkLoad::Superseded | ChunkLoad::Refused { .. }, _) => {
-                let loader = self.house.loader.as_ref();
-                let read = submit::refresh_ledger(loader, &self.manifest, &mut self.boards).await;
-                self.bear(read)
-            }
-        }
-    }
-
-    /// An outcome counts no more: its next generation runs, or, damaged too often, the chunk is discarded.
-    async fn voided(
-        &mut self,
-        board: usize,
-        what: &loading::Cargo,
-        reason: VoidReason,
-    ) -> Result<(), RunError> {
-        let board = &mut self.boards[board];
-        let chunks: Vec<_> = match what {
-            loading::Cargo::Chunk(marker) => vec![marker.chunk.clone()],
-            loading::Cargo::Table(markers) => markers.iter().map(|marker| marker.chunk.clone()).collect(),
-        };
-        for chunk in chunks.iter().filter(|_| reason == VoidReason::Damaged) {
-            let voids = self.house.storage.voids(chunk).await?;
-            let damages = voids.iter().filter(|void| void.reason == VoidReason::Damaged).count();
-            let generations = self.house.storage.generations_of(chunk).await?;
-            if damages >= DAMAGES && generations.standing().is_none() {
-                let detail = voids.last().map_or_else(String::new, |void| void.detail.clone());
-                let error = format!(
-                    "its stored file was damaged {DAMAGES} times, the last time: {detail}; check the disk"
-                );
-                let (generation, class) = (generations.wanted(), FailureClass::Data);
-                let marker =
-                    Marker::discarded_by_coordinator(chunk.clone(), generation, class, error, Utc::now());
-                self.house.storage.create_marker(&marker).await?;
-            }
-        }
-        let reconciled = match self.options.extract {
-            true => self.house.reconcile(board).await.map(drop),
-            false => reconcile::refresh_markers(&self.house.storage, board).await.map(drop),
-        };
-        self.bear(reconciled)
-    }
-
     fn show(&mut self) {
         let sources: Vec<SourceStatus> = self.boards.iter().map(Board::status).collect();
         self.view.update(&sources);
@@ -374,7 +290,7 @@ async fn hear(house: &House, board: &mut Board) -> Result<bool, RunError> {
     let news = hinted.iter().filter(|range| !board.echoes.contains(range));
     let news: Vec<_> = news.map(|range| board.chunk(*range)).collect();
     let markers = house.storage.standing_of_each(news).await?;
-    board.markers.extend(markers.into_iter().map(|marker| (marker.chunk.range, marker)));
+    markers.into_iter().for_each(|marker| board.outcomes.put(marker));
     board.hints += hinted.len() as u64;
     for range in &hinted {
         board.echoes.remove(range);

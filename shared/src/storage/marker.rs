@@ -211,14 +211,14 @@ pub struct Dropped {
 }
 
 /// Why an outcome counts no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VoidReason {
     /// The artifact is gone or its sha256 is wrong; the third one discards the chunk.
     Damaged,
     /// A user retries a discarded chunk.
     Retried,
-    /// Partly covered by newer extractions: extracted anew.
+    /// Partly covered by newer extractions: it is extracted again; the third one discards the chunk.
     Outdated,
 }
 

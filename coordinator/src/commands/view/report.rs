@@ -112,6 +112,7 @@ fn source_status(source: &SourceReport) -> String {
         (status.retryable, "waiting for another attempt"),
         (status.discarded, "failed"),
         (status.refused, "refused"),
+        (status.superseded, "superseded by newer data"),
     ];
     let details: Vec<String> = counts
         .iter()
@@ -299,6 +300,7 @@ pub(in crate::commands) mod tests {
             changed_rows: 0,
             refused_rows: 0,
             defaulted_rows: 0,
+            superseded: 0,
             refused: 0,
             stopped: false,
             paused: None,
