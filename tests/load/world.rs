@@ -8,7 +8,7 @@ use nstore::{
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, ExecutionMode, UploadMode},
     config::spec::SourceSpec,
-    contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit},
+    contract::{Ambiguous, Column, ColumnType, Contract, NulPolicy, RejectLimit},
     storage::{
         ArtifactKind, Storage,
         manifest::{MANIFEST_VERSION, Manifest, SourcePlan, Upload},
@@ -338,6 +338,7 @@ impl Ask {
             range_column: self.range_column,
             rejects: self.rejects,
             nul: NulPolicy::Reject,
+            ambiguous: Ambiguous::First,
             columns: self.columns,
         };
         let plan = SourcePlan {
@@ -361,6 +362,7 @@ impl Ask {
             upload: self.upload,
             fail_fast: false,
             detached: false,
+            extracted_after: None,
             sources: vec![plan],
             refused: vec![],
         }

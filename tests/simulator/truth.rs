@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use nstore_shared::contract::{Column, ColumnType, Contract, NulPolicy, RejectLimit};
+use nstore_shared::contract::{Ambiguous, Column, ColumnType, Contract, NulPolicy, RejectLimit};
 use serde::{Deserialize, Serialize};
 
 /// What a range of days of one source holds.
@@ -74,6 +74,7 @@ pub(crate) fn contract_of(table: &str, range_column: &str, columns: &[(&str, Col
         range_column: Some(range_column.to_owned()),
         rejects: RejectLimit::Rows(0),
         nul: NulPolicy::Reject,
+            ambiguous: Ambiguous::First,
         columns: columns.iter().map(|&(name, kind)| Column::new(name, kind)).collect(),
     }
 }

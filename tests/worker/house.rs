@@ -237,6 +237,7 @@ fn manifest(run: &RunId, id: &SourceId, source: Source, chunks: &[ChunkRange]) -
         upload: Upload { enabled: false, reload: false, allow_shrink: false },
         fail_fast: false,
         detached: false,
+        extracted_after: None,
         sources: vec![plan],
         refused: vec![],
     }

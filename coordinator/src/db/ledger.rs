@@ -316,6 +316,15 @@ pub(crate) async fn newer_replace(
     Ok(row.map(|row| row.get(0)))
 }
 
+/// The newest extraction that is loaded into some targets.
+pub(crate) async fn newest(
+    client: &impl GenericClient,
+    targets: &[String],
+) -> Result<Option<DateTime<Utc>>, PgError> {
+    let sql = include_str!("sql/ledger_newest.sql");
+    Ok(client.query_typed_one(sql, &[(&targets, Type::TEXT_ARRAY)]).await?.get(0))
+}
+
 /// Marks all loads of a target as replaced but those of one run and source.
 pub(crate) async fn replace_others(
     client: &impl GenericClient,

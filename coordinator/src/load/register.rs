@@ -184,7 +184,7 @@ async fn claim_to_delete(
 
 #[cfg(test)]
 mod tests {
-    use nstore_shared::contract::{Column, ColumnType, NulPolicy, RejectLimit};
+    use nstore_shared::contract::{Ambiguous, Column, ColumnType, NulPolicy, RejectLimit};
 
     use super::*;
 
@@ -197,6 +197,7 @@ mod tests {
             range_column: Some("at".into()),
             rejects: RejectLimit::Rows(0),
             nul: NulPolicy::Reject,
+            ambiguous: Ambiguous::First,
             columns: vec![
                 column("id", ColumnType::Text, true),
                 column("at", ColumnType::Timestamptz, true),

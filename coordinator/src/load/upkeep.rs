@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use nstore_shared::{
     chunk::{Chunk, ChunkRange, IdError, RunId, SourceId},
-    storage::manifest::SourcePlan,
+    storage::manifest::{Manifest, SourcePlan},
 };
 use tokio_postgres::{Error as PgError, Row};
 
@@ -64,6 +65,20 @@ impl Loader {
         let (known, ledger_rows, days) = targets::forget(&tx, &target).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         Ok(ForgetReport { known, ledger_rows: unsigned(ledger_rows), days: unsigned(days) })
+    }
+
+    /// The newest extraction that is loaded into the tables of a run; `None` when nothing is.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn newest_extraction(&self, manifest: &Manifest) -> Result<Option<DateTime<Utc>>, LoadError> {
+        let mut targets = Vec::new();
+        for plan in &manifest.sources {
+            targets.push(self.target(&plan.contract.table)?.name());
+        }
+        let client = self.db.client().await?;
+        let newest = ledger::newest(&**client, &targets).await;
+        Ok(newest.map_err(|e| DbError::query("looking for the newest extraction", &e))?)
     }
 
     /// What was decided about a run's chunks.

@@ -12,7 +12,7 @@ use nstore_shared::{
             RequestSpec, SourceSpec, TimeFormat, Window,
         },
     },
-    contract::{Contract, NulPolicy, RejectLimit},
+    contract::{Ambiguous, Contract, NulPolicy, RejectLimit},
     retry::Backoff,
 };
 use proptest::prelude::*;
@@ -71,6 +71,7 @@ fn source(zone: Tz) -> Source {
             range_column: Some("created_at".into()),
             rejects: RejectLimit::Rows(0),
             nul: NulPolicy::Reject,
+            ambiguous: Ambiguous::First,
             columns: vec![],
         },
         chunk_days: origin(3, "config/sources/a.yaml:3"),

@@ -51,6 +51,7 @@ pub async fn submit(house: &House, mut manifest: Manifest, fresh_fleet: bool) ->
             notes = report.notes();
             manifest.refuse(&report.reasons());
         }
+        manifest.extracted_after = house.loader_of(&manifest)?.newest_extraction(&manifest).await?;
     }
     let others = open_runs(house).await?;
     let (manifest, again) = match house.storage.create_manifest(&manifest).await? {

@@ -20,6 +20,9 @@ pub struct Contract {
     pub rejects: RejectLimit,
     /// What happens to a NUL character, which Postgres cannot store.
     pub nul: NulPolicy,
+    /// Which instant a local time means that a clock change repeats.
+    #[serde(default, skip_serializing_if = "Ambiguous::is_first")]
+    pub ambiguous: Ambiguous,
     /// In the order of the artifact's header.
     pub columns: Vec<Column>,
 }
@@ -171,6 +174,25 @@ pub enum NulPolicy {
     Reject,
     /// The character is taken out and counted.
     Strip,
+}
+
+/// Which instant a local time without an offset means when a clock change repeats its hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ambiguous {
+    /// The one before the clock change.
+    #[default]
+    First,
+    /// The one after it.
+    Last,
+    /// The row is rejected.
+    Reject,
+}
+
+impl Ambiguous {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
 }
 
 /// How many rows of a chunk may be rejected before the chunk fails.

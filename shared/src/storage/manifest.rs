@@ -39,6 +39,10 @@ pub struct Manifest {
     pub fail_fast: bool,
     /// Loading was left to `nstore serve`.
     pub detached: bool,
+    /// The newest extraction that the ledger held for its tables when it was asked for: its own count as later, whatever
+    /// became of the clock meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extracted_after: Option<DateTime<Utc>>,
     /// One per source, in the order asked for.
     pub sources: Vec<SourcePlan>,
     /// Sources that were asked for and are not extracted: their tables would not take the rows.

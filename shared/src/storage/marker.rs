@@ -29,9 +29,12 @@ pub struct Marker {
     pub generation: Generation,
     /// The grant that ended it.
     pub grant: GrantRef,
-    /// When the grant's work started: the extraction time that the ledger keeps.
+    /// When the work was granted, by the clock of Redis, and later than [`Manifest::extracted_after`]: the extraction time
+    /// that the ledger keeps, by which extractions are ordered. The clocks of workers have no part in it.
+    ///
+    /// [`Manifest::extracted_after`]: super::manifest::Manifest::extracted_after
     pub started_at: DateTime<Utc>,
-    /// When it ended.
+    /// When it ended: `started_at` and the time that the work took.
     pub finished_at: DateTime<Utc>,
     /// What came out.
     pub outcome: Outcome,

@@ -323,6 +323,7 @@ impl Refiner {
             let (rows, example) = (tally.duplicates, tally.duplicate.clone());
             warnings.push(ChunkWarning::DuplicatesDropped { rows, example });
         }
+        warnings.extend(self.rows.repeated_times());
         warnings
     }
 

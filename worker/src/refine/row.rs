@@ -76,7 +76,7 @@ impl RowWriter {
             rules,
             bounds,
             distinct: Distinct::new(contract),
-            zone: LocalZone::new(span.zone),
+            zone: LocalZone::new(span.zone, contract.ambiguous),
             nul: contract.nul,
             tally,
             row: RowTally::default(),
@@ -178,6 +178,11 @@ impl RowWriter {
     }
 
     /// Sums over all records so far.
+    /// Times that a clock change repeats, as a warning.
+    pub(super) fn repeated_times(&self) -> Option<ChunkWarning> {
+        self.zone.warning()
+    }
+
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -291,6 +296,7 @@ fn refused(raw: &str, check: &Check, fault: Option<TimeFault>, zone: Tz) -> Stri
     let value = shown(raw);
     match fault {
         Some(TimeFault::Gap) => format!("{value} is skipped by a clock change in {zone}"),
+        Some(TimeFault::Repeated) => format!("{value} is repeated by a clock change in {zone}"),
         Some(TimeFault::Reach) => format!("{value} is outside the years 1 to 9999"),
         Some(TimeFault::Zone) => format!(
             "{value} names a zone that is not certain: it is not UTC, GMT, an offset or an IANA name, and {zone} is \

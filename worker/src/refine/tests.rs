@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::{TimeZone as _, Utc};
 use nstore_shared::{
     config::spec::TimeFormat,
-    contract::{Column, ColumnType, NulPolicy, RejectLimit},
+    contract::{Ambiguous, Column, ColumnType, NulPolicy, RejectLimit},
 };
 
 use super::{csv::scan, *};
@@ -23,6 +23,7 @@ fn contract(columns: Vec<Column>) -> Contract {
         range_column: None,
         rejects: RejectLimit::Rows(0),
         nul: NulPolicy::Reject,
+            ambiguous: Ambiguous::First,
         columns,
     }
 }

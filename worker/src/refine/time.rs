@@ -32,6 +32,8 @@ pub(super) enum TimeFault {
     Format,
     /// A clock change skips it.
     Gap,
+    /// A clock change repeats it, and neither instant is to be taken.
+    Repeated,
     /// Outside the years 1 to 9999.
     Reach,
     /// It names a zone that is not what the source's zone is called then.
@@ -100,7 +102,7 @@ impl Reader {
                 within_reach(i64::from(day.num_days_from_ce()))?;
                 start_of_day(day, zone.zone).timestamp_micros()
             }
-            Reading::Local(local) => zone.instant(local).ok_or(TimeFault::Gap)?,
+            Reading::Local(local) => zone.instant(local)?,
             Reading::Marked(local, mark) => marked(local, &mark, zone.zone)?,
             Reading::MarkedDay(day, mark) => marked(local_micros(day, 0), &mark, zone.zone)?,
         };
@@ -317,7 +319,7 @@ mod tests {
     fn instant(format: Option<&TimeFormat>, text: &str, zone: Tz) -> Result<String, TimeFault> {
         Reader::new(format)
             .unwrap()
-            .instant(text, &mut LocalZone::new(zone))
+            .instant(text, &mut LocalZone::new(zone, Ambiguous::First))
             .map(|micros| written(Moment::Instant(micros)))
     }
 
@@ -427,7 +429,7 @@ mod tests {
         #[test]
         fn agrees_with_chrono(micros in -62_135_596_800_000_000_i64..253_402_300_800_000_000) {
             let text = DateTime::<Utc>::from_timestamp_micros(micros).unwrap().to_rfc3339_opts(SecondsFormat::Micros, true);
-            let mut zone = LocalZone::new(Kolkata);
+            let mut zone = LocalZone::new(Kolkata, Ambiguous::First);
             prop_assert_eq!(Reader::Iso.instant(&text, &mut zone), Ok(micros));
             prop_assert_eq!(Reader::Iso.instant(&written(Moment::Instant(micros)), &mut zone), Ok(micros));
         }

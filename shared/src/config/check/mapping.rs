@@ -27,6 +27,7 @@ pub(crate) fn contract(doc: &mut Document, raw: &raw::MappingFile) -> Contract {
         range_column: raw.range_column.clone(),
         rejects,
         nul: raw.nul,
+        ambiguous: raw.ambiguous,
         columns,
     };
     key(doc, &contract);

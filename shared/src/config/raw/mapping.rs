@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, Written};
 use crate::{
     config::numbers::Percent,
-    contract::{NulPolicy, OnAbsent},
+    contract::{Ambiguous, NulPolicy, OnAbsent},
 };
 
 /// What arrives in one target table.
@@ -28,6 +28,10 @@ pub(crate) struct MappingFile {
     /// What happens to a NUL character, which Postgres cannot store.
     #[serde(default)]
     pub(crate) nul: NulPolicy,
+    /// Which instant a local time without an offset means when a clock change repeats its hour: `first`, unless said,
+    /// `last`, or `reject` for neither. Chunks with such times have a warning.
+    #[serde(default)]
+    pub(crate) ambiguous: Ambiguous,
     /// How texts write numbers, for all numeric columns: an example with its signs, such as `1,234.50`, `1.234,50` or
     /// `12,34,567.50`. Money (`₹`, `Rs.`, `INR`), a percent sign, parentheses and a minus at either end are understood;
     /// the name of the money is dropped. Numbers that JSON writes as numbers are read as JSON. Without it, a text must

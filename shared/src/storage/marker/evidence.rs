@@ -133,6 +133,15 @@ pub enum ChunkWarning {
         /// The key of one.
         example: String,
     },
+    /// Local times were read that a clock change repeats: which of two instants they mean is not certain.
+    RepeatedTimes {
+        /// How many.
+        times: u64,
+        /// Which instant was taken: `first` or `last`.
+        taken: String,
+        /// One of them, with the zone.
+        example: String,
+    },
     /// Nothing showed that the list that was read is the whole one.
     EndUnknown {
         /// Fields of the answer that may say so: paths with their values.
@@ -156,6 +165,10 @@ impl ChunkWarning {
             }
             (Self::DuplicatesDropped { rows, .. }, Self::DuplicatesDropped { rows: more, .. }) => {
                 *rows += more;
+                true
+            }
+            (Self::RepeatedTimes { times, .. }, Self::RepeatedTimes { times: more, .. }) => {
+                *times += more;
                 true
             }
             (Self::EndUnknown { .. }, Self::EndUnknown { .. })
@@ -185,6 +198,11 @@ impl std::fmt::Display for ChunkWarning {
                     "{rows} rows came twice with equal values and were left out once, such as {example}"
                 )
             }
+            Self::RepeatedTimes { times, taken, example } => write!(
+                f,
+                "{times} local times are repeated by a clock change, such as {example}; the {taken} of the two instants was \
+                 taken (`ambiguous` in the mapping)"
+            ),
             Self::EndUnknown { fields } if fields.is_empty() => {
                 f.write_str("nothing in the answer shows that it is the whole list")
             }
