@@ -4,8 +4,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use nstore::{cli::Cli, commands};
+use nstore_shared::private;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Err(e) = private::keep_to_this_user() {
+        eprintln!("nstore: {e}");
+        return ExitCode::FAILURE;
+    }
     commands::run(Cli::parse()).await.into()
 }

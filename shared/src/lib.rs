@@ -8,6 +8,7 @@
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
 //! - [`proven`]: what storage proves, in the queue's words
 //! - [`chromium`]: which browser a host has
+//! - [`private`]: what a process writes is for its own user alone
 //! - [`telemetry`]: tracing set-up
 //! - [`health`]: signs of life, and the check that looks for them
 //! - [`guard`]: what keeps the promises, as test builds may take it away
@@ -18,6 +19,7 @@ pub mod config;
 pub mod contract;
 pub mod guard;
 pub mod health;
+pub mod private;
 pub mod proven;
 pub mod redis;
 pub mod retry;

@@ -7,6 +7,7 @@ use nstore_shared::{
     chunk::Kind,
     config::{self, Faults, LoadOptions, secrets::Secrets},
     health::{self, Sign},
+    private,
     redis::{RedisError, vault::VaultKey},
     storage::StorageError,
     telemetry,
@@ -17,7 +18,6 @@ use nstore_worker::{
     extract::host::BrowserConfig,
     probe,
 };
-use rustix::{fs::Mode, process::umask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const FAILED: u8 = 1;
@@ -25,8 +25,9 @@ const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 4;
 
 fn main() -> ExitCode {
-    // what is stored is nobody else's to read
-    umask(Mode::from_raw_mode(0o077));
+    if let Err(e) = private::keep_to_this_user() {
+        return told(FAILED, &e.to_string());
+    }
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
