@@ -10,6 +10,7 @@
 //! - [`chromium`]: which browser a host has
 //! - [`private`]: what a process writes is for its own user alone
 //! - [`telemetry`]: tracing set-up
+//! - [`terminal`]: the way to standard output and standard error
 //! - [`health`]: signs of life, and the check that looks for them
 //! - [`guard`]: what keeps the promises, as test builds may take it away
 
@@ -25,3 +26,4 @@ pub mod redis;
 pub mod retry;
 pub mod storage;
 pub mod telemetry;
+pub mod terminal;

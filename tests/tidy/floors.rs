@@ -10,7 +10,7 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 32] = [
+const FLOORS: [Row; 33] = [
     ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
@@ -23,7 +23,8 @@ const FLOORS: [Row; 32] = [
     ("shared::guard", &[]),
     ("shared::proven", &["shared::chunk", "shared::redis::queue", "shared::storage"]),
     ("shared::private", &[]),
-    ("shared::telemetry", &[]),
+    ("shared::telemetry", &["shared::terminal"]),
+    ("shared::terminal", &[]),
     ("shared::health", &[]),
 
     // the manifest, which is part of storage, is what a plan is written into

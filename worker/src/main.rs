@@ -10,7 +10,7 @@ use nstore_shared::{
     private,
     redis::{RedisError, vault::VaultKey},
     storage::StorageError,
-    telemetry,
+    telemetry, terminal,
 };
 use nstore_worker::{
     WorkerConfig, WorkerError,
@@ -68,14 +68,14 @@ async fn ask(args: &ProbeArgs) -> ExitCode {
         Ok(prepared) => prepared.ask(args.date).await,
         Err(finding) => *finding,
     };
-    println!("{}", if args.json { finding.json() } else { finding.to_string() });
+    terminal::print(&if args.json { finding.json() } else { finding.to_string() });
     ExitCode::from(finding.exit_code())
 }
 
 /// For health checks.
 fn tell_health() -> ExitCode {
     let health = health::check(&environment);
-    println!("{health}");
+    terminal::print(&health.to_string());
     if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
@@ -116,7 +116,7 @@ fn code(error: &WorkerError) -> u8 {
 }
 
 fn told(code: u8, text: &str) -> ExitCode {
-    eprintln!("nstore-worker: {text}");
+    terminal::tell(&format!("nstore-worker: {text}"));
     ExitCode::from(code)
 }
 
