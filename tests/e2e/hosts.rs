@@ -62,10 +62,10 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
             format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display()),
         ),
         ("NSTORE_STORAGE_URL".to_owned(), s3.url("team")),
+        ("ALLOW_INSECURE".to_owned(), "true".to_owned()),
     ];
     let apis = house.simulator.env().into_iter().map(|(name, value)| (name, at(&value, &source.to_string())));
-    let unencrypted = [("ALLOW_INSECURE".to_owned(), "true".to_owned())];
-    let env: Vec<_> = services.into_iter().chain(storage).chain(apis).chain(unencrypted).collect();
+    let env: Vec<_> = services.into_iter().chain(storage).chain(apis).collect();
 
     let hosts: Vec<Host> = (0..9).map(|_| network.host()).collect();
     let know = |redis| {
