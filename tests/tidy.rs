@@ -14,7 +14,7 @@ use source::{Source, workspace};
 type Rule = fn(&Source) -> Vec<(usize, String)>;
 
 /// Crates that only some rooms may name: the prefixes of their files.
-const ROOMS_OF_CRATES: [(&str, &[&str]); 11] = [
+const ROOMS_OF_CRATES: [(&str, &[&str]); 12] = [
     ("redis", &["shared/src/redis/"]),
     ("deadpool_redis", &["shared/src/redis/"]),
     ("tokio_postgres", &["coordinator/src/db/", "coordinator/src/load/", "tests/"]),
@@ -24,6 +24,7 @@ const ROOMS_OF_CRATES: [(&str, &[&str]); 11] = [
     ("refinery_core", &["coordinator/src/db/"]),
     ("reqwest", &["worker/src/extract/api/", "coordinator/src/serve/notify", "tests/"]),
     ("headless_chrome", &["worker/src/extract/browser/"]),
+    ("tungstenite", &["worker/src/extract/browser/chrome/bridge.rs"]),
     ("object_store", &["shared/src/storage/"]),
     ("anyhow", &["coordinator/src/commands/", "coordinator/src/main.rs", "worker/src/main.rs", "tests/"]),
 ];
