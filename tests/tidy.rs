@@ -14,7 +14,7 @@ use source::{Source, workspace};
 type Rule = fn(&Source) -> Vec<(usize, String)>;
 
 /// Crates that only some rooms may name: the prefixes of their files.
-const ROOMS_OF_CRATES: [(&str, &[&str]); 11] = [
+const ROOMS_OF_CRATES: [(&str, &[&str]); 12] = [
     ("redis", &["shared/src/redis/"]),
     ("deadpool_redis", &["shared/src/redis/"]),
     ("tokio_postgres", &["coordinator/src/db/", "coordinator/src/load/", "tests/"]),
@@ -24,6 +24,7 @@ const ROOMS_OF_CRATES: [(&str, &[&str]); 11] = [
     ("refinery_core", &["coordinator/src/db/"]),
     ("reqwest", &["worker/src/extract/api/", "coordinator/src/serve/notify", "tests/"]),
     ("headless_chrome", &["worker/src/extract/browser/"]),
+    ("tungstenite", &["worker/src/extract/browser/chrome/bridge.rs"]),
     ("object_store", &["shared/src/storage/"]),
     ("anyhow", &["coordinator/src/commands/", "coordinator/src/main.rs", "worker/src/main.rs", "tests/"]),
 ];
@@ -33,6 +34,9 @@ const EMPTY_NAMES: [&str; 6] = ["utils", "helpers", "common", "misc", "types", "
 
 /// Files that are pure whether they say so or not. All others that say `Pure` at their top are held to it as well.
 const PURE: [&str; 3] = ["shared/src/chunk.rs", "shared/src/retry.rs", "coordinator/src/plan/"];
+
+/// Where the programs' own code lies.
+const CRATES_OF_PROGRAMS: [&str; 3] = ["shared/src/", "coordinator/src/", "worker/src/"];
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 60;
@@ -252,4 +256,28 @@ fn lints_are_not_switched_off() {
     holds(silenced);
     assert_eq!(count(silenced, "shared/src/x.rs", "#![allow(dead_code)]\n#[allow(unused)]\nfn f() {}\n"), 2);
     assert_eq!(count(silenced, "shared/src/x.rs", "#[expect(unused, reason = \"\")]\nfn f() {}\n"), 0);
+}
+
+/// What sources send is escaped on one way to a terminal: there is no other way.
+fn past_the_terminal(source: &Source) -> Vec<(usize, String)> {
+    let programs = CRATES_OF_PROGRAMS.iter().any(|prefix| source.path.starts_with(prefix));
+    if !programs || source.path == "shared/src/terminal.rs" {
+        return Vec::new();
+    }
+    let ways = ["println!", "print!", "eprint!", "dbg!", "io::stdout()", "io::stderr()"];
+    let writes = |code: &str| ways.iter().any(|way| code.contains(way)) && !code.contains(".is_terminal()");
+    let lines = source.production().filter(|(_, code)| writes(code));
+    lines.map(|(line, _)| (line, "use `nstore_shared::terminal`, which escapes".to_owned())).collect()
+}
+
+#[test]
+fn nothing_reaches_a_terminal_unescaped() {
+    holds(past_the_terminal);
+    for text in ["eprintln!(\"{x}\");", "println!();", "print!(\"\");", "writeln!(std::io::stderr(), \"\")?;"]
+    {
+        assert_eq!(count(past_the_terminal, "worker/src/x.rs", text), 1, "{text}");
+        assert_eq!(count(past_the_terminal, "shared/src/terminal.rs", text), 0, "{text}");
+    }
+    let asks = "if std::io::stderr().is_terminal() {}";
+    assert_eq!(count(past_the_terminal, "coordinator/src/x.rs", asks), 0);
 }

@@ -91,3 +91,10 @@ fn systemd_waits_longer_than_the_worker_does() {
         assert!(patience >= grace + 10, "{name}: {patience} s, but running chunks have {grace} s");
     }
 }
+
+#[test]
+fn nothing_that_they_write_is_for_other_users() {
+    for (name, unit) in units() {
+        assert_eq!((value(&unit, "UMask"), value(&unit, "LimitCORE")), ("0077", "0"), "{name}");
+    }
+}

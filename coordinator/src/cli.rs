@@ -159,11 +159,23 @@ pub struct ExtractArgs {
     #[arg(long)]
     pub fail_fast: bool,
     /// The same key with the same plan is the same run: safe to repeat from a scheduler
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = idempotency_key)]
     pub idempotency_key: Option<String>,
     /// Print one JSON document at the end, and nothing else, on standard output
     #[arg(long)]
     pub json: bool,
+}
+
+/// A key that is empty would make all runs that have one the same run.
+fn idempotency_key(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(
+            "the key is empty; write one that names the run, such as \"daily 2025-08-01\", or leave \
+                    --idempotency-key out"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 const EXTRACT_EXAMPLES: &str = "\
@@ -410,6 +422,15 @@ mod tests {
         assert!(said.contains("a date is YYYY-MM-DD"), "{said}");
         let said = wrong(&format!("{start} today --chunk-sizes a:x"));
         assert!(said.contains("`a:x`: `x` is not a number of days"), "{said}");
+        let empty = |key: &str| {
+            let typed = start.split_whitespace().chain(["today", "--idempotency-key", key]);
+            Cli::try_parse_from(typed).map(drop).map_err(|error| error.to_string())
+        };
+        for key in ["", "  "] {
+            let said = empty(key).unwrap_err();
+            assert!(said.contains("the key is empty") && said.contains("--idempotency-key"), "{said}");
+        }
+        assert_eq!(empty("daily"), Ok(()));
         let said = wrong("nstore resume ../etc");
         assert!(said.contains("is not a valid id"), "{said}");
         let said = wrong(&format!("{start} today --timezone Mars/Base"));

@@ -8,7 +8,9 @@
 //! - [`storage`]: manifests, markers and artifacts; the only user of `object_store`
 //! - [`proven`]: what storage proves, in the queue's words
 //! - [`chromium`]: which browser a host has
+//! - [`private`]: what a process writes is for its own user alone
 //! - [`telemetry`]: tracing set-up
+//! - [`terminal`]: the way to standard output and standard error
 //! - [`health`]: signs of life, and the check that looks for them
 //! - [`guard`]: what keeps the promises, as test builds may take it away
 
@@ -18,8 +20,10 @@ pub mod config;
 pub mod contract;
 pub mod guard;
 pub mod health;
+pub mod private;
 pub mod proven;
 pub mod redis;
 pub mod retry;
 pub mod storage;
 pub mod telemetry;
+pub mod terminal;

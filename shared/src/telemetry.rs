@@ -1,11 +1,11 @@
 //! Tracing set-up for both binaries: to standard error, filtered by `NSTORE_LOG`.
 
-use std::io::IsTerminal as _;
-
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+use crate::terminal;
 
 /// What these crates say at finer levels are frames as they go over the wire, with passwords and cookies in them: not
 /// written, whatever the filter asks for. The first tells each connection that ends, and calls it a warning.
@@ -24,7 +24,8 @@ pub enum LogFormat {
 /// `default` stands where it is not set. A second call changes nothing.
 pub fn init(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_env("NSTORE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // no colours: what a source sent could not be told from them
+    let lines = fmt::layer().with_ansi(false).with_writer(terminal::log);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

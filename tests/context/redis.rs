@@ -101,7 +101,7 @@ impl OwnRedis {
 /// Starts a Redis for one test alone; with `appendonly` its data outlives a restart.
 pub fn own_redis(appendonly: bool) -> OwnRedis {
     let scratch = Scratch::new("redis");
-    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly, port: None };
+    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly, port: None, password: false };
     let server = RedisServer::start(&options).expect("a private redis");
     OwnRedis { server, _scratch: scratch }
 }

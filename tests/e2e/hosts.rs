@@ -62,6 +62,7 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
             format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display()),
         ),
         ("NSTORE_STORAGE_URL".to_owned(), s3.url("team")),
+        ("ALLOW_INSECURE".to_owned(), "true".to_owned()),
     ];
     let apis = house.simulator.env().into_iter().map(|(name, value)| (name, at(&value, &source.to_string())));
     let env: Vec<_> = services.into_iter().chain(storage).chain(apis).collect();

@@ -84,6 +84,11 @@ impl House {
         self.process("nstore").args(args.split_whitespace())
     }
 
+    /// `nstore-worker` with these arguments, words separated by blanks.
+    pub(crate) fn worker_process_of(&self, args: &str) -> Process {
+        self.process("nstore-worker").args(args.split_whitespace())
+    }
+
     /// `nstore`, to its end.
     pub(crate) async fn run(&self, args: &str) -> Exit {
         self.nstore(args).run(LONG).await
@@ -108,14 +113,13 @@ impl House {
     /// The same, not started yet.
     pub(crate) fn worker_process(&self, slots: u32, lease: Duration) -> Process {
         let lease = format!("{}ms", lease.as_millis());
-        let args = ["--kind", "api", "--concurrency", &slots.to_string(), "--lease", &lease];
-        self.process("nstore-worker").args(args)
+        self.worker_process_of(&format!("--kind api --concurrency {slots} --lease {lease}"))
     }
 
     /// A browser worker; its profiles lie in a folder of its own, see [`House::browsers`].
     pub(crate) fn browser_worker(&self, slots: u32) -> Process {
-        let args = ["--kind", "browser", "--concurrency", &slots.to_string(), "--lease", "5s"];
-        self.process("nstore-worker").args(args).env("TMPDIR", self.browsers.path())
+        self.worker_process_of(&format!("--kind browser --concurrency {slots} --lease 5s"))
+            .env("TMPDIR", self.browsers.path())
     }
 
     /// The processes of this house's browsers, and the profiles that lie there.

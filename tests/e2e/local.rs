@@ -1,8 +1,16 @@
 //! One machine and nothing running: `--local` stops what it started however it ends, and goes on later.
 
-use std::time::Duration;
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use nstore_tests::simulator::{Api, Options};
+use nstore_tests::{
+    context::try_to_say,
+    simulator::{Api, Options},
+};
 
 use crate::house::{House, LONG, eventually};
 
@@ -42,12 +50,12 @@ async fn good(house: &House, args: &[&str]) -> String {
 
 /// No server or worker that works in this house's folder is left.
 async fn assert_all_ended(house: &House) {
-    let works_here = |entry: std::fs::DirEntry| {
-        let cwd = std::fs::read_link(entry.path().join("cwd"));
+    let works_here = |entry: fs::DirEntry| {
+        let cwd = fs::read_link(entry.path().join("cwd"));
         cwd.is_ok_and(|cwd| cwd.starts_with(&house.context.dir))
     };
     eventually(|| async {
-        let working = std::fs::read_dir("/proc").unwrap().flatten().any(works_here);
+        let working = fs::read_dir("/proc").unwrap().flatten().any(works_here);
         (!working).then_some(())
     })
     .await;
@@ -75,4 +83,61 @@ async fn a_killed_one_leaves_what_the_next_one_ends_and_goes_on_with() {
     job.kill9();
     assert_resumed(&house).await;
     assert_all_ended(&house).await;
+}
+
+/// Everything in and below a folder.
+fn all_below(dir: &Path) -> Vec<PathBuf> {
+    let entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let below =
+        entries.iter().filter(|path| path.is_dir() && !path.is_symlink()).flat_map(|dir| all_below(dir));
+    entries.iter().cloned().chain(below).collect()
+}
+
+/// What other users may do with a file.
+fn mode_for_others(path: &Path) -> u32 {
+    // a server's temporary file may be gone by now
+    fs::symlink_metadata(path).map_or(0, |found| found.mode() & 0o077)
+}
+
+/// Other users can list nothing in the folder of `--local`, and read none of its files.
+fn assert_private(dir: &Path) {
+    // started by root, PostgreSQL runs as another user, who passes through it
+    let passable = if rustix::process::geteuid().is_root() { 0o011 } else { 0 };
+    assert_eq!(mode_for_others(dir), passable);
+    let open: Vec<PathBuf> = all_below(dir).into_iter().filter(|path| mode_for_others(path) != 0).collect();
+    assert!(open.is_empty(), "{open:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_users_can_neither_read_its_files_nor_ask_its_redis() {
+    let house = slow_house().await;
+    let dir = house.context.dir.join(".nstore");
+    let job = house.local().args(RUN.split_whitespace()).start();
+    is_under_way(&house).await;
+
+    let services: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("services.json")).unwrap()).unwrap();
+    let (login, address) = services["redis_url"].as_str().unwrap().rsplit_once('@').unwrap();
+    let password = login.strip_prefix("redis://:").unwrap();
+    let answer = |command: &str| try_to_say(address, command).unwrap();
+    assert!(answer("PING").starts_with("-NOAUTH"), "{}", answer("PING"));
+    assert!(answer("AUTH wrong").starts_with("-WRONGPASS"), "{}", answer("AUTH wrong"));
+    assert_eq!(answer(&format!("AUTH {password}")), "+OK\r\n");
+    let lines = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("cmdline"));
+    let shown =
+        |line: PathBuf| String::from_utf8_lossy(&fs::read(line).unwrap_or_default()).contains(password);
+    assert!(!lines.into_iter().any(shown), "the password is in the list of processes");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", job.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().rev().take(3).collect::<Vec<_>>(), ["bytes", "0", "0"], "{core}");
+    assert_private(&dir);
+
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    let runs: serde_json::Value =
+        serde_json::from_str(&good(&house, &["--local", "runs", "--json"]).await).unwrap();
+    let exported = good(&house, &["--local", "export", runs[0]["run"].as_str().unwrap()]).await;
+    let file = exported.lines().next().unwrap().rsplit_once(" in ").unwrap().1;
+    assert_eq!(fs::metadata(file).unwrap().mode() & 0o777, 0o600, "{file}");
+    assert_private(&dir);
 }

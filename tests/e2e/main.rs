@@ -15,6 +15,7 @@ mod house;
 mod letters;
 mod local;
 mod main_job;
+mod malicious;
 mod mistakes;
 mod modes;
 mod object_store;

@@ -10,7 +10,7 @@ const CRATES: [(&str, &str); 3] =
 type Row = (&'static str, &'static [&'static str]);
 
 #[rustfmt::skip]
-const FLOORS: [Row; 31] = [
+const FLOORS: [Row; 33] = [
     ("shared::chromium", &[]),
     ("shared::chunk", &[]),
     ("shared::retry", &[]),
@@ -22,7 +22,9 @@ const FLOORS: [Row; 31] = [
     ("shared::storage", &["shared::chunk", "shared::config", "shared::contract", "shared::guard", "shared::retry"]),
     ("shared::guard", &[]),
     ("shared::proven", &["shared::chunk", "shared::redis::queue", "shared::storage"]),
-    ("shared::telemetry", &[]),
+    ("shared::private", &[]),
+    ("shared::telemetry", &["shared::terminal"]),
+    ("shared::terminal", &[]),
     ("shared::health", &[]),
 
     // the manifest, which is part of storage, is what a plan is written into

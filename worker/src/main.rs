@@ -7,9 +7,10 @@ use nstore_shared::{
     chunk::Kind,
     config::{self, Faults, LoadOptions, secrets::Secrets},
     health::{self, Sign},
+    private,
     redis::{RedisError, vault::VaultKey},
     storage::StorageError,
-    telemetry,
+    telemetry, terminal,
 };
 use nstore_worker::{
     WorkerConfig, WorkerError,
@@ -17,7 +18,6 @@ use nstore_worker::{
     extract::host::BrowserConfig,
     probe,
 };
-use rustix::{fs::Mode, process::umask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 const FAILED: u8 = 1;
@@ -25,8 +25,9 @@ const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 4;
 
 fn main() -> ExitCode {
-    // what is stored is nobody else's to read
-    umask(Mode::from_raw_mode(0o077));
+    if let Err(e) = private::keep_to_this_user() {
+        return told(FAILED, &e.to_string());
+    }
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -67,14 +68,14 @@ async fn ask(args: &ProbeArgs) -> ExitCode {
         Ok(prepared) => prepared.ask(args.date).await,
         Err(finding) => *finding,
     };
-    println!("{}", if args.json { finding.json() } else { finding.to_string() });
+    terminal::print(&if args.json { finding.json() } else { finding.to_string() });
     ExitCode::from(finding.exit_code())
 }
 
 /// For health checks.
 fn tell_health() -> ExitCode {
     let health = health::check(&environment);
-    println!("{health}");
+    terminal::print(&health.to_string());
     if health.is_well() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
@@ -115,7 +116,7 @@ fn code(error: &WorkerError) -> u8 {
 }
 
 fn told(code: u8, text: &str) -> ExitCode {
-    eprintln!("nstore-worker: {text}");
+    terminal::tell(&format!("nstore-worker: {text}"));
     ExitCode::from(code)
 }
 

@@ -11,6 +11,7 @@ use nstore_shared::{
         Storage, StorageError,
         manifest::{Manifest, SourcePlan},
     },
+    terminal,
 };
 
 use super::{
@@ -222,7 +223,7 @@ async fn start(global: &Global, want: Want) -> anyhow::Result<Local> {
     settings::warn(unused.map(|(name, _)| format!("{name} is not used: --local has servers of its own")));
     let dir = Path::new(site::DIR);
     if want.postgres && !site::facts(dir).postgres_data {
-        eprintln!("making a private PostgreSQL under {}/, once", dir.display());
+        terminal::tell(&format!("making a private PostgreSQL under {}/, once", dir.display()));
     }
     warn_of_sandbox(want.slots.browser > 0);
     let options = LocalOptions {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use nstore_shared::redis::fleet::{Fleet, Standing};
+use nstore_shared::{
+    redis::fleet::{Fleet, Standing},
+    terminal,
+};
 
 use super::{
     access::{Access, Want},
@@ -54,7 +57,7 @@ async fn ended(fleet: &Fleet, worker: &str, interrupt: &Interrupt) -> anyhow::Re
                 fleet.drain(worker).await?;
                 let now = view::workers::left(&card);
                 if now != told {
-                    eprintln!("{now}");
+                    terminal::tell(&now);
                     told = now;
                 }
             }
@@ -62,7 +65,7 @@ async fn ended(fleet: &Fleet, worker: &str, interrupt: &Interrupt) -> anyhow::Re
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = interrupt.wait(1) => {
-                eprintln!("no longer waited for; worker {worker} drains all the same");
+                terminal::tell(&format!("no longer waited for; worker {worker} drains all the same"));
                 return Ok(Exit::Partial);
             }
         }

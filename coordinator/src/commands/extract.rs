@@ -2,7 +2,10 @@
 
 use anyhow::Context as _;
 use chrono::Utc;
-use nstore_shared::storage::manifest::{Manifest, Upload};
+use nstore_shared::{
+    storage::manifest::{Manifest, Upload},
+    terminal,
+};
 
 use super::{
     access::{self, Access, Want},
@@ -68,7 +71,7 @@ async fn submitted_run(
             .iter()
             .map(|refused| format!("{} is not extracted: {}", refused.plan.source, refused.reason)),
     );
-    eprintln!("run {run}{again}");
+    terminal::tell(&format!("run {run}{again}"));
     settings::warn(
         submitted.overlaps.iter().map(|overlap| {
             format!("run {} works on some of the same days of {}", overlap.run, overlap.source)
@@ -76,7 +79,7 @@ async fn submitted_run(
     );
     if args.detach {
         let loading = if args.upload { "; nstore serve loads the rows" } else { "" };
-        eprintln!("workers extract it{loading}\n{}", follow::next_steps(run));
+        terminal::tell(&format!("workers extract it{loading}\n{}", follow::next_steps(run)));
         if args.json {
             view::print_json(&serde_json::json!({ "run": run, "detached": true, "again": submitted.again }));
         } else {

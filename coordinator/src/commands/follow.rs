@@ -1,7 +1,7 @@
 //! Watches a run, shows it, says how it ended and what to do next.
 
 use anyhow::Context as _;
-use nstore_shared::{chunk::RunId, storage::manifest::Manifest};
+use nstore_shared::{chunk::RunId, storage::manifest::Manifest, terminal};
 
 use super::{
     access::Access,
@@ -27,7 +27,7 @@ pub(super) async fn follow(
     let followed = watch_it(&mut access, manifest, options, interrupt, global.local).await;
     let stopped = interrupt.came();
     if stopped && global.local {
-        eprintln!("stopping: chunks in flight are finished or given back; Ctrl-C again to stop at once");
+        terminal::tell("stopping: chunks in flight are finished or given back; Ctrl-C again to stop at once");
     }
     let cancelled = access.house.storage.cancelled(&manifest.run).await;
     access.close(Some(interrupt)).await;
@@ -43,7 +43,7 @@ pub(super) async fn follow(
         eprintln!("the run was asked for without --upload: chunks that are stored later are loaded by: {nstore} load {run}");
     }
     if stopped && report.verdict == Verdict::Open {
-        eprintln!("{}", interrupted(global, &report));
+        terminal::tell(&interrupted(global, &report));
     }
     Ok(report.verdict.into())
 }

@@ -10,7 +10,10 @@
 //! - [`exit`] and `explain`: errors become an exit code, a line and a hint
 //! - `view`: all that people read
 
-use nstore_shared::telemetry::{self, LogFormat};
+use nstore_shared::{
+    telemetry::{self, LogFormat},
+    terminal,
+};
 
 use crate::cli::{Cli, ConfigVerb, Global, LocalVerb, Verb};
 
@@ -57,7 +60,7 @@ pub async fn run(cli: Cli) -> Exit {
             if cli.verb.json() {
                 view::print_json(&said);
             }
-            eprintln!("{}", said.for_people());
+            terminal::tell(&said.for_people());
             said.exit
         }
     }

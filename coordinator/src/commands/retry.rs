@@ -1,7 +1,10 @@
 //! `nstore retry RUN`: chunks that failed for good run again, refused loads are tried again.
 
 use anyhow::Context as _;
-use nstore_shared::storage::{manifest::Manifest, marker::Marker};
+use nstore_shared::{
+    storage::{manifest::Manifest, marker::Marker},
+    terminal,
+};
 
 use super::{
     access::{self, Access, Want},
@@ -35,7 +38,10 @@ pub(super) async fn retry(global: &Global, args: &RunArgs) -> anyhow::Result<Exi
     let access = Access::open(global, want).await?;
     match open_again(&access, &manifest).await {
         Ok(retried) => {
-            eprintln!("{} chunks run again, {} loads are tried again", retried.chunks, retried.loads);
+            terminal::tell(&format!(
+                "{} chunks run again, {} loads are tried again",
+                retried.chunks, retried.loads
+            ));
             let options = WatchOptions { extract: true, load, fail_fast: manifest.fail_fast };
             follow::follow(global, access, &manifest, options, &interrupt, args.json).await
         }

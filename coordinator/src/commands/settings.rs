@@ -1,7 +1,10 @@
 //! The configuration that applies: files, environment, flags.
 
 use chrono_tz::Tz;
-use nstore_shared::config::{self, Config, Faults, LoadOptions, Services, secrets::Secrets};
+use nstore_shared::{
+    config::{self, Config, Faults, LoadOptions, Services, secrets::Secrets},
+    terminal,
+};
 
 use crate::cli::Global;
 
@@ -37,13 +40,13 @@ pub(super) fn secrets(global: &Global) -> Result<Secrets, Faults> {
 /// Says on standard error what is good to know.
 pub(super) fn note(lines: impl IntoIterator<Item = impl std::fmt::Display>) {
     for line in lines {
-        eprintln!("note: {line}");
+        terminal::tell(&format!("note: {line}"));
     }
 }
 
 /// Says on standard error what is no fault but worth a word.
 pub(super) fn warn(lines: impl IntoIterator<Item = impl std::fmt::Display>) {
     for line in lines {
-        eprintln!("warning: {line}");
+        terminal::tell(&format!("warning: {line}"));
     }
 }

@@ -4,7 +4,7 @@
 //! - [`binaries`]: where their programs are, and what to install when they are not
 //! - [`workers`]: worker processes
 //! - [`sandbox`]: whether their browsers run in a sandbox
-//! - `vault_key`: the key of what workers share; `secret`: how it and passwords are kept
+//! - `secret`: how passwords and keys are kept, and folders that only their owner enters
 //! - [`site`]: all of it, for one directory
 //! - [`owner`]: as whom PostgreSQL runs, and where its data can be reached by that user
 //!
@@ -22,7 +22,6 @@ pub mod redis_server;
 pub mod sandbox;
 mod secret;
 pub mod site;
-mod vault_key;
 pub mod workers;
 
 pub use error::ServerError;

@@ -149,6 +149,7 @@ impl PostgresServer {
         command.arg("-D").arg(self.home.dir.join("data")).arg("-k").arg(socket_dir).args(["-p", &port]);
         // the role is called like the schema of our own tables, which would come first by default
         let mut settings = vec!["listen_addresses=127.0.0.1", "max_connections=200", "search_path=public"];
+        settings.push("unix_socket_permissions=0700");
         if !self.fsync {
             // commits still reach the kernel: a killed server keeps them
             settings.extend(["fsync=off", "full_page_writes=off"]);

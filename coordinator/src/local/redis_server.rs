@@ -18,11 +18,15 @@ use super::{
     child::{ServerChild, end_orphan, free_port},
     dir_lock::DirLock,
     proc,
+    secret::{kept, private_dir, write_private},
 };
 
 const PROGRAM: &str = "redis-server";
 /// Loading a large append-only file takes its time.
 const READY: Duration = Duration::from_secs(120);
+
+/// Of the password, half as many as it has hex digits.
+const PASSWORD_BYTES: usize = 16;
 
 /// How a private Redis runs.
 #[derive(Debug, Clone)]
@@ -33,6 +37,9 @@ pub struct RedisOptions {
     pub appendonly: bool,
     /// A fixed port of 127.0.0.1 instead of any free one.
     pub port: Option<u16>,
+    /// Whether clients must give the password that the directory keeps. Without it every user of this host is let in:
+    /// that is for tests alone.
+    pub password: bool,
 }
 
 /// A Redis on 127.0.0.1 that ends with its owner.
@@ -42,6 +49,7 @@ pub struct RedisServer {
     dir: PathBuf,
     appendonly: bool,
     port: u16,
+    password: Option<String>,
     child: Option<ServerChild>,
     _lock: DirLock,
 }
@@ -50,12 +58,14 @@ impl RedisServer {
     /// Starts it and waits until it answers. A server that a crashed owner left in that directory is ended first.
     pub fn start(options: &RedisOptions) -> Result<Self, ServerError> {
         let program = binaries::find_redis_server()?;
-        fs::create_dir_all(&options.dir).map_err(ServerError::io("create", &options.dir))?;
+        private_dir(&options.dir)?;
         let dir = fs::canonicalize(&options.dir).map_err(ServerError::io("find", &options.dir))?;
         let lock = DirLock::take(&dir)?;
         end_earlier(&dir)?;
+        let password = options.password.then(|| kept::<PASSWORD_BYTES>(&dir.join("password"))).transpose()?;
         let appendonly = options.appendonly;
-        let mut server = Self { program, dir, appendonly, port: 0, child: None, _lock: lock };
+        let mut server = Self { program, dir, appendonly, port: 0, password, child: None, _lock: lock };
+        server.write_config()?;
         let tries = if options.port.is_some() { 1 } else { 5 };
         for left in (0..tries).rev() {
             server.port = options.port.map_or_else(free_port, Ok)?;
@@ -68,9 +78,10 @@ impl RedisServer {
         Err(ServerError::NoFreePort)
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// `redis://127.0.0.1:<port>`, with the password if there is one.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let login = self.password.as_ref().map_or(String::new(), |password| format!(":{password}@"));
+        format!("redis://{login}127.0.0.1:{}", self.port)
     }
 
     /// Its process, while it runs.
@@ -117,13 +128,24 @@ impl RedisServer {
         }
     }
 
+    /// Writes what other users must not see in the list of processes.
+    fn write_config(&self) -> Result<(), ServerError> {
+        let line = self.password.as_ref().map_or(String::new(), |password| format!("requirepass {password}"));
+        write_private(&self.config(), &line, None)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.join("redis.conf")
+    }
+
     fn launch(&mut self) -> Result<(), ServerError> {
         let log = self.dir.join("redis.log");
         let mut child = ServerChild::spawn(PROGRAM, &mut self.command(), log)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let pidfile = self.dir.join("redis.pid");
         // another server on the same port would answer too, so the pid file has its say
-        child.wait_ready(READY, |pid| recorded_pid(&pidfile) == Some(pid) && answers(address))?;
+        let password = self.password.as_deref();
+        child.wait_ready(READY, |pid| recorded_pid(&pidfile) == Some(pid) && answers(address, password))?;
         self.child = Some(child);
         Ok(())
     }
@@ -143,7 +165,7 @@ impl RedisServer {
             ("--maxmemory-policy", "noeviction".as_ref()),
             ("--always-show-logo", "no".as_ref()),
         ];
-        command.args(options.iter().flat_map(|(name, value)| [OsStr::new(name), value]));
+        command.arg(self.config()).args(options.iter().flat_map(|(name, value)| [OsStr::new(name), value]));
         // of a group of its own: a Ctrl-C on the terminal is for its owner, who still needs it to drain
         command.current_dir(&self.dir).process_group(0);
         command
@@ -171,15 +193,17 @@ fn recorded_pid(pidfile: &Path) -> Option<u32> {
 }
 
 /// True once it takes commands: while it loads its data it answers PING with an error.
-fn answers(address: SocketAddr) -> bool {
+fn answers(address: SocketAddr, password: Option<&str>) -> bool {
+    let login = password.map_or(String::new(), |password| format!("AUTH {password}\r\n"));
+    let expected = if password.is_some() { "+OK\r\n+PONG" } else { "+PONG" };
     let ask = || -> std::io::Result<bool> {
         let second = Duration::from_secs(1);
         let mut stream = TcpStream::connect_timeout(&address, second)?;
         stream.set_read_timeout(Some(second))?;
-        stream.write_all(b"PING\r\n")?;
-        let mut reply = [0; 5];
+        stream.write_all(format!("{login}PING\r\n").as_bytes())?;
+        let mut reply = vec![0; expected.len()];
         stream.read_exact(&mut reply)?;
-        Ok(&reply == b"+PONG")
+        Ok(reply == expected.as_bytes())
     };
     ask().unwrap_or(false)
 }

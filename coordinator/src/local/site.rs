@@ -1,9 +1,10 @@
 //! Everything of one directory: private servers, workers, and who may use them.
 
 use std::{
-    fs, io,
+    fs::{self, Permissions},
+    io,
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{
     PostgresOptions, PostgresServer, RedisOptions, RedisServer, ServerError, binaries,
     dir_lock::DirLock,
-    sandbox, vault_key,
+    sandbox, secret,
     workers::{self, Slots, WorkerOptions, Workers},
 };
 
@@ -23,6 +24,11 @@ pub const DIR: &str = ".nstore";
 pub const MAX_SLOTS: u32 = 16;
 /// The most browsers of one machine: each takes about 0.4 GB of memory.
 pub const MAX_BROWSERS: u32 = 4;
+
+/// The variable by which workers get the key of the sessions and tokens that they share.
+const VAULT_KEY_VARIABLE: &str = "NSTORE_VAULT_KEY";
+const VAULT_KEY: &str = "vault.key";
+const VAULT_KEY_BYTES: usize = 32;
 
 const ADDRESSES: &str = "services.json";
 const PIDS: &str = "workers.pids";
@@ -69,7 +75,7 @@ pub struct LocalOptions {
 /// Where the private services are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// Redis.
+    /// Redis; holds its password.
     pub redis_url: String,
     /// PostgreSQL, if it runs; holds its password.
     pub postgres_url: Option<String>,
@@ -101,7 +107,7 @@ impl Local {
         let pids = dir.join(PIDS);
         let earlier = pids.clone();
         blocking(move || workers::end_earlier(&earlier).map(drop)).await?;
-        let redis = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None };
+        let redis = redis_options(&dir);
         let postgres = options.postgres.then(|| PostgresOptions::new(dir.join("postgres")));
         let (redis, postgres) = tokio::join!(
             blocking(move || RedisServer::start(&redis)),
@@ -164,8 +170,8 @@ impl Local {
             ("NSTORE_CONFIG", config.display().to_string()),
         ];
         // what the user says of these stands: workers inherit it
-        if std::env::var_os(vault_key::VARIABLE).is_none_or(|value| value.is_empty()) {
-            env.push((vault_key::VARIABLE, vault_key::of_dir(&self.dir)?));
+        if std::env::var_os(VAULT_KEY_VARIABLE).is_none_or(|value| value.is_empty()) {
+            env.push((VAULT_KEY_VARIABLE, secret::kept::<VAULT_KEY_BYTES>(&self.dir.join(VAULT_KEY))?));
         }
         if sandbox::is_impossible() {
             env.push((sandbox::VARIABLE, sandbox::OFF.to_owned()));
@@ -240,7 +246,7 @@ pub async fn end_leftovers(dir: &Path) -> Result<usize, LocalError> {
     let _ = fs::remove_file(dir.join(ADDRESSES));
     // a start ends what an earlier owner left, and recovers its data
     if facts.0 {
-        let options = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None };
+        let options = redis_options(&dir);
         blocking(move || RedisServer::start(&options).map(|mut server| server.stop())).await?;
     }
     if facts.1 {
@@ -259,10 +265,21 @@ fn storage_url(options: &LocalOptions, dir: &Path) -> String {
     options.storage_url.clone().unwrap_or_else(below)
 }
 
-/// Makes the directory, which git is to leave alone.
+fn redis_options(dir: &Path) -> RedisOptions {
+    RedisOptions { dir: dir.join("redis"), appendonly: true, port: None, password: true }
+}
+
+/// Makes the directory, closed to other users, which git is to leave alone.
 fn make_dir(dir: &Path) -> Result<PathBuf, ServerError> {
-    fs::create_dir_all(dir).map_err(ServerError::io("create", dir))?;
+    secret::private_dir(dir)?;
     let dir = fs::canonicalize(dir).map_err(ServerError::io("find", dir))?;
+    if rustix::process::geteuid().is_root() {
+        // the user that PostgreSQL runs as then passes through it to the data; nobody can list it
+        fs::set_permissions(&dir, Permissions::from_mode(0o711)).map_err(ServerError::io("open", &dir))?;
+    }
+    // an earlier version left them open
+    let parts = ["redis", "logs", "storage"].map(|part| dir.join(part));
+    parts.iter().filter(|part| part.is_dir()).try_for_each(|part| secret::private_dir(part))?;
     let ignore = dir.join(".gitignore");
     if !ignore.exists() {
         fs::write(&ignore, "*\n").map_err(ServerError::io("write", &ignore))?;
@@ -270,7 +287,7 @@ fn make_dir(dir: &Path) -> Result<PathBuf, ServerError> {
     Ok(dir)
 }
 
-/// Closed to others: the address of PostgreSQL holds its password.
+/// Closed to others: the addresses hold passwords.
 fn write_addresses(dir: &Path, addresses: &Addresses) -> Result<(), ServerError> {
     let path = dir.join(ADDRESSES);
     let write = || -> io::Result<()> {

@@ -162,7 +162,7 @@ async fn a_host_whose_browser_starts_no_more_leaves_its_chunks_to_others_and_no_
     drop(portal.worker);
     // it is well when it is tried out, and later it is not
     let ill = house.context.dir.join("ill");
-    let script = "#!/bin/sh\ncase \"$*\" in *remote-debugging-port*) echo 'no room' >&2; exit 1;; esac\n\
+    let script = "#!/bin/sh\ncase \"$*\" in *remote-debugging-pipe*) echo 'no room' >&2; exit 1;; esac\n\
                   exec chromium \"$@\"\n";
     std::fs::write(&ill, script).unwrap();
     std::fs::set_permissions(&ill, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -222,4 +222,45 @@ async fn a_build_without_browsers_is_small_and_says_so() {
     let size = |name: &str| std::fs::metadata(binary(name)).unwrap().len();
     let (without, with) = (size("nstore-worker-api"), size("nstore-worker"));
     assert!(without < with * 9 / 10, "{without} bytes without, {with} with");
+}
+
+/// The inodes of the TCP sockets that listen where this process is.
+fn listening(pid: u32) -> Vec<String> {
+    let table = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let sockets = table("tcp") + &table("tcp6");
+    let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields.get(3) == Some(&"0A")).map(|fields| fields[9].to_owned()).collect()
+}
+
+/// What a process has open, such as `socket:[4711]`.
+fn opened(pid: u32) -> Vec<String> {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| Some(std::fs::read_link(file.path()).ok()?.to_string_lossy().into_owned()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_of_the_host_can_talk_to_a_browser() {
+    let portal = Portal::new(Options { latency: Duration::from_millis(100), ..Options::default() }).await;
+    let house = &portal.house;
+    let job = house.nstore(RUN).start();
+    // in the middle of a chunk, signed in
+    eventually(|| async { (house.simulator.requests().len() >= 6).then_some(()) }).await;
+    let pids = house.browsers().0;
+    let lines =
+        pids.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    assert!(lines.into_iter().any(|line| line.contains("--remote-debugging-")), "a browser is under way");
+    // the test itself sees its own listening socket in this way
+    let seen = |pid: u32| -> Vec<String> {
+        let listening = listening(pid);
+        let ports = |file: &String| listening.iter().any(|inode| *file == format!("socket:[{inode}]"));
+        opened(pid).into_iter().filter(ports).collect()
+    };
+    assert!(!seen(std::process::id()).is_empty(), "the simulator listens");
+    for pid in pids.into_iter().chain([portal.worker.pid()]) {
+        assert_eq!(seen(pid), Vec::<String>::new(), "process {pid} takes connections");
+    }
+    let exit = job.wait_exit(LONG).await;
+    assert_eq!(exit.code, Some(0), "{}\n{}", exit.stdout, exit.stderr);
 }

@@ -18,6 +18,7 @@ mod lanes;
 mod logins;
 mod pages;
 mod pitfalls;
+mod redirects;
 mod sites;
 mod steps;
 

@@ -11,7 +11,7 @@ use axum::{
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use futures::{StreamExt, stream};
 use nstore_tests::{
@@ -126,13 +126,17 @@ impl Pages {
     }
 }
 
-/// `/slow` takes a second, `/hang` never ends, `/events` is a stream of events, `/fails` answers 500.
+/// `/redirects` leads to `/rows` of `localhost`, which is another origin, `/slow` takes a second, `/hang` never ends, `/events` is a stream of events, `/fails` answers 500.
 async fn answer(State(served): State<Arc<Served>>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().to_owned();
     let language =
         headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     served.languages.lock().unwrap().insert(path.clone(), language.to_owned());
     match path.as_str() {
+        "/redirects" => {
+            let host = headers[header::HOST].to_str().unwrap().replace("127.0.0.1", "localhost");
+            return Redirect::temporary(&format!("http://{host}/rows")).into_response();
+        }
         "/hang" => std::future::pending::<()>().await,
         "/slow" => tokio::time::sleep(Duration::from_secs(1)).await,
         "/fails" => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),

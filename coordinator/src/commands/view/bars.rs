@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use nstore_shared::chunk::SourceId;
+use nstore_shared::{chunk::SourceId, terminal};
 
 use super::{
     lines,
@@ -66,7 +66,7 @@ impl View for Bars {
 
     fn note(&mut self, line: &str) {
         // fails only when the terminal is gone
-        let _ = self.all.println(line);
+        let _ = self.all.println(terminal::escape(line));
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nstore_shared::chunk::SourceId;
+use nstore_shared::{chunk::SourceId, terminal};
 
 use super::{
     pace::{Pace, ended},
@@ -41,14 +41,14 @@ impl View for Lines {
             let last = self.sources.entry(status.source.clone()).or_default();
             last.pace.note(now, status);
             if last.due(now, status) {
-                eprintln!("{}", line(status, &last.pace, now, self.loads));
+                terminal::tell(&line(status, &last.pace, now, self.loads));
                 last.said = Some((now, status.clone()));
             }
         }
     }
 
     fn note(&mut self, line: &str) {
-        eprintln!("{line}");
+        terminal::tell(line);
     }
 }
 

@@ -7,8 +7,9 @@
 //! - `runs`, `workers`, `connections`, `letters`: lists
 //! - `outline`, [`quantity`], `redact`: documents, numbers and addresses as text
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
+use nstore_shared::terminal;
 use serde::Serialize;
 
 use crate::run::View;
@@ -39,13 +40,13 @@ pub(super) fn progress(loads: bool) -> Box<dyn View> {
 
 /// Prints a result. A reader that has gone away (`| head`) is no fault.
 pub(super) fn print(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    terminal::print(text);
 }
 
 /// Prints a result as one JSON document.
 pub(super) fn print_json(document: &(impl Serialize + ?Sized)) {
     match serde_json::to_string_pretty(document) {
         Ok(text) => print(&text),
-        Err(error) => eprintln!("error: the answer cannot be written as json: {error}"),
+        Err(error) => terminal::tell(&format!("error: the answer cannot be written as json: {error}")),
     }
 }

@@ -4,6 +4,7 @@
 //!   [`keys`]: of a keyboard
 //! - [`pipeline`], [`source`], [`mapping`]: one file each; of a source, [`api`] with its [`window`], or [`browser`] with its
 //!   [`lanes`]
+//! - [`unencrypted`]: secrets that would travel over plain http
 //! - [`whole`]: what files say about each other; [`fields`]: what is read and what is taken
 
 mod address;
@@ -15,6 +16,7 @@ mod lanes;
 pub(super) mod mapping;
 pub(super) mod pipeline;
 pub(super) mod source;
+mod unencrypted;
 pub(super) mod value;
 pub(super) mod whole;
 mod window;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::{api, browser, pipeline, value};
+use super::{api, browser, pipeline, unencrypted, value};
 use crate::{
     chunk::{ExecutionMode, SourceId, UploadMode},
     config::{
@@ -92,6 +92,7 @@ fn said(id: &SourceId, doc: &mut Document, raw: &SourceFile, defaults: &Defaults
             (ExtractSpec::Browser(Box::new(browser::browser(doc, raw, zone))), browser::secrets(raw))
         }
     };
+    unencrypted::refuse(doc, raw, &secrets);
     Said {
         chunk_days: pipeline::origin(doc, &["chunk_days"], days, CHUNK_DAYS),
         execution: pipeline::origin(doc, &["execution"], common.execution.map(pipeline::mode), None),

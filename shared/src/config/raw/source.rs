@@ -62,6 +62,10 @@ pub(crate) struct Common {
     /// Whether a chunk fails that nothing proves to be complete. Such a chunk is loaded and reported as `unproven`
     /// unless said, here or under `defaults` in pipeline.yaml.
     pub(crate) require_evidence: Option<bool>,
+    /// Whether secrets, and the session that they open, may travel unencrypted: over `http://` to another host than
+    /// this one. Refused unless said.
+    #[serde(default)]
+    pub(crate) allow_insecure: bool,
     /// The name of its file under `mappings/`; the source's own name unless said.
     #[expect(dead_code, reason = "read from the tree, where it stands even when much else is wrong")]
     pub(crate) mapping: Option<String>,

@@ -230,6 +230,18 @@ const RULES: &[(&str, &str, &str)] = &[
         "36:62: `12.34.56` is neither a strftime pattern such as %d/%m/%Y nor a sample of a number such as 1,234.56, 1.234,56, 1 234,56, 1'234.56, 12,34,567.50, 1234.56 or 1234,56",
     ),
     (
+        "  url: \"${POWERBI_URL:-https://app.powerbi.com}\"",
+        "  url: \"http://login.example.org/start\"",
+        "10:8: `url` is http://, so the secrets of this source would reach login.example.org unencrypted\n  write https://; \
+         where nobody else can listen on the way, add `allow_insecure: true` to the source",
+    ),
+    (
+        "goto: \"${POWERBI_URL:-https://app.powerbi.com}",
+        "goto: \"http://app.example.org",
+        "15:11: `goto` is http://, so the secrets of this source would reach app.example.org unencrypted\n  write https://; \
+         where nobody else can listen on the way, add `allow_insecure: true` to the source",
+    ),
+    (
         "mapping: network_observability",
         "  - click: text=Sign out\nmapping: network_observability",
         "15:3: steps after `read` lead nowhere\n  end with one `read`; only `paginate` may follow it",

@@ -135,6 +135,13 @@ const RULES_OF_A_SOURCE: &[Case] = &[
         "timezone: Asia/Kolkatta",
         "6:11: unknown time zone `Asia/Kolkatta`\n  did you mean `Asia/Kolkata`?",
     ),
+    (
+        "${PAY_URL:-https://api.example.org}",
+        "http://api.example.org",
+        "7:11: `base_url` is http://, so the secrets of this source would reach api.example.org unencrypted\n  write https://; \
+         where nobody else can listen on the way, add `allow_insecure: true` to the source",
+    ),
+    ("width: 4", "width: 4\nallow_insecure: perhaps", "23:17: `allow_insecure` must be true or false"),
     ("base: 1s", "base: 5m", "20:8: the base of `retry` is above its ceiling"),
     ("base: 1s", "base: soon", "20:29: `soon` is no duration"),
     (
@@ -393,4 +400,29 @@ fn rules_between_files() {
     let config = load_files(&files).unwrap();
     assert_eq!(config.warnings.len(), 1);
     assert_eq!(config.warnings[0].message, "no source uses the mapping `spare`");
+}
+
+#[test]
+fn secrets_go_over_plain_http_only_where_that_is_allowed() {
+    let plain = SOURCE.replace("${PAY_URL:-https://api.example.org}", "http://10.0.0.7:8080");
+    let open =
+        plain.replace("type: basic\n", "type: none\n").replace("  username: { secret: pay.key_id }\n", "");
+    let open = open.replace("  password: { secret: pay.key_secret }\n", "");
+    let load = |source: &str| {
+        let mut files = good();
+        files[1].1 = source;
+        load_files(&files).map(drop)
+    };
+    let told = load(&plain).unwrap_err();
+    assert!(told.contains("pay.yaml:7:11") && told.contains("would reach 10.0.0.7 unencrypted"), "{told}");
+    assert_eq!(load(&open), Ok(()), "there is no secret");
+    assert_eq!(load(&format!("{plain}allow_insecure: true\n")), Ok(()));
+    // as the shipped sources write it
+    for (allowed, is_refused) in [("true", false), ("false", true)] {
+        let source = format!("{plain}allow_insecure: ${{ALLOW_INSECURE:-false}}\n");
+        let mut files = good();
+        files[1].1 = &source;
+        let env = |name: &str| (name == "ALLOW_INSECURE").then(|| allowed.to_owned());
+        assert_eq!(load_with(&files, &env).is_err(), is_refused, "{allowed}");
+    }
 }

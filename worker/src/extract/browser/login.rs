@@ -204,7 +204,7 @@ async fn remember(chrome: &Chrome, login: &Login) -> Result<Session, Trouble> {
 }
 
 /// Where user name and password may be typed.
-fn origins(login: &Login) -> Vec<String> {
+pub(super) fn origins(login: &Login) -> Vec<String> {
     const MICROSOFT: [&str; 3] =
         ["https://login.microsoftonline.com", "https://login.live.com", "https://login.microsoft.com"];
     let known: &[&str] = if login.flow == LoginFlow::Microsoft { &MICROSOFT } else { &[] };

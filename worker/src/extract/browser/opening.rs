@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use super::{
     chrome::{Chrome, ChromeError, watch::bare},
     entrance::{Stopped, again_and_again},
+    login::origins,
     scripts::Script,
-    trouble::Trouble,
-    visit::{TRIES, Visit, script},
+    trouble::{Trouble, origin},
+    visit::{TRIES, Trail, Visit, script},
 };
 use crate::extract::Excuse;
 
@@ -71,6 +72,9 @@ impl Visit<'_> {
         limit: Duration,
     ) -> Result<Option<bool>, Stopped> {
         let (status, landed) = load(chrome, url, limit).await?;
+        if let Some(trouble) = self.elsewhere(url, &landed) {
+            return Err(trouble.into());
+        }
         // some ask for a login by a word alone
         if matches!(status, 401 | 403) && self.spec.login.is_some() {
             let message =
@@ -91,6 +95,25 @@ impl Visit<'_> {
         self.mount(chrome, step, frame, limit.min(MOUNT)).await.map(Some).map_err(|error| {
             Trouble::from(error).during(&format!("{}: its frame does not mount", bare(url))).into()
         })
+    }
+
+    /// A page that leads to another origin by itself, at once or later, as long as no step has led there.
+    pub(super) fn led_elsewhere(&self, chrome: &Chrome, trail: &Trail) -> Option<Trouble> {
+        let asked = trail.address.as_ref().filter(|_| trail.acted.is_none() && trail.tab.is_none())?;
+        let (_, landed) = chrome.watch.newest()?;
+        self.elsewhere(asked, &landed)
+    }
+
+    /// A redirect to another origin; those of the login are its own.
+    fn elsewhere(&self, asked: &str, landed: &str) -> Option<Trouble> {
+        let logins = self.spec.login.as_ref().map(origins).unwrap_or_default();
+        let target = other_origin(asked, landed, &logins)?;
+        let message = format!(
+            "{}: redirected from {} to another origin, {target}, which is not followed; if that is right, name it in `goto`",
+            bare(asked),
+            origin(asked).unwrap_or_default()
+        );
+        Some(Trouble::new(FailureClass::Config, message))
     }
 
     /// Waits until a frame has its document. False where the page may do without it, and does.
@@ -164,6 +187,12 @@ async fn glimpse(chrome: &Chrome, frame: Option<&Selector>) -> Option<String> {
     if told.is_empty() { said("text") } else { Some(told.join(", ")) }
 }
 
+/// The origin of a document that is neither the one asked for nor one of these.
+fn other_origin(asked: &str, landed: &str, known: &[String]) -> Option<String> {
+    let (asked, landed) = (origin(asked)?, origin(landed)?);
+    (asked != landed && !known.contains(&landed)).then_some(landed)
+}
+
 /// A parameter that a page dropped on the way to itself: one that it does not know, and then it shows all it has.
 fn lost(asked: &str, landed: &str) -> Option<String> {
     let (asked_path, wanted) = asked.split('#').next()?.split_once('?')?;
@@ -177,6 +206,28 @@ fn lost(asked: &str, landed: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_origin_is_told_from_those_of_the_login() {
+        let login = "https://login.microsoftonline.com".to_owned();
+        let other =
+            |landed: &str| other_origin("https://a.example/r?x=1", landed, std::slice::from_ref(&login));
+        for own in
+            ["https://a.example/login", "https://a.example:443/", "https://login.microsoftonline.com/x"]
+        {
+            assert_eq!(other(own), None, "{own}");
+        }
+        for (landed, origin) in [
+            ("http://a.example/r?x=1", "http://a.example"),
+            ("https://a.example:8443/r", "https://a.example:8443"),
+            (
+                "https://login.microsoftonline.com.evil.example/x",
+                "https://login.microsoftonline.com.evil.example",
+            ),
+        ] {
+            assert_eq!(other(landed).as_deref(), Some(origin));
+        }
+    }
 
     #[test]
     fn a_parameter_that_a_page_drops_is_noticed() {

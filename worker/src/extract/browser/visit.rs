@@ -61,6 +61,8 @@ pub(super) struct Trail {
     pub(super) filtered: Option<Instant>,
     /// When something was done to the page, and which request of the page was the next one then.
     pub(super) acted: Option<(Instant, u64)>,
+    /// The address that was opened last, as the source names it.
+    pub(super) address: Option<String>,
     /// Tabs that pages have opened, as far as they were dealt with.
     pub(super) opened: u64,
     /// What is to be said of a tab that a page opened.
@@ -80,30 +82,36 @@ impl Visit<'_> {
             let started = Instant::now();
             let taken = match &step.act {
                 Act::Goto(url) => {
+                    let url = self.render(url);
                     trail.mark = chrome.watch.mark();
                     trail.acted = None;
-                    match self.goto(chrome, at, &self.render(url), step.timeout).await {
+                    trail.address = Some(url.clone());
+                    match self.goto(chrome, at, &url, step.timeout).await {
                         Err(Stopped::Trouble(trouble)) => Err(trouble),
                         Err(stopped) => return Err(stopped),
                         Ok(has_frame) => {
                             trail.has_frame = has_frame.map(|has| (has, chrome.watch.loads()));
-                            Ok(())
+                            Ok(None)
                         }
                     }
                 }
-                Act::Read(read) => match self.read(chrome, step, read, &mut trail, place).await {
-                    Ok(mut harvest) => {
-                        harvest.evidence.splice(0..0, trail.evidence);
-                        return Ok(harvest);
-                    }
-                    Err(trouble) => Err(trouble),
-                },
-                _ => self.take(chrome, step, &mut trail, place).await,
+                Act::Read(read) => self.read(chrome, step, read, &mut trail, place).await.map(Some),
+                _ => self.take(chrome, step, &mut trail, place).await.map(|()| None),
             };
             debug!(step = at + 1, act = step.act.word(), ms = millis(started.elapsed()), "step taken");
-            if let Err(trouble) = taken {
-                let trouble = trail.tab.iter().fold(trouble, |trouble, tab| trouble.and(tab));
-                return Err(self.why(chrome, step, place.frame.as_ref(), began, trouble).await);
+            if let Some(trouble) = self.led_elsewhere(chrome, &trail) {
+                return Err(trouble.into());
+            }
+            match taken {
+                Ok(None) => {}
+                Ok(Some(mut harvest)) => {
+                    harvest.evidence.splice(0..0, trail.evidence);
+                    return Ok(harvest);
+                }
+                Err(trouble) => {
+                    let trouble = trail.tab.iter().fold(trouble, |trouble, tab| trouble.and(tab));
+                    return Err(self.why(chrome, step, place.frame.as_ref(), began, trouble).await);
+                }
             }
         }
         // the config's check lets no source without a `read` pass

@@ -24,7 +24,7 @@ pub(crate) async fn try_out(how: &Launch) -> Result<String, ChromeError> {
     let profile = how.profiles.join("trial");
     let mut command = Command::new(&how.binary);
     let mut args = how.args(&profile);
-    args.retain(|arg| !arg.starts_with("--remote-debugging-port") && arg != "--no-startup-window");
+    args.retain(|arg| arg != "--remote-debugging-pipe" && arg != "--no-startup-window");
     command.args(args).args(["--dump-dom", "about:blank"]);
     command.env_clear().envs(launch::surroundings(&profile, &how.clock));
     launch::folders(&profile).map_err(|e| ChromeError::Start(e.to_string()))?;

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, PipeReader, Write as _, pipe},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -20,7 +20,7 @@ use std::{
 use nstore_shared::config::spec::browser::BrowserClock;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::{ChromeError, leftovers};
+use super::{ChromeError, bridge, leftovers};
 
 /// How long it may take until it can be talked to.
 const UP: Duration = Duration::from_secs(45);
@@ -31,8 +31,11 @@ const LOOK: Duration = Duration::from_millis(10);
 pub(super) const HEAP_MIB: u32 = 1280;
 /// Lines of its own that are kept for error texts.
 const LAST_LINES: usize = 20;
-/// Before the address at which it can be talked to.
-const LISTENING: &str = "DevTools listening on ";
+/// Starts a program (`$0`) with its arguments. Chromium is spoken to over its files 3 and 4; Rust hands on those of
+/// standard input and output.
+const WITH_PIPES: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#;
+/// What is asked first: the answer tells that the browser is up.
+const FIRST_CALL: &[u8] = b"{\"id\":0,\"method\":\"Browser.getVersion\"}\0";
 
 /// How browsers are started.
 #[derive(Debug, Clone)]
@@ -52,7 +55,7 @@ impl Launch {
     pub(super) fn args(&self, profile: &Path) -> Vec<String> {
         let mut args: Vec<String> = [
             "--headless=new",
-            "--remote-debugging-port=0",
+            "--remote-debugging-pipe",
             "--no-startup-window",
             "--no-first-run",
             "--no-default-browser-check",
@@ -93,7 +96,7 @@ impl Launch {
 
 /// A process, with all its children in a group of its own.
 pub(crate) struct Process {
-    /// Where it can be talked to.
+    /// Where it can be talked to, once, by those who are told.
     pub(super) address: String,
     group: Pid,
     profile: PathBuf,
@@ -115,18 +118,19 @@ impl Process {
             ))
         };
         folders(&profile).map_err(|e| failed(&e))?;
-        // the process dies when the thread ends that launched it, however that happens
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(&launch.binary).args(launch.args(&profile));
-        command.env_clear().envs(surroundings(&profile, &launch.clock));
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let pipes = || Ok::<_, std::io::Error>((pipe()?, pipe()?));
+        let ((commands, mut to_browser), (from_browser, answers)) = pipes().map_err(|e| failed(&e))?;
+        let mut command = command(launch, &profile);
+        command.stdin(commands).stdout(answers).stderr(Stdio::piped());
         let started = command.spawn();
+        // it holds the browser's ends of the pipes, which would seem to live on
+        drop(command);
         let mut child = started.map_err(|e| {
             leftovers::remove(&profile);
             ChromeError::Start(format!("{}: {e}", launch.binary.display()))
         })?;
         let lines = Arc::default();
-        let listening = read_lines(&mut child, &lines);
+        read_lines(&mut child, &lines);
         let mut process = Self {
             address: String::new(),
             group: Pid::from_child(&child),
@@ -135,13 +139,16 @@ impl Process {
             ended: AtomicBool::new(false),
             lines,
         };
-        match process.wait_for(|| listening.try_recv().ok()) {
-            Some(address) => process.address = address,
-            None => {
-                process.end();
-                return Err(ChromeError::Start(process.last_words()));
-            }
-        }
+        // fails when it has ended already
+        let asked = to_browser.write_all(FIRST_CALL);
+        let up = first_answer(from_browser);
+        let answer = process.wait_for(|| up.try_recv().ok());
+        let (Ok(()), Some(from_browser)) = (asked, answer) else {
+            process.end();
+            return Err(ChromeError::Start(process.last_words()));
+        };
+        process.address = bridge::open(to_browser, from_browser)
+            .map_err(|e| ChromeError::Start(format!("no connection to it: {e}")))?;
         Ok(process)
     }
 
@@ -214,6 +221,15 @@ impl Drop for Process {
     }
 }
 
+/// The command that starts it. The process dies when the thread ends that launched it, however that happens.
+fn command(launch: &Launch, profile: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", "sh", "-c", WITH_PIPES]);
+    command.arg(&launch.binary).args(launch.args(profile));
+    command.env_clear().envs(surroundings(profile, &launch.clock)).process_group(0);
+    command
+}
+
 /// Makes a profile with the folders that a browser writes into.
 pub(super) fn folders(profile: &Path) -> std::io::Result<()> {
     ["home", "tmp", "downloads"]
@@ -244,18 +260,14 @@ fn accepted_languages(locale: &str) -> String {
     }
 }
 
-/// Reads what it says for as long as it lives; the address comes through the channel.
-fn read_lines(child: &mut Child, lines: &Arc<Mutex<VecDeque<String>>>) -> mpsc::Receiver<String> {
-    let (sender, address) = mpsc::channel();
+/// Reads what it says for as long as it lives.
+fn read_lines(child: &mut Child, lines: &Arc<Mutex<VecDeque<String>>>) {
     let lines = lines.clone();
     if let Some(stderr) = child.stderr.take() {
-        // without a thread for it the channel is closed, and the launch fails
+        // without a thread for it the pipe is closed, and its last words are missing in error texts
         let _ = std::thread::Builder::new().name("browser-log".to_owned()).spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if let Some(found) = line.trim().strip_prefix(LISTENING) {
-                    // nobody waits any more: it was given up
-                    let _ = sender.send(found.to_owned());
-                } else if !line.trim().is_empty() {
+                if !line.trim().is_empty() {
                     let mut kept = locked(&lines);
                     kept.push_back(line.trim().chars().take(300).collect());
                     if kept.len() > LAST_LINES {
@@ -265,7 +277,20 @@ fn read_lines(child: &mut Child, lines: &Arc<Mutex<VecDeque<String>>>) -> mpsc::
             }
         });
     }
-    address
+}
+
+/// Waits for the first answer; then the pipe comes through the channel.
+fn first_answer(from_browser: PipeReader) -> mpsc::Receiver<BufReader<PipeReader>> {
+    let (sender, up) = mpsc::channel();
+    let mut from_browser = BufReader::new(from_browser);
+    // without a thread for it the channel is closed, and the launch fails
+    let _ = std::thread::Builder::new().name("browser-up".to_owned()).spawn(move || {
+        if let Ok(Some(_)) = bridge::next_message(&mut from_browser) {
+            // nobody waits any more: it was given up
+            let _ = sender.send(from_browser);
+        }
+    });
+    up
 }
 
 pub(super) fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,6 +1,7 @@
 //! One Chromium process, and the one thread that talks to it. The only place that knows `headless_chrome`.
 //!
 //! - [`binary`]: which Chromium, and whether it starts; [`launch`]: one process, its profile and its end
+//! - [`bridge`]: how it is talked to, so that nobody else of this host can
 //! - [`leftovers`]: what a killed worker left behind
 //! - [`seat`]: what the thread can do with its page; [`tabs`]: the one that it works in, and others that pages open
 //! - [`input`]: mouse and keys; [`held`]: the session that it holds
@@ -18,6 +19,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 pub(crate) mod binary;
+mod bridge;
 mod held;
 mod input;
 pub(crate) mod launch;

@@ -142,7 +142,7 @@ impl Watch {
     }
 
     /// Status and address of the newest document of the page itself.
-    pub(super) fn newest(&self) -> Option<(u32, String)> {
+    pub(crate) fn newest(&self) -> Option<(u32, String)> {
         self.seen().newest.clone()
     }
 
