@@ -60,7 +60,8 @@ fn a_paused_redis_hangs_and_comes_back() {
 #[test]
 fn a_directory_has_one_living_owner() {
     let scratch = Scratch::new("owner");
-    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly: false, port: None };
+    let options =
+        RedisOptions { dir: scratch.path().join("redis"), appendonly: false, port: None, env: vec![] };
     let first = RedisServer::start(&options).unwrap();
     let error = RedisServer::start(&options).unwrap_err();
     assert!(matches!(error, ServerError::InUse { .. }), "{error}");
@@ -87,7 +88,8 @@ fn orphan<T>(server: T, dir: &Path) {
 #[test]
 fn an_orphaned_redis_is_ended_by_the_next_start() {
     let scratch = Scratch::new("orphan");
-    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly: true, port: None };
+    let options =
+        RedisOptions { dir: scratch.path().join("redis"), appendonly: true, port: None, env: vec![] };
     let first = RedisServer::start(&options).unwrap();
     let pid = first.pid().unwrap();
     ask_redis(&first.url(), "SET colour blue").unwrap();
@@ -102,7 +104,8 @@ fn a_fixed_port_that_is_taken_is_an_error_with_the_reason() {
     let redis = context::own_redis(false);
     let port = redis.url().rsplit_once(':').unwrap().1.parse().unwrap();
     let scratch = Scratch::new("taken");
-    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly: false, port: Some(port) };
+    let options =
+        RedisOptions { dir: scratch.path().join("redis"), appendonly: false, port: Some(port), env: vec![] };
     let text = RedisServer::start(&options).unwrap_err().to_string();
     assert!(text.contains("in use"), "{text}");
     assert!(text.contains("redis.log"), "{text}");

@@ -29,6 +29,7 @@ impl Servers {
             dir: scratch.path().join("redis"),
             appendonly: false,
             port: None,
+            env: vec![],
         })?;
         add_users(&redis.url());
         let dir = scratch.path().join("postgres");

@@ -52,12 +52,11 @@ async fn watch_it(
 ) -> anyhow::Result<RunReport> {
     let (mut view, watcher) = idle::attended(view::progress(options.load));
     let (house, local) = access.parts();
-    let fleet = house.redis.fleet();
     tokio::select! {
         report = watch::watch(house, manifest, options, &mut view, interrupt.wait(1)) => {
             report.with_context(|| format!("run {}", manifest.run))
         }
-        never = watcher.look(&fleet, manifest, private), if options.extract => match never {},
+        never = watcher.look(&house.redis, manifest, private), if options.extract => match never {},
         error = Access::broken(local) => Err(error).with_context(|| format!("run {}", manifest.run)),
     }
 }

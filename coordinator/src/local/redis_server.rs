@@ -33,6 +33,8 @@ pub struct RedisOptions {
     pub appendonly: bool,
     /// A fixed port of 127.0.0.1 instead of any free one.
     pub port: Option<u16>,
+    /// Further variables of its process.
+    pub env: Vec<(String, String)>,
 }
 
 /// A Redis on 127.0.0.1 that ends with its owner.
@@ -42,6 +44,7 @@ pub struct RedisServer {
     dir: PathBuf,
     appendonly: bool,
     port: u16,
+    env: Vec<(String, String)>,
     child: Option<ServerChild>,
     _lock: DirLock,
 }
@@ -55,7 +58,8 @@ impl RedisServer {
         let lock = DirLock::take(&dir)?;
         end_earlier(&dir)?;
         let appendonly = options.appendonly;
-        let mut server = Self { program, dir, appendonly, port: 0, child: None, _lock: lock };
+        let env = options.env.clone();
+        let mut server = Self { program, dir, appendonly, port: 0, env, child: None, _lock: lock };
         let tries = if options.port.is_some() { 1 } else { 5 };
         for left in (0..tries).rev() {
             server.port = options.port.map_or_else(free_port, Ok)?;
@@ -145,7 +149,7 @@ impl RedisServer {
         ];
         command.args(options.iter().flat_map(|(name, value)| [OsStr::new(name), value]));
         // of a group of its own: a Ctrl-C on the terminal is for its owner, who still needs it to drain
-        command.current_dir(&self.dir).process_group(0);
+        command.current_dir(&self.dir).process_group(0).envs(self.env.iter().cloned());
         command
     }
 }

@@ -101,7 +101,7 @@ impl Local {
         let pids = dir.join(PIDS);
         let earlier = pids.clone();
         blocking(move || workers::end_earlier(&earlier).map(drop)).await?;
-        let redis = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None };
+        let redis = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None, env: vec![] };
         let postgres = options.postgres.then(|| PostgresOptions::new(dir.join("postgres")));
         let (redis, postgres) = tokio::join!(
             blocking(move || RedisServer::start(&redis)),
@@ -240,7 +240,7 @@ pub async fn end_leftovers(dir: &Path) -> Result<usize, LocalError> {
     let _ = fs::remove_file(dir.join(ADDRESSES));
     // a start ends what an earlier owner left, and recovers its data
     if facts.0 {
-        let options = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None };
+        let options = RedisOptions { dir: dir.join("redis"), appendonly: true, port: None, env: vec![] };
         blocking(move || RedisServer::start(&options).map(|mut server| server.stop())).await?;
     }
     if facts.1 {

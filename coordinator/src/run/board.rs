@@ -17,6 +17,7 @@ use nstore_shared::{
     },
 };
 
+use super::hold::SourceHold;
 use super::paused::Pause;
 use super::watch::RECONCILE_AGAIN;
 use crate::load::{LedgerRow, LoadCounts, LoadFailure};
@@ -69,6 +70,8 @@ pub struct SourceStatus {
     pub stopped: bool,
     /// Nothing more of it is extracted for now, and why.
     pub paused: Option<Pause>,
+    /// The source asked to be left alone for a while, by Redis's word.
+    pub hold: Option<SourceHold>,
     /// The most recent failure of a try, for people.
     pub last_error: Option<String>,
 }
@@ -106,6 +109,8 @@ pub(super) struct Board {
     pub(super) cancelled: bool,
     /// By storage's word when it was last asked.
     pub(super) paused: Option<Pause>,
+    /// By Redis's word when it was last asked.
+    pub(super) hold: Option<SourceHold>,
     /// Hints read so far.
     pub(super) hints: u64,
     /// Chunks of which a hint is to come that says nothing new: the board has their markers.
@@ -116,6 +121,8 @@ pub(super) struct Board {
     pub(super) patience: Duration,
     /// Some outcome belongs to a half of a chunk whose split was not seen yet.
     pub(super) strays: bool,
+    /// When the source was last listed among those that workers ask about.
+    pub(super) listed: Option<Instant>,
 }
 
 /// What the ledger says of a chunk.
@@ -158,11 +165,13 @@ impl Board {
             blocked: None,
             cancelled: false,
             paused: None,
+            hold: None,
             hints: 0,
             echoes: BTreeSet::new(),
             reconciled: None,
             patience: RECONCILE_AGAIN,
             strays: false,
+            listed: None,
         }
     }
 
@@ -235,24 +244,6 @@ impl Board {
             }
             _ => vec![],
         }
-    }
-
-    /// Redis knows less than storage shows: it was emptied or set back, or a fact is still on its way.
-    pub(super) fn redis_is_behind(&self) -> bool {
-        let Some(progress) = &self.progress else { return true };
-        let count = |state: &ChunkState| progress.chunks.get(state).copied().unwrap_or(0);
-        let ended = [ChunkState::Completed, ChunkState::Split, ChunkState::Discarded];
-        let ended: u64 = ended.iter().map(count).sum();
-        let splits = self.markers.values().filter(|marker| matches!(marker.outcome, Outcome::Split { .. }));
-        // a split chunk and its halves are all known
-        let worked = self.plan.chunks.len() + 2 * splits.count();
-        ended < self.markers.len() as u64 || progress.chunks.values().sum::<u64>() < worked as u64
-    }
-
-    /// Redis may have lost hints: all that it has are read again, and those of known markers passed over.
-    pub(super) fn hear_again(&mut self) {
-        self.hints = 0;
-        self.echoes = self.committed().map(|marker| marker.chunk.range).collect();
     }
 
     /// Nothing is left to load, or nothing can be.
@@ -347,6 +338,7 @@ impl Board {
             refused: self.refused.len() as u64,
             stopped: self.stopped(),
             paused: self.paused.clone(),
+            hold: self.hold.clone(),
             last_error: told.last_error,
         }
     }

@@ -3,7 +3,8 @@
 //! - [`submit`]: manifest -> registered, days claimed, enqueued
 //! - [`watch`]: follows a run to its end and loads what is stored
 //! - `reconcile`: storage against Redis
-//! - `board`: what is known of one source's part; pure
+//! - `board`: what is known of one source's part, `doubts`: when that is compared with storage; pure
+//! - `hold`: a source that is left alone for a while; `notices`: what is said once of a source while its run is followed
 //! - `evidence`: what shows that stored chunks are complete; pure
 //! - `loading`: which loads are on their way
 //! - [`report`]: what came of it
@@ -23,10 +24,13 @@ use crate::load::{LoadError, Loader};
 
 mod board;
 pub mod change;
+mod doubts;
 mod evidence;
 pub mod garbage;
+mod hold;
 pub mod letters;
 mod loading;
+mod notices;
 pub mod paused;
 pub mod rebuild;
 mod reconcile;
@@ -35,6 +39,7 @@ pub mod submit;
 pub mod watch;
 
 pub use board::{FailedChunk, SourceStatus};
+pub use hold::SourceHold;
 pub use paused::{Pause, PauseScope};
 pub use reconcile::Repaired;
 pub use report::{EvidenceCounts, RunReport, RunState, SourceReport, SourceWarning, Verdict};

@@ -44,6 +44,11 @@ pub(super) fn probe() -> Path {
     Path::from("create-only")
 }
 
+/// `identity.json`.
+pub(super) fn identity() -> Path {
+    Path::from("identity.json")
+}
+
 /// `runs/`.
 pub(super) fn runs() -> Path {
     Path::from("runs")
