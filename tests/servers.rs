@@ -60,8 +60,13 @@ fn a_paused_redis_hangs_and_comes_back() {
 #[test]
 fn a_directory_has_one_living_owner() {
     let scratch = Scratch::new("owner");
-    let options =
-        RedisOptions { dir: scratch.path().join("redis"), appendonly: false, port: None, password: false };
+    let options = RedisOptions {
+        dir: scratch.path().join("redis"),
+        appendonly: false,
+        port: None,
+        password: false,
+        env: vec![],
+    };
     let first = RedisServer::start(&options).unwrap();
     let error = RedisServer::start(&options).unwrap_err();
     assert!(matches!(error, ServerError::InUse { .. }), "{error}");
@@ -88,8 +93,13 @@ fn orphan<T>(server: T, dir: &Path) {
 #[test]
 fn an_orphaned_redis_is_ended_by_the_next_start() {
     let scratch = Scratch::new("orphan");
-    let options =
-        RedisOptions { dir: scratch.path().join("redis"), appendonly: true, port: None, password: false };
+    let options = RedisOptions {
+        dir: scratch.path().join("redis"),
+        appendonly: true,
+        port: None,
+        password: false,
+        env: vec![],
+    };
     let first = RedisServer::start(&options).unwrap();
     let pid = first.pid().unwrap();
     ask_redis(&first.url(), "SET colour blue").unwrap();
@@ -109,6 +119,7 @@ fn a_fixed_port_that_is_taken_is_an_error_with_the_reason() {
         appendonly: false,
         port: Some(port),
         password: false,
+        env: vec![],
     };
     let text = RedisServer::start(&options).unwrap_err().to_string();
     assert!(text.contains("in use"), "{text}");

@@ -74,6 +74,10 @@ pub(crate) enum Fault {
     Cancel,
     Flood,
     Scale,
+    RedisClockBack,
+    RedisClockJumps,
+    KeysLost,
+    PolicyEvicts,
 }
 
 /// What a fault is done to. Two faults at once are done to two different ones.
@@ -89,7 +93,7 @@ enum Target {
     Browser,
 }
 
-const ALL: [Fault; 51] = {
+const ALL: [Fault; 55] = {
     use Fault::*;
     [
         KillWorker(Step::Claimed),
@@ -143,6 +147,10 @@ const ALL: [Fault; 51] = {
         Cancel,
         Flood,
         Scale,
+        RedisClockBack,
+        RedisClockJumps,
+        KeysLost,
+        PolicyEvicts,
     ]
 };
 
@@ -167,13 +175,15 @@ impl Fault {
             Cancel => 13,
             Flood => 14,
             Scale => 15,
+            RedisClockBack | RedisClockJumps => 16,
+            KeysLost | PolicyEvicts => 17,
         }
     }
 
     fn target(self) -> Target {
         match self.class() {
             1..=3 | 11 | 15 => Target::Fleet,
-            4 | 5 => Target::Redis,
+            4 | 5 | 16 | 17 => Target::Redis,
             6 => Target::Postgres,
             7 | 13 | 14 => Target::Office,
             8 => Target::Store,
@@ -185,7 +195,17 @@ impl Fault {
 
     /// Whether Redis forgets something: leases may overlap then, for one lease.
     pub(crate) fn loses_redis(self) -> bool {
-        matches!(self, Self::RedisKilled | Self::RedisRolledBack | Self::RedisEmptied)
+        use Fault::*;
+        matches!(
+            self,
+            RedisKilled
+                | RedisRolledBack
+                | RedisEmptied
+                | RedisClockBack
+                | RedisClockJumps
+                | KeysLost
+                | PolicyEvicts
+        )
     }
 
     fn fits(self, store: Store) -> bool {

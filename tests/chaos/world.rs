@@ -12,7 +12,8 @@ use anyhow::{Context as _, ensure};
 use nstore_shared::storage::Storage;
 use nstore_tests::{
     context::{
-        self, OwnPostgres, OwnRedis, Process, Proxy, Room, S3, Scratch, own_postgres, own_redis, own_s3, s3,
+        self, Clock, OwnPostgres, OwnRedis, Process, Proxy, Room, S3, Scratch, own_postgres,
+        own_redis_with_clock, own_s3, s3,
     },
     simulator::{self, Api, Options, Simulator, log::Request},
 };
@@ -65,8 +66,9 @@ pub(crate) struct World {
     pub(crate) postgres_url: String,
     env: Vec<(String, String)>,
     config: PathBuf,
-    clock: PathBuf,
-    faketime: PathBuf,
+    /// That of one worker.
+    pub(crate) clock: Clock,
+    pub(crate) redis_clock: Clock,
     browsers: tempfile::TempDir,
     scratch: Scratch,
 }
@@ -76,7 +78,9 @@ impl World {
         let latency = Duration::from_millis(300);
         let simulator =
             simulator::start(Options { rows_per_day: 60, latency, seed, ..Options::default() }).await?;
-        let (redis, postgres, folder) = (own_redis(true), own_postgres(), context::storage());
+        let (clock, redis_clock) = (Clock::new(0), Clock::new(0));
+        let redis = own_redis_with_clock(true, &redis_clock);
+        let (postgres, folder) = (own_postgres(), context::storage());
         let storage_room =
             if store == Store::Folder { Room::of(&folder.dir, STORAGE_MEGABYTES)? } else { None };
         let s3 = if store == Store::S3 { Some(own_s3().await) } else { None };
@@ -105,8 +109,6 @@ impl World {
         env.push(("NSTORE_POSTGRES_URL".into(), through(&postgres_url, &postgres_line)?));
         let config = scratch.path().join("config");
         write_config(&config)?;
-        let clock = scratch.path().join("clock");
-        std::fs::write(&clock, "+0")?;
         Ok(Self {
             storage: Storage::open_with(&url, behind)?,
             redis: Mutex::new(redis),
@@ -126,7 +128,7 @@ impl World {
             env,
             config,
             clock,
-            faketime: faketime()?,
+            redis_clock,
             browsers: tempfile::tempdir()?,
             scratch,
         })
@@ -161,11 +163,7 @@ impl World {
         if !clock {
             return worker;
         }
-        worker
-            .env("LD_PRELOAD", &self.faketime)
-            .env("FAKETIME_TIMESTAMP_FILE", &self.clock)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        self.clock.env().iter().fold(worker, |worker, (name, value)| worker.env(name, value))
     }
 
     /// An API worker whose way to Redis is this one.
@@ -178,14 +176,6 @@ impl World {
     /// Replaces a text in a file of the config, which must hold it.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         context::edit(&self.config.join(file), from, to);
-    }
-
-    /// Sets the clock of the worker that has one of its own.
-    pub(crate) fn set_clock(&self, seconds: i64) -> anyhow::Result<()> {
-        // as a whole: it is read all the time
-        let fresh = self.clock.with_extension("fresh");
-        std::fs::write(&fresh, format!("{seconds:+}"))?;
-        Ok(std::fs::rename(fresh, &self.clock)?)
     }
 
     pub(crate) fn browser_worker(&self) -> Process {
@@ -289,14 +279,6 @@ fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
             found.push(key.to_owned());
         }
     }
-}
-
-/// What gives a process a clock of its own, of Debian's package `faketime`.
-fn faketime() -> anyhow::Result<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib")?.flatten();
-    let found =
-        folders.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
-    found.context("no libfaketimeMT.so.1 below /usr/lib: run .ci/setup")
 }
 
 /// Where the server of a URL listens.

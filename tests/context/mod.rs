@@ -6,6 +6,7 @@
 //! way to one.
 
 mod careless;
+mod clock;
 pub mod hosts;
 mod pgbouncer;
 mod postgres;
@@ -23,12 +24,14 @@ mod tls;
 use std::path::PathBuf;
 
 pub use careless::careless_store;
+pub use clock::Clock;
 pub use pgbouncer::{PgBouncer, pgbouncer};
 pub use postgres::{OwnPostgres, Postgres, own_postgres, postgres};
 pub use process::{Exit, Process, Running};
 pub use proxy::{Fault, Proxy};
 pub use redis::{
-    COORDINATOR, OwnRedis, Redis, WORKER, add_users, as_user, own_redis, redis, say, try_to_say, users_file,
+    COORDINATOR, OwnRedis, Redis, WORKER, add_users, as_user, own_redis, own_redis_with_clock, redis, say,
+    try_to_say, users_file,
 };
 pub use redis_group::{RedisCluster, RedisNode, RedisPair};
 pub use room::Room;

@@ -9,7 +9,7 @@ use std::{
 
 use nstore::local::{RedisOptions, RedisServer};
 
-use super::{Scratch, shared, unique};
+use super::{Clock, Scratch, shared, unique};
 
 /// The users that are shipped for a Redis of its own.
 const USERS: &str = include_str!("../../deploy/redis/users.acl");
@@ -100,8 +100,18 @@ impl OwnRedis {
 
 /// Starts a Redis for one test alone; with `appendonly` its data outlives a restart.
 pub fn own_redis(appendonly: bool) -> OwnRedis {
+    own_redis_in(appendonly, vec![])
+}
+
+/// The same, with a clock of its own.
+pub fn own_redis_with_clock(appendonly: bool, clock: &Clock) -> OwnRedis {
+    own_redis_in(appendonly, clock.env().to_vec())
+}
+
+fn own_redis_in(appendonly: bool, env: Vec<(String, String)>) -> OwnRedis {
     let scratch = Scratch::new("redis");
-    let options = RedisOptions { dir: scratch.path().join("redis"), appendonly, port: None, password: false };
+    let options =
+        RedisOptions { dir: scratch.path().join("redis"), appendonly, port: None, password: false, env };
     let server = RedisServer::start(&options).expect("a private redis");
     OwnRedis { server, _scratch: scratch }
 }

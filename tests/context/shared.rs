@@ -30,6 +30,7 @@ impl Servers {
             appendonly: false,
             port: None,
             password: false,
+            env: vec![],
         })?;
         add_users(&redis.url());
         let dir = scratch.path().join("postgres");

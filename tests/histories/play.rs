@@ -168,7 +168,7 @@ impl Play {
         bystander.nonce = 0;
         self.stage.repeat(&bystander).await;
         tokio::time::sleep_until((ended + Duration::from_millis(20)).into()).await;
-        self.stage.queue.hold(&self.stage.source, Duration::ZERO).await.unwrap();
+        self.stage.queue.hold(&self.stage.source, Duration::ZERO, "429").await.unwrap();
         self.stage.repeat(&bystander).await;
         self.model.wait();
     }

@@ -104,7 +104,7 @@ impl Stage {
     pub async fn ask(&self, worker: &Worker, done: Option<&Fact>) -> Option<Grant> {
         match self.queue.claim(&self.source, &worker.claimant(), done).await.unwrap() {
             Claim::Granted(grant) => Some(grant),
-            Claim::Empty { ask_again } => {
+            Claim::Empty { ask_again, .. } => {
                 assert!((20..=1000).contains(&ask_again.as_millis()), "{ask_again:?}");
                 None
             }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 const HORIZON: Duration = Duration::from_millis(250);
 const SECOND: Duration = Duration::from_secs(1);
 
-fn budget(rate: &str, burst: u32) -> Budget {
+pub(crate) fn budget(rate: &str, burst: u32) -> Budget {
     Budget { key: unique("budget").parse().unwrap(), rate: rate.parse().unwrap(), burst }
 }
 

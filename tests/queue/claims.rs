@@ -135,12 +135,12 @@ async fn a_429_holds_the_whole_source_and_counts_no_try() {
     assert!(stage.give_back(&grant, GiveBack::Defer { wait, error: "429".into() }).await);
     assert!(stage.claim(&mut b).await.is_none());
     // a shorter wait does not shorten a longer one
-    stage.queue.hold(&stage.source, Duration::ZERO).await.unwrap();
+    stage.queue.hold(&stage.source, Duration::ZERO, "429").await.unwrap();
     assert!(stage.claim(&mut b).await.is_none());
     tokio::time::sleep(wait).await;
     let grant = stage.claim(&mut b).await.unwrap();
     assert_eq!((grant.by.attempt, grant.chunk.range), (1, day(0)));
-    stage.queue.hold(&stage.source, wait).await.unwrap();
+    stage.queue.hold(&stage.source, wait, "429").await.unwrap();
     assert!(stage.claim(&mut a).await.is_none());
     assert_eq!(stage.beat(&grant, LONG).await, Pulse::Ok, "what runs goes on");
 }
@@ -155,7 +155,9 @@ async fn the_empty_answer_says_when_something_can_happen() {
     stage.fail(&grant, Duration::from_millis(200)).await;
     worker.nonce += 1;
     match stage.queue.claim(&stage.source, &worker.claimant(), None).await.unwrap() {
-        Claim::Empty { ask_again } => assert!((20..=200).contains(&ask_again.as_millis()), "{ask_again:?}"),
+        Claim::Empty { ask_again, .. } => {
+            assert!((20..=200).contains(&ask_again.as_millis()), "{ask_again:?}");
+        }
         Claim::Granted(grant) => panic!("{grant:?}"),
     }
 }

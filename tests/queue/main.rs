@@ -8,6 +8,7 @@
 //! - `servers`: what kind of server is accepted; the fleet
 //! - `tls`, `users`, `cluster`: by TLS, under the shipped users, on three nodes
 //! - `fairness`: a huge source beside small ones, many runs of one; `versions`: builds of several versions
+//! - `clock`: the clock of Redis is set; `lost_keys`: single keys go; `closed`: sources that nobody need ask about
 //! - `budgets`: how often a source may be asked
 //! - `figures`: time and memory per chunk, printed
 
@@ -16,12 +17,15 @@
 mod against_model;
 mod budgets;
 mod claims;
+mod clock;
+mod closed;
 mod cluster;
 mod facts;
 mod fairness;
 mod figures;
 mod leases;
 mod losses;
+mod lost_keys;
 mod order;
 mod outages;
 mod runs;

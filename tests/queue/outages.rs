@@ -38,7 +38,7 @@ async fn granted_after(stage: &Stage, worker: &mut Worker) -> (Grant, Duration) 
         worker.nonce += 1;
         match stage.queue.claim(&stage.source, &worker.claimant(), None).await {
             Ok(Claim::Granted(grant)) => return (grant, start.elapsed()),
-            Ok(Claim::Empty { ask_again }) => tokio::time::sleep(ask_again.min(LEASE / 5)).await,
+            Ok(Claim::Empty { ask_again, .. }) => tokio::time::sleep(ask_again.min(LEASE / 5)).await,
             Err(error) => assert!(error.may_pass(), "{error}"),
         }
         assert!(start.elapsed() < LEASE * 10, "nothing was granted");

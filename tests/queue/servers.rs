@@ -108,6 +108,8 @@ pub(crate) fn card(id: &str) -> WorkerCard {
         lease_ms: 60_000,
         draining: false,
         holds: vec![],
+        storage_url: String::new(),
+        storage_id: String::new(),
     }
 }
 
@@ -137,7 +139,7 @@ async fn a_worker_is_asked_to_drain_until_it_leaves() {
     let fleet = stage.redis.fleet();
     assert_eq!(fleet.standing("a").await.unwrap(), Standing::Unknown);
     assert!(!fleet.announce(&card("a"), LONG).await.unwrap());
-    assert_eq!(fleet.standing("a").await.unwrap(), Standing::Lives(card("a")));
+    assert_eq!(fleet.standing("a").await.unwrap(), Standing::Lives(Box::new(card("a"))));
     fleet.drain("a").await.unwrap();
     assert!(fleet.announce(&card("a"), LONG).await.unwrap());
     assert!(!fleet.announce(&card("b"), LONG).await.unwrap(), "another one is not meant");

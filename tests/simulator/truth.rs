@@ -74,7 +74,7 @@ pub(crate) fn contract_of(table: &str, range_column: &str, columns: &[(&str, Col
         range_column: Some(range_column.to_owned()),
         rejects: RejectLimit::Rows(0),
         nul: NulPolicy::Reject,
-            ambiguous: Ambiguous::First,
+        ambiguous: Ambiguous::First,
         columns: columns.iter().map(|&(name, kind)| Column::new(name, kind)).collect(),
     }
 }

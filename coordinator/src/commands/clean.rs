@@ -130,7 +130,9 @@ async fn is_loaded(storage: &Storage, manifest: &Manifest) -> anyhow::Result<boo
 /// Chunks of a run that the ledger holds; `None` when nothing of it was to be loaded.
 async fn loaded_chunks(house: &House, manifest: &Manifest) -> anyhow::Result<Option<u64>> {
     match &house.loader {
-        Some(loader) if is_loaded(&house.storage, manifest).await? => Ok(Some(loader.ledger(&manifest.run).await?.len() as u64)),
+        Some(loader) if is_loaded(&house.storage, manifest).await? => {
+            Ok(Some(loader.ledger(&manifest.run).await?.len() as u64))
+        }
         _ => Ok(None),
     }
 }

@@ -40,7 +40,9 @@ pub(super) async fn follow(
     let unended = matches!(report.verdict, Verdict::Open | Verdict::Partial);
     if options.load && !manifest.upload.enabled && unended {
         let (nstore, run) = (commands(global), &report.run);
-        eprintln!("the run was asked for without --upload: chunks that are stored later are loaded by: {nstore} load {run}");
+        eprintln!(
+            "the run was asked for without --upload: chunks that are stored later are loaded by: {nstore} load {run}"
+        );
     }
     if stopped && report.verdict == Verdict::Open {
         terminal::tell(&interrupted(global, &report));
@@ -57,12 +59,11 @@ async fn watch_it(
 ) -> anyhow::Result<RunReport> {
     let (mut view, watcher) = idle::attended(view::progress(options.load));
     let (house, local) = access.parts();
-    let fleet = house.redis.fleet();
     tokio::select! {
         report = watch::watch(house, manifest, options, &mut view, interrupt.wait(1)) => {
             report.with_context(|| format!("run {}", manifest.run))
         }
-        never = watcher.look(&fleet, manifest, private), if options.extract => match never {},
+        never = watcher.look(&house.redis, manifest, private), if options.extract => match never {},
         error = Access::broken(local) => Err(error).with_context(|| format!("run {}", manifest.run)),
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use nstore_shared::{
     chunk::{Kind, SourceId},
-    redis::fleet::{Fleet, WorkerCard},
+    redis::{Redis, fitness::FitnessWatch, fleet::WorkerCard},
     storage::manifest::Manifest,
 };
 use tokio::sync::{mpsc, watch};
@@ -52,19 +52,23 @@ impl Watcher {
     /// Says each reason once; never ends.
     pub(super) async fn look(
         self,
-        fleet: &Fleet,
+        redis: &Redis,
         manifest: &Manifest,
         local: bool,
     ) -> std::convert::Infallible {
-        let mut said = BTreeSet::new();
+        let (mut said, mut fitness) = (BTreeSet::new(), FitnessWatch::new(redis.clone()));
         loop {
             tokio::time::sleep(LOOK).await;
+            if let Some(change) = fitness.look().await {
+                // the same as below
+                let _ = self.notes.send(change.to_string());
+            }
             let waiting = self.waiting.borrow().clone();
             if waiting.is_empty() {
                 continue;
             }
             // that Redis is away is said by the one who follows the run
-            let Ok(workers) = fleet.workers().await else { continue };
+            let Ok(workers) = redis.fleet().workers().await else { continue };
             let kinds = manifest.sources.iter().filter(|plan| waiting.contains(&plan.source));
             let kinds: Vec<_> = kinds.map(|plan| (&plan.source, plan.spec.kind())).collect();
             for reason in reasons(&kinds, &workers, local) {
@@ -130,6 +134,8 @@ mod tests {
             lease_ms: 1000,
             draining: false,
             holds: vec![],
+            storage_url: String::new(),
+            storage_id: String::new(),
         }
     }
 

@@ -89,9 +89,10 @@ impl Answer {
                 continue;
             }
             for source in &run.sources {
-                let Repaired { reported, enqueued } = source.told;
+                let Repaired { reported, enqueued, damage } = &source.told;
                 sum.reported += reported;
                 sum.enqueued += enqueued;
+                sum.damage = sum.damage.or_else(|| damage.clone());
                 lines.push(format!(
                     "{}  {}: {} of {} ended, {} loaded; {} reported, {} enqueued",
                     run.run,
@@ -99,9 +100,12 @@ impl Answer {
                     view::quantity::grouped(source.ended),
                     view::quantity::count(source.chunks, "chunk"),
                     view::quantity::grouped(source.loaded),
-                    view::quantity::count(reported, "outcome"),
-                    view::quantity::count(enqueued, "chunk"),
+                    view::quantity::count(*reported, "outcome"),
+                    view::quantity::count(*enqueued, "chunk"),
                 ));
+                lines.extend(
+                    damage.iter().map(|damage| format!("  redis was told all of it again: {damage}")),
+                );
             }
         }
         lines.push(match (self.runs.is_empty(), sum.is_some()) {
@@ -125,7 +129,7 @@ mod tests {
             chunks: 12,
             ended: 7,
             loaded: 5,
-            told: Repaired { reported, enqueued },
+            told: Repaired { reported, enqueued, damage: None },
         };
         let run = |name: &str, cancelled, sources| Rebuilt { run: name.parse().unwrap(), cancelled, sources };
         let storage = Storage::open(&format!("file:{}", std::env::temp_dir().display())).unwrap();
@@ -144,6 +148,10 @@ mod tests {
             ]
         );
         assert!(lines[3].starts_with("redis is up to storage at file:"), "{told}");
+        let mut lost = source("buyer_orders", 7, 5);
+        lost.told.damage = Some("the list of leases was lost".to_owned());
+        let lost = text(vec![run("r1", false, vec![lost])]);
+        assert!(lost.contains("\n  redis was told all of it again: the list of leases was lost\n"), "{lost}");
         let agreed = text(vec![run("r1", false, vec![source("buyer_orders", 0, 0)])]);
         assert!(agreed.ends_with("redis knew all of it"), "{agreed}");
         assert!(text(vec![]).contains("is open"), "{}", text(vec![]));

@@ -19,7 +19,7 @@ use super::{
     follow, idle,
     interrupt::Interrupt,
     look::{Look, Need, redis_away},
-    runs, view,
+    runs, view, workers,
 };
 use crate::{
     cli::{Global, StatusArgs},
@@ -87,13 +87,17 @@ async fn state(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
 /// The workers alone: there is no run yet.
 async fn no_run(global: &Global, args: &StatusArgs, interrupt: &Interrupt) -> anyhow::Result<Exit> {
     let access = Access::open(global, Want { beside: true, ..Want::default() }).await?;
-    let workers = access.house.redis.fleet().workers().await;
+    let (redis, storage) = (&access.house.redis, &access.house.storage);
+    let workers = match redis.fleet().workers().await {
+        Ok(workers) => elsewhere(storage, &workers).await.map(|elsewhere| (workers, elsewhere)),
+        Err(error) => Err(error.into()),
+    };
     access.close(Some(interrupt)).await;
-    let workers = workers?;
+    let (workers, elsewhere) = workers?;
     if args.json {
-        view::print_json(&json!({ "run": null, "workers": workers }));
+        view::print_json(&json!({ "run": null, "workers": workers, "other_storage": elsewhere }));
     } else {
-        let fleet = fleet(&workers, &BTreeSet::new(), global.local);
+        let fleet = fleet(&workers, &elsewhere, &BTreeSet::new(), global.local);
         view::print(&format!("{fleet}\nno run yet: nstore extract --help"));
     }
     Ok(Exit::Good)
@@ -111,9 +115,11 @@ async fn show(
         report = watch(services, manifest, report, interrupt).await?;
     }
     let (workers, redis_away) = workers(services).await?;
+    let elsewhere = elsewhere(&services.storage, workers.as_deref().unwrap_or_default()).await?;
     if args.json {
         let mut document = json!(report);
         document["workers"] = json!(workers);
+        document["other_storage"] = json!(elsewhere);
         for (name, away) in [("redis", &redis_away), ("ledger", &services.ledger_away)] {
             if let Some(away) = away {
                 document[name] = away.as_str().into();
@@ -124,7 +130,7 @@ async fn show(
         let cancelled = services.storage.cancelled(&report.run).await?.map(|cancelled| cancelled.reason);
         let mut parts = Vec::new();
         if let Some(workers) = &workers {
-            parts.push(fleet(workers, &open_kinds(manifest, &report), global.local));
+            parts.push(fleet(workers, &elsewhere, &open_kinds(manifest, &report), global.local));
         }
         parts.push(view::report::of_run(&report, cancelled.as_deref(), &follow::commands(global)));
         parts.extend([redis_away, services.ledger_away.clone()].into_iter().flatten());
@@ -174,8 +180,23 @@ fn open_kinds(manifest: &Manifest, report: &RunReport) -> BTreeSet<Kind> {
     open.filter_map(|status| Some(manifest.source(&status.source)?.spec.kind())).collect()
 }
 
-/// One line on who works, one on each kind that is needed and absent, and one on each source that a host leaves alone.
-fn fleet(workers: &[WorkerCard], needed: &BTreeSet<Kind>, local: bool) -> String {
+/// What is said of workers that look at another storage, by their ids.
+async fn elsewhere(storage: &Storage, workers: &[WorkerCard]) -> anyhow::Result<BTreeMap<String, String>> {
+    let identity = storage.identity().await?;
+    let said = workers.iter().filter_map(|card| {
+        workers::elsewhere(card, storage, identity.as_deref()).map(|what| (card.id.clone(), what))
+    });
+    Ok(said.collect())
+}
+
+/// One line on who works, one on each kind that is needed and absent, one on each source that a host leaves alone, and
+/// one on each worker that looks at another storage.
+fn fleet(
+    workers: &[WorkerCard],
+    elsewhere: &BTreeMap<String, String>,
+    needed: &BTreeSet<Kind>,
+    local: bool,
+) -> String {
     let slots: u32 = workers.iter().map(|worker| worker.slots).sum();
     let mut text = match workers.len() {
         0 if local => {
@@ -197,6 +218,9 @@ fn fleet(workers: &[WorkerCard], needed: &BTreeSet<Kind>, local: bool) -> String
     for worker in workers {
         for (source, reason) in &worker.lacks {
             text.push_str(&format!("\n  {} on {} leaves {source} alone: {reason}", worker.id, worker.host));
+        }
+        if let Some(what) = elsewhere.get(&worker.id) {
+            text.push_str(&format!("\n  {} on {} {what}", worker.id, worker.host));
         }
     }
     text
@@ -231,10 +255,11 @@ mod tests {
     fn a_kind_of_worker_that_is_needed_and_absent_is_named() {
         let both = BTreeSet::from([Kind::Api, Kind::Browser]);
         let needed = "no worker is running: start nstore-worker --kind api and nstore-worker --kind browser";
-        assert_eq!(fleet(&[], &both, false), needed);
-        assert!(fleet(&[], &both, true).contains("nstore --local extract"));
+        let none = BTreeMap::new();
+        assert_eq!(fleet(&[], &none, &both, false), needed);
+        assert!(fleet(&[], &none, &both, true).contains("nstore --local extract"));
         assert_eq!(
-            fleet(&[], &BTreeSet::new(), false),
+            fleet(&[], &none, &BTreeSet::new(), false),
             "no worker is running: start nstore-worker --kind api"
         );
         let card = WorkerCard {
@@ -248,11 +273,13 @@ mod tests {
             lease_ms: 1000,
             draining: false,
             holds: vec![],
+            storage_url: String::new(),
+            storage_id: String::new(),
         };
-        let said = fleet(std::slice::from_ref(&card), &both, false);
+        let said = fleet(std::slice::from_ref(&card), &none, &both, false);
         let absent = "1 worker is running, 4 chunks at once\n  none of them is of kind browser: \
                       start nstore-worker --kind browser";
         assert_eq!(said, absent);
-        assert_eq!(fleet(&[card], &BTreeSet::from([Kind::Api]), false).lines().count(), 1);
+        assert_eq!(fleet(&[card], &none, &BTreeSet::from([Kind::Api]), false).lines().count(), 1);
     }
 }

@@ -66,7 +66,7 @@ impl Loader {
         if self.is_cancelled(&manifest.run).await? {
             return Err(Stop::Cancelled);
         }
-        let installation = self.storage.installation().await?;
+        let installation = self.storage.identify().await?;
         match targets::record_run(&tx, manifest, &installation).await? {
             RunRecord::Same => {}
             RunRecord::OtherPlan => return Err(LoadError::OtherPlan { run: manifest.run.clone() }.into()),

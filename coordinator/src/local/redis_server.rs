@@ -40,6 +40,8 @@ pub struct RedisOptions {
     /// Whether clients must give the password that the directory keeps. Without it every user of this host is let in:
     /// that is for tests alone.
     pub password: bool,
+    /// Further variables of its process.
+    pub env: Vec<(String, String)>,
 }
 
 /// A Redis on 127.0.0.1 that ends with its owner.
@@ -50,6 +52,7 @@ pub struct RedisServer {
     appendonly: bool,
     port: u16,
     password: Option<String>,
+    env: Vec<(String, String)>,
     child: Option<ServerChild>,
     _lock: DirLock,
 }
@@ -64,7 +67,8 @@ impl RedisServer {
         end_earlier(&dir)?;
         let password = options.password.then(|| kept::<PASSWORD_BYTES>(&dir.join("password"))).transpose()?;
         let appendonly = options.appendonly;
-        let mut server = Self { program, dir, appendonly, port: 0, password, child: None, _lock: lock };
+        let env = options.env.clone();
+        let mut server = Self { program, dir, appendonly, port: 0, password, env, child: None, _lock: lock };
         server.write_config()?;
         let tries = if options.port.is_some() { 1 } else { 5 };
         for left in (0..tries).rev() {
@@ -167,7 +171,7 @@ impl RedisServer {
         ];
         command.arg(self.config()).args(options.iter().flat_map(|(name, value)| [OsStr::new(name), value]));
         // of a group of its own: a Ctrl-C on the terminal is for its owner, who still needs it to drain
-        command.current_dir(&self.dir).process_group(0);
+        command.current_dir(&self.dir).process_group(0).envs(self.env.iter().cloned());
         command
     }
 }

@@ -266,7 +266,7 @@ fn storage_url(options: &LocalOptions, dir: &Path) -> String {
 }
 
 fn redis_options(dir: &Path) -> RedisOptions {
-    RedisOptions { dir: dir.join("redis"), appendonly: true, port: None, password: true }
+    RedisOptions { dir: dir.join("redis"), appendonly: true, port: None, password: true, env: vec![] }
 }
 
 /// Makes the directory, closed to other users, which git is to leave alone.

@@ -109,7 +109,7 @@ pub fn manifest(plan: &Plan, run: RunId, created_at: DateTime<Utc>, flags: &RunF
         upload: flags.upload,
         fail_fast: flags.fail_fast,
         detached: flags.detached,
-            extracted_after: None,
+        extracted_after: None,
         sources: plan.sources.clone(),
         refused: vec![],
     }

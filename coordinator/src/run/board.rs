@@ -16,6 +16,7 @@ use nstore_shared::{
 };
 
 use super::{
+    hold::SourceHold,
     outcomes::Outcomes,
     paused::Pause,
     status::{FailedChunk, SourceStatus},
@@ -36,6 +37,8 @@ pub(super) struct Board {
     pub(super) cancelled: bool,
     /// By storage's word when it was last asked.
     pub(super) paused: Option<Pause>,
+    /// By Redis's word when it was last asked.
+    pub(super) hold: Option<SourceHold>,
     /// Hints read so far.
     pub(super) hints: u64,
     /// Chunks of which a hint is to come that says nothing new: the board has their markers.
@@ -46,6 +49,8 @@ pub(super) struct Board {
     pub(super) patience: Duration,
     /// Some outcome belongs to a half of a chunk whose split was not seen yet.
     pub(super) strays: bool,
+    /// When the source was last listed among those that workers ask about.
+    pub(super) listed: Option<Instant>,
 }
 
 impl Board {
@@ -62,11 +67,13 @@ impl Board {
             blocked: None,
             cancelled: false,
             paused: None,
+            hold: None,
             hints: 0,
             echoes: BTreeSet::new(),
             reconciled: None,
             patience: RECONCILE_AGAIN,
             strays: false,
+            listed: None,
         }
     }
 
@@ -105,23 +112,6 @@ impl Board {
     pub(super) fn blocked_chunks(&self) -> Vec<Chunk> {
         let blocked = self.blocked.is_some() && !self.cancelled;
         self.outcomes.waiting().filter(|_| blocked).map(|marker| marker.chunk.clone()).collect()
-    }
-
-    /// Redis knows less than storage shows: it was emptied or set back, or a fact is still on its way.
-    pub(super) fn redis_is_behind(&self) -> bool {
-        let Some(progress) = &self.progress else { return true };
-        let count = |state: &ChunkState| progress.chunks.get(state).copied().unwrap_or(0);
-        let ended = [ChunkState::Completed, ChunkState::Split, ChunkState::Discarded];
-        let ended: u64 = ended.iter().map(count).sum();
-        // a split chunk and its halves are all known
-        let worked = self.plan.chunks.len() + 2 * self.outcomes.splits();
-        ended < self.outcomes.markers().len() as u64 || progress.chunks.values().sum::<u64>() < worked as u64
-    }
-
-    /// Redis may have lost hints: all that it has are read again, and those of known markers passed over.
-    pub(super) fn hear_again(&mut self) {
-        self.hints = 0;
-        self.echoes = self.outcomes.committed().map(|marker| marker.chunk.range).collect();
     }
 
     /// Nothing is left to load, or nothing can be.
@@ -205,6 +195,7 @@ impl Board {
             refused: self.outcomes.refused().len() as u64,
             stopped: self.stopped(),
             paused: self.paused.clone(),
+            hold: self.hold.clone(),
             last_error: told.last_error,
         }
     }

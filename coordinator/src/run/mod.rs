@@ -3,7 +3,9 @@
 //! - [`submit`]: manifest -> registered, days claimed, enqueued
 //! - [`watch`]: follows a run to its end and loads what is stored
 //! - `reconcile`: storage against Redis
-//! - `board`: what is known of one source's part; `outcomes`: its markers and loads; `status`: what people see; pure
+//! - `board`: what is known of one source's part, `doubts`: when that is compared with storage; `outcomes`: its markers
+//!   and loads; `status`: what people see; pure
+//! - `hold`: a source that is left alone for a while; `notices`: what is said once of a source while its run is followed
 //! - `evidence`: what shows that stored chunks are complete; pure
 //! - `loading`: which loads are on their way
 //! - [`report`]: what came of it
@@ -23,10 +25,13 @@ use crate::load::{LoadError, Loader};
 
 mod board;
 pub mod change;
+mod doubts;
 mod evidence;
 pub mod garbage;
+mod hold;
 pub mod letters;
 mod loading;
+mod notices;
 mod outcomes;
 pub mod paused;
 pub mod rebuild;
@@ -36,6 +41,7 @@ mod status;
 pub mod submit;
 pub mod watch;
 
+pub use hold::SourceHold;
 pub use paused::{Pause, PauseScope};
 pub use reconcile::Repaired;
 pub use report::{EvidenceCounts, RunReport, RunState, SourceReport, SourceWarning, Verdict};

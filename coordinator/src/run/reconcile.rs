@@ -2,13 +2,16 @@
 //!
 //! Redis is read before storage is: a marker stands before its fact is reported, so what Redis calls ended
 //! must have its marker in a listing that began later.
+//!
+//! Where Redis lost some keys and kept others, what it says of a run does not fit together. Then it is made to forget the
+//! run, and told all of it anew, as after the loss of everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nstore_shared::{
-    chunk::{ChunkRange, ChunkState},
+    chunk::{ChunkRange, ChunkState, RunId, SourceId},
     proven,
-    redis::queue::{ChunkEntry, Fact, Known},
+    redis::queue::{ChunkEntry, Fact, Known, Queue},
     storage::{Storage, marker::Outcome, outcomes::Generations},
 };
 use serde::Serialize;
@@ -39,19 +42,45 @@ fn repair(range: ChunkRange, known: Option<Known>, stored: &Generations) -> Repa
 }
 
 /// What a comparison changed in Redis.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Repaired {
     /// Outcomes that stood in storage and that Redis did not know.
     pub reported: u64,
     /// Chunks without an outcome that Redis did not know, or called ended.
     pub enqueued: u64,
+    /// What Redis had lost of the source's part of the run, so that it was told all of it anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 impl Repaired {
     /// Redis and storage did not agree.
-    pub fn is_some(self) -> bool {
-        self != Self::default()
+    pub fn is_some(&self) -> bool {
+        *self != Self::default()
     }
+}
+
+/// What Redis knows of a source's part of a run, and what it lost of that.
+struct Told {
+    known: BTreeMap<ChunkRange, Known>,
+    damage: Option<String>,
+}
+
+/// Reads all that Redis knows. Counts that do not agree with the chunks are damage, where nothing changed while both were
+/// read: wrong counts hold a run up, and what is held up does not change.
+async fn told(queue: &Queue, source: &SourceId, run: &RunId) -> Result<Told, RunError> {
+    let before = queue.progress(source, run).await?;
+    let known = queue.known(source, run).await?;
+    let after = queue.progress(source, run).await?;
+    let (Some(before), Some(after)) = (before, after) else { return Ok(Told { known, damage: None }) };
+    let mut counts: BTreeMap<ChunkState, u64> = BTreeMap::new();
+    for chunk in known.values() {
+        *counts.entry(chunk.state).or_default() += 1;
+    }
+    let still = (&before.chunks, before.grants) == (&after.chunks, after.grants);
+    let differs = still && counts != after.chunks;
+    let damage = after.damage.or_else(|| differs.then(|| "the state of some chunks was lost".to_owned()));
+    Ok(Told { known, damage })
 }
 
 impl House {
@@ -59,12 +88,18 @@ impl House {
     pub(super) async fn reconcile(&self, board: &mut Board) -> Result<Repaired, RunError> {
         let (source, run) = (board.plan.source.clone(), board.run().clone());
         let queue = self.redis.queue();
-        let known = queue.known(&source, &run).await?;
+        let Told { mut known, damage } = told(&queue, &source, &run).await?;
+        if damage.is_some() {
+            queue.reset(&source, &run).await?;
+            known.clear();
+            board.hear_again();
+        }
+        let mut repaired = Repaired { damage, ..Repaired::default() };
         board.cancelled = self.storage.cancelled(&run).await?.is_some();
         let stored = refresh_markers(&self.storage, board).await?;
         if board.cancelled {
             queue.cancel(&source, &run).await?;
-            return Ok(Repaired::default());
+            return Ok(repaired);
         }
         self.tell_pauses(board).await?;
         let (mut missing, mut facts) = (Vec::new(), Vec::new());
@@ -78,7 +113,6 @@ impl House {
                 }
             }
         }
-        let mut repaired = Repaired::default();
         // always, while there is work: one of its workers may have told Redis of a chunk, and nobody of its run
         if !missing.is_empty() || !board.extraction_ended() {
             let enqueued = queue.enqueue(&proven::run_entry(&run, &board.plan), &missing).await?;

@@ -140,11 +140,12 @@ pub async fn report_of(
     let mut boards = submit::boards(storage, loader, manifest).await?;
     if let Some(redis) = redis {
         for board in &mut boards {
-            board.progress = match redis.queue().progress(&board.plan.source, &manifest.run).await {
+            let told = match redis.queue().progress(&board.plan.source, &manifest.run).await {
                 // without Redis the stored truth is shown alone
                 Err(away) if away.may_pass() => None,
                 told => told?,
             };
+            board.take_progress(told);
         }
     }
     // a run that was only extracted may have been loaded later

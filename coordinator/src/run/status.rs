@@ -5,7 +5,7 @@ use nstore_shared::{
     retry::FailureClass,
 };
 
-use super::paused::Pause;
+use super::{hold::SourceHold, paused::Pause};
 use crate::load::{LedgerRow, LedgerState, LoadCounts};
 
 /// How far one source's part of a run is: what people see.
@@ -58,6 +58,8 @@ pub struct SourceStatus {
     pub stopped: bool,
     /// Nothing more of it is extracted for now, and why.
     pub paused: Option<Pause>,
+    /// The source asked to be left alone for a while, by Redis's word.
+    pub hold: Option<SourceHold>,
     /// The most recent failure of a try, for people.
     pub last_error: Option<String>,
 }

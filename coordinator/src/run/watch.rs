@@ -6,12 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nstore_shared::{chunk::ChunkState, storage::manifest::Manifest};
+use nstore_shared::{redis::queue::Queue, storage::manifest::Manifest};
 
 use super::{
     House, RunError, RunReport, SourceStatus,
     board::Board,
     change, loading,
+    notices::Notices,
     paused::{self, PauseScope},
     reconcile::Repaired,
     report,
@@ -84,6 +85,7 @@ struct Watch<'a> {
     load_stuck: bool,
     /// Pauses that were said, as one types them, with their reasons.
     paused: BTreeMap<String, String>,
+    notices: Notices,
 }
 
 impl<'a> Watch<'a> {
@@ -115,6 +117,7 @@ impl<'a> Watch<'a> {
             storage_away,
             load_stuck,
             paused,
+            notices: Notices::default(),
         })
     }
 
@@ -230,15 +233,20 @@ impl<'a> Watch<'a> {
             // a half of a chunk whose split is not known here yet
             board.strays |= hear(self.house, board).await? && board.outcomes.has_strays();
             let queue = self.house.redis.queue();
-            board.progress = queue.progress(&board.plan.source, &self.manifest.run).await?;
+            let told = queue.progress(&board.plan.source, &self.manifest.run).await?;
+            board.take_progress(told);
             // Redis hears of a pause at once, storage is asked why
             if board.progress.as_ref().is_some_and(|told| told.paused != board.paused.is_some()) {
                 paused::read(&self.house.storage, board).await?;
             }
-            let due = rested(board, RECONCILE);
+            for notice in self.notices.of(board) {
+                self.view.note(&notice);
+            }
+            list_again(&queue, board).await?;
+            let due = board.is_due(RECONCILE);
             let behind = !board.cancelled && board.redis_is_behind();
-            let over = redis_says_over(board) && !board.extraction_ended();
-            let doubted = (behind || over || board.strays) && rested(board, board.patience);
+            let over = board.redis_says_over() && !board.extraction_ended();
+            let doubted = (behind || over || board.strays) && board.is_due(board.patience);
             if due || doubted {
                 self.compare(index, behind).await?;
             }
@@ -257,10 +265,12 @@ impl<'a> Watch<'a> {
         if behind && repaired.is_some() {
             board.hear_again();
         }
-        if behind && !first && repaired.enqueued > 0 {
-            let (source, Repaired { reported, enqueued }) = (&board.plan.source, repaired);
+        let Repaired { reported, enqueued, damage } = &repaired;
+        if damage.is_some() || (behind && !first && *enqueued > 0) {
+            let lost = damage.as_ref().map_or_else(String::new, |damage| format!(" ({damage})"));
             self.view.note(&format!(
-                "redis knew less of {source} than storage: {reported} outcomes reported, {enqueued} chunks enqueued anew"
+                "redis knew less of {} than storage{lost}: {reported} outcomes reported, {enqueued} chunks enqueued again",
+                board.plan.source
             ));
         }
         Ok(())
@@ -279,9 +289,13 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// It was compared with storage so long ago, or never.
-fn rested(board: &Board, time: Duration) -> bool {
-    board.reconciled.is_none_or(|at| at.elapsed() >= time)
+/// Lists a source with open chunks again now and then: Redis may have lost the list of those that workers ask about.
+async fn list_again(queue: &Queue, board: &mut Board) -> Result<(), RunError> {
+    if !board.redis_says_over() && board.listed.is_none_or(|at| at.elapsed() >= RECONCILE_AGAIN) {
+        queue.list(board.plan.spec.kind(), &board.plan.source).await?;
+        board.listed = Some(Instant::now());
+    }
+    Ok(())
 }
 
 /// Takes in what hints point at; true when there were any.
@@ -296,13 +310,4 @@ async fn hear(house: &House, board: &mut Board) -> Result<bool, RunError> {
         board.echoes.remove(range);
     }
     Ok(!hinted.is_empty())
-}
-
-/// Redis knows the run, and knows of no chunk that may still run.
-fn redis_says_over(board: &Board) -> bool {
-    let open = [ChunkState::Available, ChunkState::Running, ChunkState::Retryable];
-    board
-        .progress
-        .as_ref()
-        .is_none_or(|progress| open.iter().all(|state| !progress.chunks.contains_key(state)))
 }

@@ -10,7 +10,7 @@ use std::{
 use nstore_shared::{
     chunk::RunId,
     health::Sign,
-    redis::Redis,
+    redis::{Redis, fitness::FitnessWatch},
     retry::Backoff,
     storage::{StorageError, manifest::Manifest},
 };
@@ -77,11 +77,17 @@ pub async fn serve(
     Ok(())
 }
 
-/// Gives signs of life for as long as Redis answers. In the daemon's own task: one that hangs gives none.
+/// Gives signs of life for as long as Redis answers and can be used, and says when it cannot any more. In the daemon's
+/// own task: one that hangs gives none.
 async fn live(redis: &Redis, sign: Option<&Sign>) {
-    let Some(sign) = sign else { return std::future::pending().await };
+    let mut fitness = FitnessWatch::new(redis.clone());
     loop {
-        if redis.check().await.is_ok() {
+        if let Some(change) = fitness.look().await {
+            warn!("{change}");
+        }
+        if let Some(sign) = sign
+            && redis.check().await.is_ok()
+        {
             sign.give();
         }
         tokio::time::sleep(ASK).await;

@@ -5,6 +5,7 @@
 --   next   when the next slot would be if no burst were allowed, in microseconds since 1970
 --   boot   which server, since which start, granted the last slot
 --   until  no slot is earlier: the source asked to be left alone; in microseconds since 1970
+--   since  when it asked for that; later than now once the server's clock was set back
 -- A slot is granted at most HORIZON ahead of its time. So a server that does not know what was granted last, because it
 -- lost its last words or all, or was another's replica, waits that long: the time of what was granted before has come.
 
@@ -35,8 +36,11 @@ end
 
 local function read(key, now)
   boot = boot or digits(now)
-  local stored = redis.call('HMGET', key, 'next', 'until', 'boot')
-  return tonumber(stored[1]), tonumber(stored[2]) or 0, stored[3] == boot
+  local stored = redis.call('HMGET', key, 'next', 'until', 'boot', 'since')
+  local held, since = tonumber(stored[2]) or 0, tonumber(stored[4]) or 0
+  -- the wait that was asked for begins now: how much of it is over is not known
+  if since > now then held = now + held - since end
+  return tonumber(stored[1]), held, stored[3] == boot, since > now
 end
 
 -- Writes fields that belong to a budget whose say ends at the later of these times.
@@ -51,8 +55,9 @@ end
 local function take(keys, args)
   local key, interval, burst = keys[1], whole(args[1], 'interval'), whole(args[2], 'burst')
   local now, saved = clock(), (burst - 1) * interval
-  local next, held, known = read(key, now)
+  local next, held, known, set_back = read(key, now)
   if not known then next = math.max(next or 0, now + HORIZON + saved) end
+  if set_back then write(key, now, next, held, 'until', digits(held), 'since', digits(now)) end
   -- no grant leaves it further ahead: the clock was set back, or the rate was lower
   local furthest = now + HORIZON + saved + interval
   if next > furthest then
@@ -71,10 +76,16 @@ end
 -- ARGV: microseconds. No slot is granted for so long; a longer such time that stands stays.
 local function hold(keys, args)
   local key, now, wait = keys[1], clock(), whole(args[1], 'time')
-  local next, held = read(key, now)
+  local next, held, _, set_back = read(key, now)
+  if now + wait <= held and not set_back then return 1 end
   held = math.max(held, now + wait)
-  write(key, now, next or now, held, 'until', digits(held))
+  write(key, now, next or now, held, 'until', digits(held), 'since', digits(now))
   return 1
+end
+
+-- No ARGV. Slots are granted again although the source asked to be left alone.
+local function lift(keys)
+  return redis.call('HDEL', keys[1], 'until', 'since')
 end
 
 local function door(of, callback, ...)
@@ -84,3 +95,4 @@ end
 -- what is under way goes on when memory is full
 door('take', take, 'allow-oom')
 door('hold', hold, 'allow-oom')
+door('lift', lift, 'allow-oom')

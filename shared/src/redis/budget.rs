@@ -63,6 +63,15 @@ impl Budgets {
         self.redis.connection.function(&BUDGET_LIBRARY, &call).await.map(|_: Value| ())
     }
 
+    /// Grants slots again although the source asked to be left alone.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn lift(&self, key: &BudgetKey) -> Result<(), RedisError> {
+        let call = self.function("lift", key);
+        self.redis.connection.function(&BUDGET_LIBRARY, &call).await.map(|_: Value| ())
+    }
+
     fn function(&self, door: &str, key: &BudgetKey) -> redis::Cmd {
         let mut cmd = redis::cmd("FCALL");
         cmd.arg(BUDGET_LIBRARY.function(door)).arg(1).arg(self.redis.connection.keys.budget(key));

@@ -43,6 +43,20 @@ pub struct WorkerCard {
     /// What it works on.
     #[serde(default)]
     pub holds: Vec<Holding>,
+    /// Where its storage is, as its host writes it; empty when it does not say.
+    #[serde(default)]
+    pub storage_url: String,
+    /// Which storage that is; empty when it does not say.
+    #[serde(default)]
+    pub storage_id: String,
+}
+
+impl WorkerCard {
+    /// Whether it looks at another storage than the one of this identity: then it finds none of the runs there. One that
+    /// does not say is not doubted.
+    pub fn is_elsewhere(&self, identity: Option<&str>) -> bool {
+        !self.storage_id.is_empty() && identity != Some(self.storage_id.as_str())
+    }
 }
 
 /// A chunk that a worker works on, and how far it is.
@@ -68,7 +82,7 @@ pub struct Holding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// It lives.
-    Lives(WorkerCard),
+    Lives(Box<WorkerCard>),
     /// It was asked to drain and has not been heard since, nor has it said that it ends.
     Lost,
     /// Nobody of that name is listed: it never was, or has ended.
@@ -127,7 +141,7 @@ impl Fleet {
             // asked after the card: one that ends well takes both down at once
             Value::Nil if self.is_asked_to_drain(id).await? => Ok(Standing::Lost),
             Value::Nil => Ok(Standing::Unknown),
-            card => Ok(read_card(id, card).map_or(Standing::Unknown, Standing::Lives)),
+            card => Ok(read_card(id, card).map_or(Standing::Unknown, |card| Standing::Lives(Box::new(card)))),
         }
     }
 
@@ -193,7 +207,9 @@ fn read_card(id: &str, card: Value) -> Option<WorkerCard> {
     let bad = |what: String| RedisError::Protocol(what);
     let read = wire::text(card).and_then(|text| {
         let card: WorkerCard = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        let told = [&card.host, &card.version].into_iter().chain(card.lacks.iter().map(|(_, why)| why));
+        let told = [&card.host, &card.version, &card.storage_url, &card.storage_id]
+            .into_iter()
+            .chain(card.lacks.iter().map(|(_, why)| why));
         if card.id != id {
             return Err(bad(format!("it is the card of `{}`", card.id.escape_debug())));
         }

@@ -5,6 +5,7 @@
 //! - [`fleet`]: live workers
 //! - [`vault`]: logins that workers share, encrypted by `seal`
 //! - [`budget`]: how often a source may be asked
+//! - [`fitness`]: whether the server's settings stay good
 //! - `nstore.lua`: the function library that makes every transition one step; `vault.lua`: the vault's; `budget.lua`:
 //!   that of budgets; `keys`: all key names
 //! - `address`: what a URL says; `route`: the way there, to a server, a primary that moves, or a cluster
@@ -20,6 +21,7 @@ mod address;
 pub mod budget;
 mod connection;
 mod explain;
+pub mod fitness;
 pub mod fleet;
 mod keys;
 pub mod queue;

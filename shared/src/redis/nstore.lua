@@ -3,24 +3,30 @@
 --
 -- KEYS[1] of every function is `<prefix>:{<source>}`; all other keys of a source begin with it, so one
 -- transition stays in one slot. `id` is `<run>/<range>`, `slot` is `<worker>|<nonce>|<id>`.
---   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), called (last call of a worker, ms, give or
---                       take a little), lease (of that call, ms), turn (counter), seq (slots of sequential runs),
---                       stretched (members of :extended), paused (0|1), v (FORMAT of the newest library that wrote
---                       here)
+--   :meta         hash  boot, booted (ms; 0: nothing to wait for), hold (ms), why (the reason of the hold), called (last
+--                       call of a worker, ms, give or take a little), lease (of that call, ms), longest (lease of any
+--                       call, ms), ahead (ms that the server's clock was set back), turn (counter), seq (slots of
+--                       sequential runs), stretched (members of :extended), paused (0|1), v (FORMAT of the newest
+--                       library that wrote here)
 --   :slots        zset  slot -> end of its lease (ms). Width and order count these, not running chunks: a chunk
 --                       that ended by another's word leaves its holder's slot until the holder lets go
 --   :extended     set   slots whose lease was prolonged after a stall
 --   :turns        zset  open parallel run, or `*` for all open sequential ones -> turn it was last served
 --   :seqs         set   open sequential runs
 --   :n:<worker>   text  last nonce, a blank, and the id that it was granted, or nothing
---   :run:<run>    hash  mode (p|s), workers, width, stop, attempts, total, open, cancelled, paused, slots,
---                       one count per state, pages, rows, bytes, error
---   :all:<run>    zset  range -> order; the same for what is available in :a:<run>
+--   :run:<run>    hash  mode (p|s), boot (that of :meta at the first enqueue), workers, width, stop, attempts, total,
+--                       open, cancelled, paused, slots, one count per state, pages, rows, bytes, error
+--   :all:<run>    zset  range -> order of every chunk that is known; the same for what is available in :a:<run>. A hash
+--                       of a chunk that is not listed here means nothing
 --   :later:<run>  zset  range of a retryable chunk -> when it may run (ms)
 --   :hints:<run>  list  ranges in the order of their completion
 --   :c:<id>       hash  g (generation), s (state), a (failed tries), l (counted losses), m (all losses), w (worker),
 --                       o (nonce), r (last renewal, ms), nb (not before, ms), pg, rw, by (progress), e (error).
 --                       None while a chunk waits in its first generation and nothing has happened to it
+-- Times are of the source's own clock: the server's, and what that was set back since the source is known. So a clock
+-- that is set back neither prolongs a lease nor a wait.
+-- Any of these keys may be lost while the others stay. What no longer fits together is told by `progress`, and `reset`
+-- makes a run unknown, so that holders and storage tell it anew.
 -- States: a available, r running, t retryable, c completed, s split, d discarded, x cancelled.
 -- A function that fails keeps what it has written, so each reads and checks its arguments before it writes.
 -- A call of Redis from here costs more than all that is done between two of them. So the fields of a run and of the
@@ -92,7 +98,9 @@ end
 
 -- ---- a source -----------------------------------------------------------------------------------
 
-local META = { 'booted', 'hold', 'called', 'lease', 'turn', 'seq', 'stretched', 'paused', 'v' }
+local META = {
+  'booted', 'hold', 'called', 'lease', 'longest', 'ahead', 'turn', 'seq', 'stretched', 'paused', 'v',
+}
 local RUN = {
   'workers', 'width', 'stop', 'attempts', 'total', 'cancelled', 'paused', 'slots', 'open', 'pages', 'rows',
   'bytes', 'a', 'r', 't', 'c', 's', 'd', 'x',
@@ -140,31 +148,20 @@ local function look_in(keys)
   local s = {
     base = base,
     time = time,
-    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000),
     slots = base .. ':slots',
     extended = base .. ':extended',
     turns = base .. ':turns',
     seqs = base .. ':seqs',
-    meta = read_fields(base .. ':meta', { 'boot' }, META),
+    meta = read_fields(base .. ':meta', { 'boot', 'why' }, META),
     runs = {},
   }
+  local server = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  -- the clock was set back behind the last call: the source's own goes on from there
+  if server + s.meta.ahead < s.meta.called then set(s.meta, 'ahead', s.meta.called - server) end
+  s.now = server + s.meta.ahead
   if s.meta.v > FORMAT then
     error({ err = 'ERR nstore: queue format ' .. s.meta.v .. ', library knows ' .. FORMAT })
   end
-  return s
-end
-
-local function enter(keys)
-  local s = look_in(keys)
-  local m = s.meta
-  set(m, 'v', FORMAT)
-  if not m.boot then
-    set(m, 'boot', s.time[1] .. '.' .. s.time[2])
-    set(m, 'booted', s.now)
-  elseif not boots[s.base] then
-    set(m, 'booted', s.now)
-  end
-  boots[s.base] = m.boot
   return s
 end
 
@@ -185,6 +182,7 @@ end
 local function worker_called(s, lease)
   local m = s.meta
   lease = lease or m.lease
+  if lease > m.longest then set(m, 'longest', lease) end
   local gap = s.now - m.called
   if m.called > 0 and lease > 0 and gap > lease / 2 then
     for _, slot in ipairs(call('ZRANGEBYSCORE', s.slots, '(' .. text(m.called), text(s.now))) do
@@ -212,7 +210,7 @@ end
 local function read_run(s, run)
   local r = s.runs[run]
   if not r then
-    r = read_fields(key(s, 'run', run), { 'mode', 'error' }, RUN)
+    r = read_fields(key(s, 'run', run), { 'mode', 'boot', 'error' }, RUN)
     s.runs[run] = r
   end
   return r
@@ -226,24 +224,30 @@ local function new_chunk(s, run, range)
   }
 end
 
--- Nothing for a chunk that was never in. One without a hash waits untouched, or it ended so long ago that its hash
+-- Nothing for a chunk that is not listed. One without a hash waits untouched, or it ended so long ago that its hash
 -- is gone: that one was counted, and counts as completed at a generation that everything outranks. `waits` is known
 -- where it was found among those that are available.
 local function read_chunk(s, run, range, waits)
   local c = new_chunk(s, run, range)
+  c.order = tonumber(call('ZSCORE', key(s, 'all', run), range) or nil)
+  if not c.order then return nil end
   local h = call('HMGET', c.key, 'g', 's', 'a', 'l', 'm', 'w', 'o', 'r', 'nb', 'pg', 'rw', 'by')
   if h[1] and h[2] then
     c.g, c.s, c.failed, c.lost, c.losses = num(h[1]), h[2], num(h[3]), num(h[4]), num(h[5])
     c.worker, c.nonce, c.renewed, c.not_before = h[6], h[7], num(h[8]), num(h[9])
     c.pages, c.rows, c.bytes = num(h[10]), num(h[11]), num(h[12])
-  elseif not call('ZSCORE', key(s, 'all', run), range) then
-    return nil
   elseif waits or call('ZSCORE', key(s, 'a', run), range) then
     c.g, c.s, c.untouched = 1, 'a', true
   else
     c.s = 'c'
   end
   return c
+end
+
+-- From here on the chunk is known.
+local function list_chunk(s, c, order)
+  c.order = order
+  call('ZADD', key(s, 'all', c.run), text(order), c.range)
 end
 
 local function add_tally(s, run, sign, t)
@@ -270,7 +274,8 @@ end
 -- The one place where a chunk changes its state: its hash, its run's counts and indexes together.
 -- `fields` are further pairs for the hash.
 local function move(s, c, to, fields)
-  if c.s then leave_state(s, c) end
+  -- a hash that is there although its chunk is not listed is left over
+  if c.s then leave_state(s, c) else call('DEL', c.key) end
   if c.untouched then
     fields = { 'g', c.g, unpack(fields) }
     c.untouched = nil
@@ -279,8 +284,7 @@ local function move(s, c, to, fields)
   call('HSET', c.key, 's', to, unpack(fields))
   add(read_run(s, c.run), to, 1)
   if to == 'a' then
-    local order = c.order or num(call('ZSCORE', key(s, 'all', c.run), c.range))
-    call('ZADD', key(s, 'a', c.run), text(order), c.range)
+    call('ZADD', key(s, 'a', c.run), text(c.order), c.range)
   elseif ENDED[to] then
     call('EXPIRE', c.key, KEEP_ENDED)
   end
@@ -337,6 +341,40 @@ local function free_slot(s, slot, run)
   end
 end
 
+-- The counts of the source and of its runs that follow from its slots, made again from those.
+local function recount(s)
+  local seq, of_runs = 0, {}
+  for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
+    local _, _, run = parse_slot(slot)
+    if run then
+      of_runs[run] = (of_runs[run] or 0) + 1
+      if read_run(s, run).mode == 's' then seq = seq + 1 end
+    end
+  end
+  for run, slots in pairs(of_runs) do set(read_run(s, run), 'slots', slots) end
+  set(s.meta, 'seq', seq)
+  set(s.meta, 'stretched', call('SCARD', s.extended))
+  local last = call('ZRANGE', s.turns, -1, -1, 'WITHSCORES')[2]
+  set(s.meta, 'turn', math.max(s.meta.turn, num(last)))
+end
+
+-- The start of every function that writes.
+local function enter(keys)
+  local s = look_in(keys)
+  local m = s.meta
+  set(m, 'v', FORMAT)
+  if not m.boot then
+    set(m, 'boot', s.time[1] .. '.' .. s.time[2])
+    set(m, 'booted', s.now)
+    -- nothing but this hash may be lost
+    recount(s)
+  elseif not boots[s.base] or m.booted > s.now then
+    set(m, 'booted', s.now)
+  end
+  boots[s.base] = m.boot
+  return s
+end
+
 local function holds(c, worker, nonce)
   return c and c.s == 'r' and c.worker == worker and c.nonce == nonce
 end
@@ -390,7 +428,7 @@ local function apply_fact(s, f)
   local c = read_chunk(s, f.run, f.range) or new_chunk(s, f.run, f.range)
   if f.worker then free_slot(s, slot_of(f.worker, f.nonce, c), f.run) end
   if f.g < c.g or (f.g == c.g and f.s == c.s) then return 0 end
-  if not c.s then call('ZADD', key(s, 'all', f.run), text(f.order), f.range) end
+  if not c.s then list_chunk(s, c, f.order) end
   local fields = { 'g', f.g, 'pg', f.pages, 'rw', f.rows, 'by', f.bytes }
   if f.s == 'd' then
     fields[9], fields[10] = 'e', f.error
@@ -437,6 +475,7 @@ local function set_run(s, e)
     if call('SREM', s.seqs, e.run) == 1 and call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
     set(r, 'open', 0)
   end
+  if not r.boot then set(r, 'boot', s.meta.boot) end
   for _, name in ipairs({ 'mode', 'workers', 'width', 'stop', 'attempts', 'total' }) do set(r, name, e[name]) end
   return r.cancelled == 1
 end
@@ -458,7 +497,6 @@ local function reopen(s, c, n, state)
     call('HSET', c.key, 'g', n.g)
     return false
   end
-  c.order = n.order
   move(s, c, state, { 'g', n.g })
   call('HDEL', c.key, 'a', 'l', 'm')
   return ended and state == 'a'
@@ -482,6 +520,8 @@ local function enqueue(keys, args)
       if reopen(s, c, n, state) then reopened = reopened + 1 end
     else
       local k = new_chunk(s, e.run, n.range).key
+      -- left over, as the chunk is not listed
+      call('DEL', k)
       if state == 'x' or n.g ~= 1 then call('HSET', k, 'g', n.g, 's', state) end
       if state == 'x' then call('EXPIRE', k, KEEP_ENDED) end
       added[#added + 1] = text(n.order)
@@ -544,12 +584,16 @@ local function lowest_of_run(s, run, best)
   return best
 end
 
+-- A discarded chunk ends a sequential run that is to stop then.
+local function is_stopped(r)
+  return r.mode == 's' and r.stop == 1 and r.d > 0
+end
+
 local function next_sequential(s)
   local best
   for _, run in ipairs(call('SMEMBERS', s.seqs)) do
     local r = read_run(s, run)
-    local stopped = r.stop == 1 and r.d > 0
-    if r.cancelled ~= 1 and r.paused ~= 1 and not stopped and call('ZCARD', key(s, 'all', run)) >= r.total then
+    if r.cancelled ~= 1 and r.paused ~= 1 and not is_stopped(r) and call('ZCARD', key(s, 'all', run)) >= r.total then
       best = lowest_of_run(s, run, best)
     end
   end
@@ -558,6 +602,25 @@ local function next_sequential(s)
   if c.s == 'a' or (c.s == 't' and c.not_before <= s.now) then return c end
   if c.s == 't' then wake(s, c.not_before) else drop_stray(s, c) end
   return nil
+end
+
+-- No lease ends later than the longest one that begins now, unless the clock was set back and :meta was lost since.
+local function shorten_leases(s)
+  local latest = text(s.now + s.meta.longest)
+  for _, slot in ipairs(call('ZRANGEBYSCORE', s.slots, '(' .. latest, '+inf', 'LIMIT', 0, REAP_AT_ONCE)) do
+    call('ZADD', s.slots, 'XX', latest, slot)
+  end
+end
+
+-- Nothing of the source is held, and nothing will be granted before more is enqueued.
+local function is_closed(s)
+  local turns = call('ZRANGE', s.turns, 0, 1)
+  if #turns > 1 or (#turns == 1 and turns[1] ~= '*') or call('ZCARD', s.slots) > 0 then return false end
+  for _, run in ipairs(#turns == 1 and call('SMEMBERS', s.seqs) or {}) do
+    local r = read_run(s, run)
+    if r.cancelled ~= 1 and not is_stopped(r) then return false end
+  end
+  return true
 end
 
 -- The chunk to grant, and whose turn that was.
@@ -585,6 +648,7 @@ local function pick(s, lease)
     end
     if c then return c, turn end
   end
+  shorten_leases(s)
   local soonest = call('ZRANGE', s.slots, 0, 0, 'WITHSCORES')[2]
   if soonest then wake(s, tonumber(soonest)) end
   return nil
@@ -603,7 +667,7 @@ end
 
 local function empty(s, lease)
   local wait = math.min(s.wake - s.now, ASK_LATEST, math.floor(lease / 4))
-  return { 'empty', math.max(wait, ASK_SOONEST) }
+  return { 'empty', math.max(wait, ASK_SOONEST), is_closed(s) and 1 or 0 }
 end
 
 -- The answer to a nonce that was seen before: its grant, if that is held still.
@@ -628,7 +692,7 @@ end
 
 -- ARGV: worker, nonce, lease (ms), 0 or 1 and a fact that is reported first.
 -- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing), alone (0|1)} or {empty, ms until to
--- ask again}.
+-- ask again, nothing is left to grant (0|1)}.
 local function claim(keys, args)
   local worker, nonce, lease = name(args[1]), nonce_of(args[2]), count(args[3])
   local number = tonumber(nonce)
@@ -673,7 +737,7 @@ local function reassert(s, c, b, lease)
   local fields = { 'g', b.g, 'w', b.worker, 'o', b.nonce, 'r', s.now, 'pg', b.pages, 'rw', b.rows, 'by', b.bytes }
   if not c then
     c = new_chunk(s, b.run, b.range)
-    call('ZADD', key(s, 'all', b.run), text(b.order), b.range)
+    list_chunk(s, c, b.order)
     fields[#fields + 1] = 'a'
     fields[#fields + 1] = math.max(b.attempt - 1, 0)
   end
@@ -712,8 +776,17 @@ local function heartbeat(keys, args)
   return leave(s, answers)
 end
 
-local function hold_until(s, at)
-  if at > s.meta.hold then set(s.meta, 'hold', at) end
+local function hold_until(s, at, why)
+  if at > s.meta.hold then
+    set(s.meta, 'hold', at)
+    set(s.meta, 'why', why)
+  end
+end
+
+-- {ms that the hold lasts, its reason}, or {0, nothing}.
+local function hold_left(s)
+  local left = math.max(s.meta.hold - s.now, 0)
+  return { left, left > 0 and s.meta.why or '' }
 end
 
 -- ARGV: worker, nonce, run, range, generation, retry|release|defer, wait (ms), error (or nothing).
@@ -725,7 +798,7 @@ local function give_back(keys, args)
   if how ~= 'retry' and how ~= 'release' and how ~= 'defer' then refuse('retry, release or defer', how) end
   local s = enter(keys)
   worker_called(s)
-  if how == 'defer' then hold_until(s, s.now + wait) end
+  if how == 'defer' then hold_until(s, s.now + wait, why) end
   local c = read_chunk(s, run, range)
   free_slot(s, slot_of(worker, nonce, c or new_chunk(s, run, range)), run)
   if not holds(c, worker, nonce) or c.g ~= g then return leave(s, 0) end
@@ -740,13 +813,27 @@ local function give_back(keys, args)
   return leave(s, 1)
 end
 
--- ARGV: wait (ms). Nothing of the source is granted for so long.
+-- ARGV: wait (ms), why. Nothing of the source is granted for so long.
 local function hold(keys, args)
-  local wait = count(args[1])
+  local wait, why = count(args[1]), args[2]
   local s = enter(keys)
   worker_called(s)
-  hold_until(s, s.now + wait)
+  hold_until(s, s.now + wait, why)
   return leave(s, 1)
+end
+
+-- No ARGV. Ends a hold; returns {ms that it would have lasted, its reason}, or {0, nothing}.
+local function lift(keys)
+  local s = look_in(keys)
+  local left = hold_left(s)
+  set(s.meta, 'hold', 0)
+  set(s.meta, 'why', '')
+  return left[1] > 0 and leave(s, left) or left
+end
+
+-- No ARGV. Returns what `lift` does, and ends nothing.
+local function held(keys)
+  return hold_left(look_in(keys))
 end
 
 -- ---- runs as a whole -----------------------------------------------------------------------------
@@ -816,33 +903,92 @@ local function forget(keys, args)
   return leave(s, call('ZCARD', all))
 end
 
+-- ARGV: run. Makes it unknown, in a time that does not grow with it, and begins a quiet time: the holders of its chunks
+-- tell what they hold, and the caller enqueues and reports what storage shows. Hashes of its chunks are left over.
+local function reset(keys, args)
+  local run = name(args[1])
+  local s = enter(keys)
+  for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
+    local _, _, of = parse_slot(slot)
+    if of == run or not of then
+      call('ZREM', s.slots, slot)
+      call('SREM', s.extended, slot)
+    end
+  end
+  call('ZREM', s.turns, run)
+  call('SREM', s.seqs, run)
+  if call('SCARD', s.seqs) == 0 then call('ZREM', s.turns, '*') end
+  for _, kind in ipairs({ 'run', 'all', 'a', 'later', 'hints' }) do call('UNLINK', key(s, kind, run)) end
+  s.runs[run] = nil
+  set(s.meta, 'booted', s.now)
+  recount(s)
+  return leave(s, 1)
+end
+
 -- ---- reading -------------------------------------------------------------------------------------
 
+-- What does not fit together of a run any more, as some key was lost, or nothing. `held` counts its slots, `running`
+-- those of them whose chunk runs, `seq` the slots of sequential runs.
+local function damage(s, run, held, running, seq)
+  local r, m, sum = read_run(s, run), s.meta, 0
+  for _, state in ipairs(STATES) do
+    if r[state] < 0 then return 'a count is below zero' end
+    sum = sum + r[state]
+  end
+  if r.boot and r.boot ~= m.boot then return 'the record of the source was lost' end
+  if sum ~= call('ZCARD', key(s, 'all', run)) then return 'the list of chunks was lost' end
+  if r.a ~= call('ZCARD', key(s, 'a', run)) then return 'the list of available chunks was lost' end
+  if r.t ~= call('ZCARD', key(s, 'later', run)) then return 'the list of waiting chunks was lost' end
+  if r.slots ~= held or r.r ~= running or m.seq ~= seq then return 'a list of leases, or a leased chunk, was lost' end
+  if r.c > 0 and #call('LRANGE', key(s, 'hints', run), r.c - 1, r.c - 1) == 0 then
+    return 'the list of completions was lost'
+  end
+  if r.open == 1 and not call('ZSCORE', s.turns, r.mode == 's' and '*' or run) then
+    return 'the list of open runs was lost'
+  end
+  if r.open == 1 and r.mode == 's' then
+    for _, of in ipairs(call('SMEMBERS', s.seqs)) do
+      if of == run then return '' end
+    end
+    return 'the list of sequential runs was lost'
+  end
+  return ''
+end
+
 -- ARGV: run. Returns nothing for an unknown run, else {{state, count, ...}, pages, rows, bytes, stopped (0|1),
--- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}, paused, or its source is (0|1)}.
+-- error (or nothing), {range, worker, attempt, pages, rows, bytes, ... of what runs}, paused, or its source is (0|1),
+-- {ms that the source is on hold, why}, ms that the clock was set back, grants of the source so far, damage (or nothing)}.
 local function progress(keys, args)
   local run = name(args[1])
   local s = look_in(keys)
   local r = read_run(s, run)
   if not r.mode and call('EXISTS', key(s, 'all', run)) == 0 then return false end
-  local counts, running = {}, {}
+  local counts, running, held, seq = {}, {}, 0, 0
   for _, state in ipairs(STATES) do
     counts[#counts + 1] = state
-    counts[#counts + 1] = r[state]
+    counts[#counts + 1] = math.max(r[state], 0)
   end
   for _, slot in ipairs(call('ZRANGE', s.slots, 0, -1)) do
     local worker, nonce, of, range = parse_slot(slot)
+    if of and read_run(s, of).mode == 's' then seq = seq + 1 end
+    if of == run then held = held + 1 end
     local c = of == run and read_chunk(s, run, range)
     if holds(c, worker, nonce) then
       for _, v in ipairs({ range, worker, c.failed + 1, c.pages, c.rows, c.bytes }) do running[#running + 1] = v end
     end
   end
-  local stopped = r.mode == 's' and r.stop == 1 and r.d > 0
-  return { counts, r.pages, r.rows, r.bytes, stopped and 1 or 0, r.error or '', running,
-    (r.paused == 1 or s.meta.paused == 1) and 1 or 0 }
+  return { counts, math.max(r.pages, 0), math.max(r.rows, 0), math.max(r.bytes, 0), is_stopped(r) and 1 or 0,
+    r.error or '', running, (r.paused == 1 or s.meta.paused == 1) and 1 or 0, hold_left(s), s.meta.ahead, s.meta.turn,
+    damage(s, run, held, #running / 6, seq) }
 end
 
--- ARGV: run, offset, how many. Returns {how many were looked at, {range, generation, state, ...}}.
+-- No ARGV. Returns whether nothing of the source is held or will be granted before more is enqueued (0|1).
+local function closed(keys)
+  return is_closed(look_in(keys)) and 1 or 0
+end
+
+-- ARGV: run, offset, how many. Returns {how many were looked at, {range, generation, state, ...}}. The generation of a
+-- chunk that ended so long ago that its hash is gone is 0.
 local function known(keys, args)
   local run, offset, limit = name(args[1]), count(args[2]), count(args[3])
   local s = look_in(keys)
@@ -850,9 +996,7 @@ local function known(keys, args)
   local found = {}
   for _, range in ipairs(ranges) do
     local c = read_chunk(s, run, range)
-    if c.g > 0 then
-      for _, v in ipairs({ range, c.g, c.s }) do found[#found + 1] = v end
-    end
+    for _, v in ipairs({ range, c.g, c.s }) do found[#found + 1] = v end
   end
   return { #ranges, found }
 end
@@ -870,9 +1014,13 @@ door('report', report, 'allow-oom')
 door('heartbeat', heartbeat, 'allow-oom')
 door('give_back', give_back, 'allow-oom')
 door('hold', hold, 'allow-oom')
+door('lift', lift, 'allow-oom')
+door('reset', reset, 'allow-oom')
 door('cancel', cancel, 'allow-oom')
 door('pause', pause, 'allow-oom')
 door('adopt', adopt, 'allow-oom')
 door('forget', forget, 'allow-oom')
 door('progress', progress, 'no-writes')
 door('known', known, 'no-writes')
+door('held', held, 'no-writes')
+door('closed', closed, 'no-writes')

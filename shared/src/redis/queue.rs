@@ -75,6 +75,8 @@ pub enum Claim {
     Empty {
         /// When to ask again.
         ask_again: Duration,
+        /// Nothing is held, and nothing will be granted before more is enqueued: the source need not be asked.
+        closed: bool,
     },
 }
 
@@ -186,6 +188,23 @@ pub struct Progress {
     pub paused: bool,
     /// The most recent failure of a try, for people.
     pub last_error: Option<String>,
+    /// Nothing of the source is granted for a while, as it asked for that.
+    pub hold: Option<Hold>,
+    /// How far the server's clock was set back since the source is known; leases and waits do not follow it.
+    pub set_back: Duration,
+    /// Grants of the source so far, of all runs.
+    pub grants: u64,
+    /// What does not fit together any more, as Redis lost a key: the run is to be told anew after [`Queue::reset`].
+    pub damage: Option<String>,
+}
+
+/// A time in which nothing of a source is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// How long it lasts from now on.
+    pub left: Duration,
+    /// What the source or its budget said.
+    pub reason: String,
 }
 
 /// A chunk in flight.
@@ -206,7 +225,7 @@ pub struct Running {
 pub struct Known {
     /// Where it stands.
     pub state: ChunkState,
-    /// Which outcome is meant.
+    /// Which outcome is meant; 0 for one that ended so long ago that Redis keeps no more of it.
     pub generation: Generation,
 }
 

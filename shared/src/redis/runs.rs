@@ -1,12 +1,12 @@
 //! The queue's calls about whole runs and sources: what there is, how far it is, ending it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use redis::Value;
 
 use super::{
     RedisError,
-    queue::{Known, Progress, Queue, Running, Tally},
+    queue::{Hold, Known, Progress, Queue, Running, Tally},
     wire::{self, Push as _},
 };
 use crate::chunk::{ChunkRange, Kind, RunId, SourceId};
@@ -29,6 +29,54 @@ impl Queue {
             wire::array(answer)?.into_iter().map(wire::parse).collect::<Result<_, _>>()?;
         sources.sort();
         Ok(sources)
+    }
+
+    /// Lists a source among those that may have work. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn list(&self, kind: Kind, source: &SourceId) -> Result<(), RedisError> {
+        let open = self.redis.connection.keys.open(kind);
+        self.redis.connection.call(redis::cmd("SADD").arg(open).arg(source.as_str())).await.map(drop)
+    }
+
+    /// Takes a source off that list after a claim found it closed, so that no worker asks about it until more is
+    /// enqueued. One that was enqueued meanwhile is listed again.
+    ///
+    /// # Errors
+    /// When Redis is away; the source may be off the list then although it is not closed, until the next enqueue or
+    /// [`Queue::list`].
+    pub async fn close(&self, kind: Kind, source: &SourceId) -> Result<(), RedisError> {
+        let open = self.redis.connection.keys.open(kind);
+        self.redis.connection.call(redis::cmd("SREM").arg(open).arg(source.as_str())).await?;
+        let closed = self.redis.connection.transition(&self.function("closed", source)).await?;
+        if wire::number::<u8>(&closed)? == 1 { Ok(()) } else { self.list(kind, source).await }
+    }
+
+    /// Why nothing of a source is granted for a while, if that is so.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn held(&self, source: &SourceId) -> Result<Option<Hold>, RedisError> {
+        read_hold(self.redis.connection.transition(&self.function("held", source)).await?)
+    }
+
+    /// Ends the hold of a source; answers what it was, if there was one.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn lift(&self, source: &SourceId) -> Result<Option<Hold>, RedisError> {
+        read_hold(self.redis.connection.transition(&self.function("lift", source)).await?)
+    }
+
+    /// Makes a source's part of a run unknown, and begins a quiet time: workers tell again what they hold. The caller
+    /// then enqueues and reports what storage shows, and tells of a cancel and of pauses.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn reset(&self, source: &SourceId, run: &RunId) -> Result<(), RedisError> {
+        let mut cmd = self.function("reset", source);
+        self.redis.connection.transition(cmd.push(run)).await.map(drop)
     }
 
     /// For each source a text that is another one as soon as further chunks have come in: idle workers ask at once.
@@ -166,12 +214,17 @@ impl Queue {
 }
 
 fn read_progress(answer: Value) -> Result<Progress, RedisError> {
-    let [counts, pages, rows, bytes, stopped, error, running, paused] = wire::items(answer)?;
+    let [counts, pages, rows, bytes, stopped, error, running, paused, hold, set_back, grants, damage] =
+        wire::items(answer)?;
     let mut progress = Progress {
         done: read_tally(&pages, &rows, &bytes)?,
         stopped: wire::number::<u64>(&stopped)? == 1,
         paused: wire::number::<u64>(&paused)? == 1,
         last_error: Some(wire::text(error)?).filter(|text| !text.is_empty()),
+        hold: read_hold(hold)?,
+        set_back: Duration::from_millis(wire::number(&set_back)?),
+        grants: wire::number(&grants)?,
+        damage: Some(wire::text(damage)?).filter(|text| !text.is_empty()),
         ..Progress::default()
     };
     for [state, count] in wire::groups(counts)? {
@@ -190,6 +243,13 @@ fn read_progress(answer: Value) -> Result<Progress, RedisError> {
     }
     progress.running.sort_by_key(|running| running.range);
     Ok(progress)
+}
+
+fn read_hold(answer: Value) -> Result<Option<Hold>, RedisError> {
+    let [left, reason] = wire::items(answer)?;
+    let left = Duration::from_millis(wire::number(&left)?);
+    let reason = wire::text(reason)?;
+    Ok((!left.is_zero()).then_some(Hold { left, reason }))
 }
 
 fn read_tally(pages: &Value, rows: &Value, bytes: &Value) -> Result<Tally, RedisError> {

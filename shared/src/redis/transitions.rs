@@ -37,8 +37,8 @@ impl Queue {
     /// # Errors
     /// When Redis is away.
     pub async fn enqueue(&self, run: &RunEntry, chunks: &[ChunkEntry]) -> Result<Enqueued, RedisError> {
-        let open = self.redis.connection.keys.open(run.kind);
-        self.redis.connection.call(redis::cmd("SADD").arg(open).arg(run.source.as_str())).await?;
+        // before: who dies between has listed the source; after: a worker may have taken it off the list meanwhile
+        self.list(run.kind, &run.source).await?;
         let mut batches: Vec<&[ChunkEntry]> = chunks.chunks(ENQUEUE_BATCH).collect();
         if batches.is_empty() {
             batches.push(&[]);
@@ -50,6 +50,7 @@ impl Queue {
             sum.added += wire::number::<u64>(&added)?;
             sum.reopened += wire::number::<u64>(&reopened)?;
         }
+        self.list(run.kind, &run.source).await?;
         if sum != Enqueued::default() {
             let (news, other) = (self.redis.connection.keys.news(run.kind), fastrand::u64(..));
             self.redis
@@ -138,13 +139,13 @@ impl Queue {
         Ok(wire::number::<u64>(&self.redis.connection.transition(&cmd).await?)? == 1)
     }
 
-    /// Grants nothing of the source for the wait: some request met a 429.
+    /// Grants nothing of the source for the wait: some request met a 429. The reason is for people.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn hold(&self, source: &SourceId, wait: Duration) -> Result<(), RedisError> {
+    pub async fn hold(&self, source: &SourceId, wait: Duration, reason: &str) -> Result<(), RedisError> {
         let mut cmd = self.function("hold", source);
-        self.redis.connection.transition(cmd.push_millis(wait)).await.map(drop)
+        self.redis.connection.transition(cmd.push_millis(wait).push_cut(reason)).await.map(drop)
     }
 
     /// Renews leases and shows progress; one answer per lease, in order.
@@ -209,8 +210,9 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
     let kind = parts.pop().map_or(Ok(String::new()), wire::text)?;
     match kind.as_str() {
         "empty" => {
-            let [millis] = wire::items(Value::Array(rest))?;
-            Ok(Claim::Empty { ask_again: Duration::from_millis(wire::number(&millis)?) })
+            let [millis, closed] = wire::items(Value::Array(rest))?;
+            let ask_again = Duration::from_millis(wire::number(&millis)?);
+            Ok(Claim::Empty { ask_again, closed: wire::number::<u8>(&closed)? == 1 })
         }
         "grant" => {
             let [run, range, generation, attempt, attempts, discard, alone] =

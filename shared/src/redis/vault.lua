@@ -27,7 +27,11 @@ end
 local function lock(keys, args)
   local mine, ttl = token(args[1]), millis(args[2])
   local holder = redis.call('GET', keys[1])
-  if holder and holder ~= mine then return 0 end
+  if holder and holder ~= mine then
+    -- no lock lasts longer than one that begins now, unless the server's clock was set back since
+    redis.call('PEXPIRE', keys[1], ttl, 'LT')
+    return 0
+  end
   redis.call('SET', keys[1], mine, 'PX', ttl)
   return 1
 end

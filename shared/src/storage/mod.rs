@@ -6,6 +6,7 @@
 //! - [`outcomes`]: which outcome of a chunk counts; [`halves`]: what a chunk is split into
 //! - [`artifact`]: writing and reading a chunk's files
 //! - [`failures`]: what failed tries looked like
+//! - [`identity`]: which storage it is
 //! - [`rejects`]: rows that did not fit
 //! - [`unfinished`]: uploads that a killed writer left
 //! - [`upkeep`]: how much there is, how much fits, what goes
@@ -22,11 +23,11 @@ use crate::{chunk::RunId, guard::Guard};
 
 mod answers;
 pub mod artifact;
+mod ended;
 mod error;
 pub mod failures;
-mod ended;
 pub mod halves;
-mod installation;
+pub mod identity;
 pub mod manifest;
 pub mod marker;
 mod open;

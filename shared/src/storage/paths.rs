@@ -49,11 +49,6 @@ pub(super) fn load(of: &RunId) -> Path {
     run(of).join("load.json")
 }
 
-/// `installation.json`.
-pub(super) fn installation() -> Path {
-    Path::from("installation.json")
-}
-
 /// `ended/`.
 pub(super) fn all_ended() -> Path {
     Path::from("ended")
@@ -62,6 +57,11 @@ pub(super) fn all_ended() -> Path {
 /// `ended/<run>.json`.
 pub(super) fn ended(run: &RunId) -> Path {
     all_ended().join(format!("{run}.json"))
+}
+
+/// `identity.json`.
+pub(super) fn identity() -> Path {
+    Path::from("identity.json")
 }
 
 /// `runs/`.

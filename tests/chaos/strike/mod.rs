@@ -34,6 +34,9 @@ pub(crate) async fn strike(
         RedisKilled | RedisRolledBack | RedisEmptied | RedisFrozen | RedisFull => {
             redis::server(world, fault, &mut rng).await
         }
+        RedisClockBack | RedisClockJumps => redis::clock(world, fault).await,
+        KeysLost => redis::lose_keys(world, &mut rng).await,
+        PolicyEvicts => redis::evict(world).await,
         RepliesDropped | ConnectionsReset | HalfOpen | RedisSlow | RepliesCut | ManyReconnect => {
             redis::line(world, fault, &mut rng).await
         }
@@ -53,18 +56,21 @@ pub(crate) async fn strike(
 }
 
 async fn clock(world: &World, fault: Fault) -> anyhow::Result<()> {
-    const HOUR: i64 = 3600;
     let times = match fault {
         Fault::ClockAhead => vec![HOUR],
         Fault::ClockBehind => vec![-HOUR],
         _ => vec![HOUR, -HOUR, 2 * HOUR, 0, HOUR],
     };
     for seconds in times {
-        world.set_clock(seconds)?;
+        world.clock.set(seconds);
         tokio::time::sleep(LEASE / 2).await;
     }
-    world.set_clock(0)
+    world.clock.set(0);
+    Ok(())
 }
+
+/// In seconds.
+const HOUR: i64 = 3600;
 
 /// Up to so long.
 fn some(rng: &mut fastrand::Rng, most: Duration) -> Duration {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use nstore_tests::context::{Fault as LineFault, say};
 use tokio::net::TcpStream;
 
-use super::some;
+use super::{HOUR, some};
 use crate::{
     schedule::Fault,
     world::{LEASE, World},
@@ -15,6 +15,10 @@ use crate::{
 /// Of an append-only file's end: what a machine that dies has not written to disk.
 const FORGOTTEN_BYTES: u64 = 20_000;
 const CLIENTS: usize = 200;
+/// Keys that are lost at once, at most.
+const LOST_KEYS: usize = 12;
+/// How much a Redis that evicts has to let go.
+const EVICTED_BYTES: u64 = 20_000;
 
 /// What is done to the server.
 pub(super) async fn server(world: &World, fault: Fault, rng: &mut fastrand::Rng) -> anyhow::Result<()> {
@@ -41,6 +45,47 @@ pub(super) async fn server(world: &World, fault: Fault, rng: &mut fastrand::Rng)
             redis.server.restart()?;
         }
     }
+    Ok(())
+}
+
+/// Its clock is set back for good, as after a wrong boot, or jumps and comes back.
+pub(super) async fn clock(world: &World, fault: Fault) -> anyhow::Result<()> {
+    let now = world.redis_clock.seconds();
+    let times = match fault {
+        Fault::RedisClockBack => vec![now - HOUR],
+        _ => vec![now + HOUR, now - HOUR, now + 2 * HOUR, now],
+    };
+    for seconds in times {
+        world.redis_clock.set(seconds);
+        tokio::time::sleep(LEASE / 2).await;
+    }
+    Ok(())
+}
+
+/// A few keys go, whichever.
+pub(super) async fn lose_keys(world: &World, rng: &mut fastrand::Rng) -> anyhow::Result<()> {
+    for _ in 0..rng.usize(1..=LOST_KEYS) {
+        let answer = say(&world.redis_url, "RANDOMKEY");
+        if let Some(key) = answer.lines().nth(1) {
+            say(&world.redis_url, &format!("DEL {key}"));
+        }
+        tokio::time::sleep(some(rng, LEASE / 10)).await;
+    }
+    Ok(())
+}
+
+/// Somebody lets it evict, and it is full for a while.
+pub(super) async fn evict(world: &World) -> anyhow::Result<()> {
+    let url = &world.redis_url;
+    let info = say(url, "INFO memory");
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).context("its memory")?;
+    let used: u64 = used.trim().parse()?;
+    say(url, "CONFIG SET maxmemory-policy allkeys-random");
+    say(url, &format!("CONFIG SET maxmemory {}", used.saturating_sub(EVICTED_BYTES)));
+    tokio::time::sleep(LEASE / 4).await;
+    say(url, "CONFIG SET maxmemory 0");
+    tokio::time::sleep(LEASE).await;
+    say(url, "CONFIG SET maxmemory-policy noeviction");
     Ok(())
 }
 

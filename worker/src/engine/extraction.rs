@@ -35,6 +35,9 @@ const PAGES_AHEAD: usize = 2;
 /// How much of a rejected record goes into an error text.
 const FIRST_REJECT_CHARS: usize = 500;
 
+/// Why a source is on hold whose request waits for its next try.
+const ASKED_FOR_PATIENCE: &str = "the source answered that it is asked too often";
+
 /// A try that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -160,7 +163,7 @@ impl Try<'_> {
             match sent {
                 Sent::Patience(wait) => {
                     let (bench, source) = (&self.bench, &self.grant.chunk.source);
-                    bench.redis.once(bench.queue.hold(source, wait)).await;
+                    bench.redis.once(bench.queue.hold(source, wait, ASKED_FOR_PATIENCE)).await;
                 }
                 Sent::Page(page) => {
                     let refined;

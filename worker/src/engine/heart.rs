@@ -8,6 +8,7 @@ use std::{
 use nstore_shared::{
     health::Sign,
     redis::{
+        fitness::{FitnessChange, FitnessWatch},
         fleet::{Holding, WorkerCard},
         queue::{Held, Pulse, Tally},
     },
@@ -16,6 +17,8 @@ use tokio::{
     sync::{oneshot, watch},
     time::timeout,
 };
+
+use tracing::{info, warn};
 
 use super::{bench::Bench, lease::Ended};
 
@@ -27,6 +30,7 @@ const LEAVE: Duration = Duration::from_secs(1);
 pub(super) async fn beat(
     bench: Arc<Bench>,
     mut card: WorkerCard,
+    mut fitness: FitnessWatch,
     sign: Option<Sign>,
     mut end: oneshot::Receiver<()>,
     drain: watch::Sender<bool>,
@@ -39,6 +43,11 @@ pub(super) async fn beat(
         let (renewed, announced) = tokio::join!(renew(&bench), announce(&bench, &card));
         if let Some(sign) = sign.as_ref().filter(|_| renewed && announced.is_some()) {
             sign.give();
+        }
+        match fitness.look().await {
+            Some(change @ FitnessChange::Unfit(_)) => warn!("{change}"),
+            Some(change @ FitnessChange::Fit) => info!("{change}"),
+            None => {}
         }
         if announced == Some(true) && !drain.send_replace(true) {
             // the card says so at once

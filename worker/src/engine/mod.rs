@@ -16,7 +16,7 @@ use nstore_shared::{
     chunk::{Kind, WorkerId},
     config::secrets::Secrets,
     health::Sign,
-    redis::{Redis, RedisError, fleet::WorkerCard, vault::VaultKey},
+    redis::{Redis, RedisError, fitness::FitnessWatch, fleet::WorkerCard, vault::VaultKey},
     storage::{Storage, StorageError},
 };
 use tokio::{
@@ -112,7 +112,7 @@ pub async fn run(
     kind: Kind,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
-    let card = card(kind, config.concurrency.max(1), config.lease);
+    let mut card = card(kind, config.concurrency.max(1), config.lease);
     tokio::pin!(shutdown);
     let mut host = tokio::select! {
         host = Host::open(kind, &config.browser) => host?,
@@ -120,6 +120,8 @@ pub async fn run(
     };
     let storage = Storage::open(&config.storage_url)?;
     ready(&storage).await?;
+    storage.url().clone_into(&mut card.storage_url);
+    card.storage_id = identity(&storage).await?;
     let redis = connect(&config).await?;
     host.ration(redis.budgets());
     if let Some(key) = &config.vault_key {
@@ -130,7 +132,8 @@ pub async fn run(
     let sign = config.sign;
     let bench = Bench::new(redis.queue(), redis.fleet(), storage, config.secrets, host, config.lease);
     let bench = Arc::new(bench);
-    let outcome = work(bench.clone(), card, sign.clone(), grace, shutdown).await;
+    let heart = Heart { card, fitness: FitnessWatch::new(redis), sign: sign.clone() };
+    let outcome = work(bench.clone(), heart, grace, shutdown).await;
     bench.host.close().await;
     if let Some(sign) = sign {
         sign.end();
@@ -139,26 +142,33 @@ pub async fn run(
     outcome
 }
 
+/// What the heartbeat of a worker is about, beside its leases.
+struct Heart {
+    card: WorkerCard,
+    fitness: FitnessWatch,
+    sign: Option<Sign>,
+}
+
 async fn work(
     bench: Arc<Bench>,
-    card: WorkerCard,
-    sign: Option<Sign>,
+    heart: Heart,
     grace: Duration,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), WorkerError> {
     tokio::pin!(shutdown);
+    let Heart { card, fitness, sign } = heart;
     let (stopper, stop) = stop::channel();
     let (open_sender, open) = watch::channel(Vec::new());
     let opened = tokio::spawn(open::keep(bench.clone(), card.kind, open_sender, stop.clone()));
     let mut slots = JoinSet::new();
     for number in 0..card.slots {
-        let slot = Slot::new(bench.clone(), slot_id(&card.id, number), open.clone(), stop.clone());
+        let slot = Slot::new(bench.clone(), slot_id(&card.id, number), card.kind, open.clone(), stop.clone());
         slots.spawn(slot.run());
     }
     drop(open);
     let (end_heart, heart_ends) = oneshot::channel();
     let (asked, mut drain) = watch::channel(false);
-    let heart = tokio::spawn(heart::beat(bench.clone(), card, sign, heart_ends, asked));
+    let heart = tokio::spawn(heart::beat(bench.clone(), card, fitness, sign, heart_ends, asked));
 
     let mut outcome = tokio::select! {
         () = &mut shutdown => Ok(()),
@@ -255,6 +265,16 @@ fn card(kind: Kind, slots: u32, lease: Duration) -> WorkerCard {
         lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
         draining: false,
         holds: vec![],
+        storage_url: String::new(),
+        storage_id: String::new(),
+    }
+}
+
+/// Which storage it is; nothing where there is no room to note it, and then nobody can tell.
+async fn identity(storage: &Storage) -> Result<String, StorageError> {
+    match storage.identify().await {
+        Err(error) if error.is_full() => Ok(String::new()),
+        identity => identity,
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nstore_shared::{
-    chunk::{SourceId, WorkerId},
+    chunk::{Kind, SourceId, WorkerId},
     redis::queue::{Claim, Claimant, Fact, GiveBack, Grant, Held},
     retry::Backoff,
     storage::StorageError,
@@ -32,6 +32,7 @@ pub(super) const LAST_CALLS: Duration = Duration::from_secs(2);
 pub(super) struct Slot {
     bench: Arc<Bench>,
     id: WorkerId,
+    kind: Kind,
     open: watch::Receiver<Vec<Open>>,
     stop: Stop,
     rota: Rota,
@@ -46,8 +47,25 @@ pub(super) struct Slot {
 
 impl Slot {
     /// A loop under its own worker id.
-    pub(super) fn new(bench: Arc<Bench>, id: WorkerId, open: watch::Receiver<Vec<Open>>, stop: Stop) -> Self {
-        Self { bench, id, open, stop, rota: Rota::default(), nonce: 0, idle: true, fact: None, faults: 0 }
+    pub(super) fn new(
+        bench: Arc<Bench>,
+        id: WorkerId,
+        kind: Kind,
+        open: watch::Receiver<Vec<Open>>,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            bench,
+            id,
+            kind,
+            open,
+            stop,
+            rota: Rota::default(),
+            nonce: 0,
+            idle: true,
+            fact: None,
+            faults: 0,
+        }
     }
 
     /// Works until the worker drains.
@@ -97,7 +115,12 @@ impl Slot {
                 }
                 self.work(grant, sent + self.bench.lease).await;
             }
-            Some(Claim::Empty { ask_again }) => self.rota.empty(source, Instant::now(), apart(ask_again)),
+            Some(Claim::Empty { ask_again, closed }) => {
+                if closed {
+                    bench.redis.once(bench.queue.close(self.kind, source)).await;
+                }
+                self.rota.empty(source, Instant::now(), apart(ask_again));
+            }
             None => {
                 // the end, or an answer that makes no sense: the fact may not have arrived, and may be repeated
                 self.fact = done;

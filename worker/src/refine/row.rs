@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use nstore_shared::{
     config::numbers::Multiples,
     contract::{Contract, NulPolicy},
-    storage::marker::Quality,
+    storage::marker::{ChunkWarning, Quality},
 };
 
 use super::{

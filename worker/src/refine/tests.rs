@@ -23,7 +23,7 @@ fn contract(columns: Vec<Column>) -> Contract {
         range_column: None,
         rejects: RejectLimit::Rows(0),
         nul: NulPolicy::Reject,
-            ambiguous: Ambiguous::First,
+        ambiguous: Ambiguous::First,
         columns,
     }
 }

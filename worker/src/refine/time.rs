@@ -308,6 +308,8 @@ mod tests {
     use chrono_tz::{Asia::Kolkata, Europe::Berlin};
     use proptest::prelude::*;
 
+    use nstore_shared::contract::Ambiguous;
+
     use super::*;
 
     fn written(moment: Moment) -> String {
@@ -437,7 +439,7 @@ mod tests {
         #[test]
         fn anything_may_be_asked(text in "[0-9:TZ+. -]{0,30}|.{0,20}") {
             for reader in [Reader::Iso, Reader::Date, Reader::Epoch(SECOND), Reader::Epoch(1_000)] {
-                let _ = (reader.instant(&text, &mut LocalZone::new(Berlin)), reader.day(&text, Berlin));
+                let _ = (reader.instant(&text, &mut LocalZone::new(Berlin, Ambiguous::First)), reader.day(&text, Berlin));
             }
         }
     }

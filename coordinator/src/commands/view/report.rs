@@ -5,7 +5,7 @@ use nstore_shared::{chunk::RunId, storage::marker::ChunkWarning};
 use super::{
     failures,
     quantity::{bytes, count, grouped},
-    table,
+    table, workers,
 };
 use crate::run::{FailedChunk, PauseScope, RunReport, RunState, SourceReport, SourceStatus, Verdict};
 
@@ -19,7 +19,9 @@ pub(in crate::commands) fn of_run(report: &RunReport, cancelled: Option<&str>, n
     let mut parts = vec![head, sources(report)];
     parts.extend(failed_chunks(report, nstore));
     let paused = report.sources.iter().filter_map(|source| pause(source, &report.run, nstore));
+    let held = report.sources.iter().filter_map(|source| hold(source, nstore));
     let remarks: Vec<String> = paused
+        .chain(held)
         .chain(report.sources.iter().flat_map(remarks))
         .chain(report.sources.iter().flat_map(loads))
         .collect();
@@ -168,6 +170,12 @@ fn pause(source: &SourceReport, run: &RunId, nstore: &str) -> Option<String> {
     Some(format!("{name}: paused since {since}: {}; go on: {nstore} unpause {typed}", pause.reason))
 }
 
+/// Why a source is left alone for a while, and how that ends before its time.
+fn hold(source: &SourceReport, nstore: &str) -> Option<String> {
+    let hold = source.status.hold.as_ref().filter(|_| source.verdict == Verdict::Open)?;
+    Some(workers::hold(&source.status.source, hold, nstore))
+}
+
 /// What became of rows that were not added as they came.
 fn loads(source: &SourceReport) -> Vec<String> {
     let (name, status) = (&source.status.source, &source.status);
@@ -304,6 +312,7 @@ pub(in crate::commands) mod tests {
             refused: 0,
             stopped: false,
             paused: None,
+            hold: None,
             last_error: None,
         }
     }

@@ -1,12 +1,15 @@
 //! The list of workers, and what a draining one still has to do.
 
-use nstore_shared::redis::fleet::{Holding, WorkerCard};
+use nstore_shared::{
+    chunk::SourceId,
+    redis::fleet::{Holding, WorkerCard},
+};
 
 use super::{
     quantity::{bytes, count, grouped},
     table,
 };
-use crate::commands::workers::Seen;
+use crate::{commands::workers::Seen, run::SourceHold};
 
 /// The workers, one a line; below it what each works on and cannot do.
 pub(in crate::commands) fn table(workers: &[Seen], local: bool) -> String {
@@ -35,6 +38,15 @@ pub(in crate::commands) fn table(workers: &[Seen], local: bool) -> String {
         lines.extend(worker.cannot.iter().map(|what| format!("  {what}")));
     }
     lines.join("\n")
+}
+
+/// Why nothing of a source is extracted for a while, and how that ends before its time.
+pub(in crate::commands) fn hold(source: &SourceId, hold: &SourceHold, nstore: &str) -> String {
+    let until = hold.until.format("%Y-%m-%d %H:%M:%S UTC");
+    format!(
+        "{source}: on hold until {until}: {}; end the hold: {nstore} unpause --source {source}",
+        hold.reason
+    )
 }
 
 /// What a draining worker still has to do.
@@ -73,6 +85,8 @@ mod tests {
             lease_ms: 15_000,
             draining: false,
             holds: vec![],
+            storage_url: String::new(),
+            storage_id: String::new(),
         };
         let holding = Holding {
             source: "buyer_orders".parse().unwrap(),
