@@ -24,6 +24,7 @@ mod modes;
 mod object_store;
 mod pause;
 mod rebuild;
+mod redis_clock;
 mod redis_kinds;
 mod split;
 mod survive;

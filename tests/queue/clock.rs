@@ -6,6 +6,7 @@ use nstore_shared::{
     chunk::ChunkState,
     redis::{
         budget::TimeSlot,
+        fleet::WorkerCard,
         queue::{Claim, GiveBack, Grant, Pulse},
         vault::VaultKey,
     },
@@ -14,6 +15,7 @@ use nstore_tests::context::{Clock, OwnRedis, own_redis_with_clock};
 
 use crate::{
     budgets::budget,
+    servers::card,
     stage::{Stage, Worker},
 };
 
@@ -102,6 +104,20 @@ async fn leases_in_the_future_end_although_the_record_of_the_source_was_lost() {
     nstore_tests::context::say(&own.url(), &format!("DEL test:{{{}}}:meta", stage.source));
     let again = granted(&stage, &mut Worker::with_lease("w", LEASE)).await;
     assert_eq!(again.chunk, lost.chunk);
+}
+
+#[tokio::test]
+async fn a_worker_that_died_is_shown_no_longer() {
+    let (clock, own) = ahead();
+    let redis = nstore_shared::redis::Redis::connect(&own.url(), "test").await.unwrap();
+    let card = WorkerCard { lease_ms: 900, ..card("dead") };
+    redis.fleet().announce(&card, LEASE).await.unwrap();
+    clock.set(0);
+    let start = Instant::now();
+    while !redis.fleet().workers().await.unwrap().is_empty() {
+        assert!(start.elapsed() < LEASE * 5, "it is shown still");
+        tokio::time::sleep(LEASE / 10).await;
+    }
 }
 
 #[tokio::test]

@@ -30,6 +30,16 @@ async fn the_shipped_file_loads_and_its_users_do_their_work_on_their_keys_alone(
     let at_work = Stage { source: stage.source.clone(), ..Stage::at(&worker, "nstore").await };
     let grant = at_work.claim(&mut Worker::new("w")).await.unwrap();
     assert!(at_work.complete(&grant).await);
+    at_work.queue.hold(&stage.source, Duration::from_secs(60), "429").await.unwrap();
+    at_work.queue.close(run.kind, &stage.source).await.unwrap();
+    assert!(stage.queue.sources(run.kind).await.unwrap().is_empty());
+    assert!(stage.queue.held(&stage.source).await.unwrap().is_some());
+    assert!(stage.queue.lift(&stage.source).await.unwrap().is_some());
+    stage.redis.budgets().lift(&"market".parse().unwrap()).await.unwrap();
+    assert!(stage.queue.progress(&stage.source, &run.run).await.unwrap().is_some());
+    stage.queue.reset(&stage.source, &run.run).await.unwrap();
+    stage.redis.fleet().announce(&crate::servers::card("w"), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(stage.redis.fleet().workers().await.unwrap().len(), 1);
     stage.queue.forget(&stage.source, &run.run).await.unwrap();
     for url in [&worker, &coordinator] {
         let elsewhere = Stage::at(url, "other").await;

@@ -186,7 +186,21 @@ impl Fleet {
                 }
             }
         }
+        for card in &cards {
+            self.shorten(card).await?;
+        }
         Ok(cards)
+    }
+
+    /// No card stands longer than one that is written now, unless the server's clock was set back since: then a worker that
+    /// died would be shown for as long as that.
+    async fn shorten(&self, card: &WorkerCard) -> Result<(), RedisError> {
+        if card.lease_ms == 0 {
+            return Ok(());
+        }
+        let mut expire = redis::cmd("EXPIRE");
+        expire.arg(self.redis.connection.keys.card(&card.id)).push(card.lease_ms.div_ceil(1000)).arg("LT");
+        self.redis.connection.call(&expire).await.map(drop)
     }
 
     async fn is_asked_to_drain(&self, id: &str) -> Result<bool, RedisError> {
