@@ -19,6 +19,7 @@ mod mistakes;
 mod modes;
 mod object_store;
 mod pause;
+mod plans;
 mod rebuild;
 mod redis_kinds;
 mod split;

@@ -325,6 +325,7 @@ impl Play {
             attempts: 3,
             discard: None,
             alone: false,
+            plan: None,
         };
         self.report(past.key, &fact(&as_grant, state), Some(past.by), with_claim_of).await
     }

@@ -4,6 +4,7 @@ mod endings;
 mod health;
 mod house;
 mod outcomes;
+mod plans;
 mod poison;
 mod probe;
 mod split;

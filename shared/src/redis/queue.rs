@@ -32,6 +32,8 @@ pub struct RunEntry {
     pub attempts: u32,
     /// Chunks of the source in this run: a sequential one is claimable once so many are in.
     pub total: u64,
+    /// The digest of the plan, which grants name; `None` leaves the one that is known.
+    pub plan: Option<String>,
 }
 
 /// One chunk to enqueue.
@@ -93,6 +95,8 @@ pub struct Grant {
     pub discard: Option<String>,
     /// It may be what ended its last workers: nothing else may be at work beside it.
     pub alone: bool,
+    /// The digest of the plan by which the chunk was enqueued; `None` when Redis does not know it.
+    pub plan: Option<String>,
 }
 
 /// A lease that someone holds, or held.

@@ -68,6 +68,7 @@ impl Queue {
         };
         cmd.push(&run.run).arg(mode).push(run.parallel_workers).push(run.width.unwrap_or(0));
         cmd.push_flag(run.stop_on_discard).push(run.attempts).push(run.total);
+        cmd.arg(run.plan.as_deref().unwrap_or_default());
         for chunk in batch {
             cmd.push(chunk.range).push(chunk.range.order()).push(chunk.generation).push_flag(chunk.unproven);
         }
@@ -213,9 +214,9 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
             Ok(Claim::Empty { ask_again: Duration::from_millis(wire::number(&millis)?) })
         }
         "grant" => {
-            let [run, range, generation, attempt, attempts, discard, alone] =
+            let [run, range, generation, attempt, attempts, discard, alone, plan] =
                 wire::items(Value::Array(rest))?;
-            let discard = wire::text(discard)?;
+            let (discard, plan) = (wire::text(discard)?, wire::text(plan)?);
             Ok(Claim::Granted(Grant {
                 chunk: Chunk { source: source.clone(), run: wire::parse(run)?, range: wire::parse(range)? },
                 generation: wire::number(&generation)?,
@@ -227,6 +228,7 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
                 attempts: wire::number(&attempts)?,
                 discard: (!discard.is_empty()).then_some(discard),
                 alone: wire::number::<u8>(&alone)? == 1,
+                plan: (!plan.is_empty()).then_some(plan),
             }))
         }
         other => Err(RedisError::Protocol(format!("a grant or nothing expected, not `{other}`"))),

@@ -214,11 +214,22 @@ impl Storage {
     ) -> Result<Option<Marker>, StorageError> {
         let key = paths::marker(chunk, generation);
         let Some(bytes) = self.get(&key).await? else { return Ok(None) };
-        let marker: Marker = self.versioned(&key, &bytes, MARKER_VERSION)?;
+        self.read_marker(chunk, generation, &bytes).map(Some)
+    }
+
+    /// Reads the marker of one generation.
+    pub(super) fn read_marker(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+        bytes: &[u8],
+    ) -> Result<Marker, StorageError> {
+        let key = paths::marker(chunk, generation);
+        let marker: Marker = self.versioned(&key, bytes, MARKER_VERSION)?;
         if marker.chunk != *chunk || marker.generation != generation {
             return Err(self.odd(&key, format!("it is about {} g{}", marker.chunk, marker.generation)));
         }
-        Ok(Some(marker))
+        Ok(marker)
     }
 
     /// Writes a chunk's outcome, unless one of that generation stands: the fence against zombies.

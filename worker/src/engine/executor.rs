@@ -13,6 +13,7 @@ use nstore_shared::{
     retry::FailureClass,
     storage::{
         Created, StorageError,
+        current::Current,
         manifest::SourcePlan,
         marker::{Committed, MARKER_VERSION, Marker, Outcome},
     },
@@ -23,7 +24,7 @@ use super::{
     extraction::{Failure, Try, Unfinished},
     halves,
     lease::{Ended, Lease},
-    paused,
+    paused::{self, Stopped},
     verdict::{Decision, decide},
 };
 use crate::extract::{ExtractError, Split};
@@ -69,36 +70,33 @@ pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) ->
     let started_at = Utc::now();
     let (storage, chunk) = (&bench.storage, &grant.chunk);
     let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };
-    let manifest = bench.manifest(&chunk.run).await?.ok_or_else(unplanned)?;
-    let plan = manifest.source(&chunk.source).ok_or_else(unplanned)?;
+    let known = bench.plans.get(storage, grant).await?.ok_or_else(unplanned)?;
+    let plan = &known.plan;
     bench.secrets.note_user_names(plan.spec.user_names());
     // all that may keep it from being worked on, asked for at once
-    let (cancelled, generations, paused) = tokio::try_join!(
-        storage.cancelled(&chunk.run),
-        storage.generations_of(chunk),
-        paused::is_paused(bench, chunk)
-    )?;
-    if cancelled.is_some() {
-        // the queue has not heard of it, or has forgotten it
-        bench.redis.once(bench.queue.cancel(&chunk.source, &chunk.run)).await;
+    let (stopped, current) =
+        tokio::try_join!(paused::look(bench, chunk), storage.current(chunk, grant.generation))?;
+    if stopped == Some(Stopped::Cancelled) {
+        // the queue had not heard of it, or has forgotten it
         return Ok(ended(grant, Ended::Cancelled));
     }
-    if let Some(generation) = generations.standing()
-        && let Some(marker) = storage.marker(chunk, generation).await?
-    {
-        tell!(info, grant, "reported: its outcome stands already");
-        halves::enqueue(bench, plan, &marker).await;
-        return Ok(Done::Fact(proven::fact(&marker, Some(&grant.by))));
-    }
-    if paused {
+    let generation = match current {
+        Current::Stands(marker) => {
+            tell!(info, grant, "reported: its outcome stands already");
+            halves::enqueue(bench, plan, &marker).await;
+            return Ok(Done::Fact(proven::fact(&marker, Some(&grant.by))));
+        }
+        Current::Open(generation) => generation,
+    };
+    if stopped == Some(Stopped::Paused) {
         tell!(info, grant, "released: its run or its source is paused");
         return Ok(Done::Back(GiveBack::Release));
     }
-    let (generation, granted) = (generations.wanted(), grant.generation);
+    let granted = grant.generation;
     if generation < granted {
         return Err(Fault::Disagree { url: storage.url().to_owned(), chunk: chunk.clone(), granted });
     }
-    Work { bench, grant, lease, plan, generation, started_at }.run().await
+    Work { bench, grant, lease, plan, digest: &known.digest, generation, started_at }.run().await
 }
 
 /// A grant whose outcome is still to be made.
@@ -107,6 +105,7 @@ struct Work<'a> {
     grant: &'a Grant,
     lease: &'a Lease,
     plan: &'a SourcePlan,
+    digest: &'a str,
     generation: Generation,
     started_at: DateTime<Utc>,
 }
@@ -130,7 +129,12 @@ impl Work<'_> {
 
     async fn extract(&self) -> Result<Committed, Unfinished> {
         let secret = |name: &SecretRef| self.bench.secrets.get(name);
-        let extractor = self.bench.host.extractor(&self.plan.spec.extract, &self.plan.contract, &secret)?;
+        let extractor = self.bench.host.extractor(
+            &self.plan.spec.extract,
+            &self.plan.contract,
+            Some(self.digest),
+            &secret,
+        )?;
         let Self { bench, grant, lease, plan, generation, .. } = *self;
         Try { bench, grant, generation, plan, lease }.run(extractor).await
     }
