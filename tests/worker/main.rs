@@ -8,4 +8,5 @@ mod plans;
 mod poison;
 mod probe;
 mod split;
+mod split_bounds;
 mod tls;

@@ -49,7 +49,7 @@ pub fn leaves<'a>(
     while let Some(range) = open.pop() {
         let marker = markers.get(&range);
         match marker.map(|marker| &marker.outcome) {
-            Some(Outcome::Split { halves: [first, second] }) => open.extend([*second, *first]),
+            Some(Outcome::Split { halves: [first, second], .. }) => open.extend([*second, *first]),
             _ => leaves.push((range, marker)),
         }
     }
@@ -117,7 +117,7 @@ impl Storage {
             if !files.contains(&(range, generation)) {
                 let chunk = Chunk { source: source.clone(), run: run.clone(), range };
                 match self.marker(&chunk, generation).await?.map(|marker| marker.outcome) {
-                    Some(Outcome::Split { halves }) => open.extend(halves),
+                    Some(Outcome::Split { halves, .. }) => open.extend(halves),
                     Some(Outcome::Committed(_) | Outcome::Discarded { .. }) => {}
                     None => return Ok(true),
                 }
@@ -353,7 +353,7 @@ mod tests {
         let range = |text: &str| text.parse::<ChunkRange>().unwrap();
         let halves = [range("2025-08-01_2025-08-02"), range("2025-08-02_2025-08-03")];
         let whole = range("2025-08-01_2025-08-03");
-        let mut split = Marker { outcome: Outcome::Split { halves }, ..discarded(1, 1) };
+        let mut split = Marker { outcome: Outcome::Split { halves, answer: None }, ..discarded(1, 1) };
         split.chunk.range = whole;
         let (source, run) = (split.chunk.source.clone(), split.chunk.run.clone());
         let planned = [whole];
@@ -383,7 +383,8 @@ mod tests {
             range("2025-08-02_2025-08-03"),
             range("2025-08-03_2025-08-05"),
         );
-        let split = Marker { outcome: Outcome::Split { halves: [first, second] }, ..discarded(1, 1) };
+        let split =
+            Marker { outcome: Outcome::Split { halves: [first, second], answer: None }, ..discarded(1, 1) };
         let markers = BTreeMap::from([(both, split), (second, discarded(2, 1))]);
         let found = leaves(&[both, last], &markers);
         let ranges: Vec<ChunkRange> = found.iter().map(|(range, _)| *range).collect();

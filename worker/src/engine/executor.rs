@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use nstore_shared::{
-    chunk::{Chunk, ChunkRange, Generation},
+    chunk::{Chunk, Generation},
     config::{secrets, spec::SecretRef},
     guard::Guard,
     proven,
@@ -25,6 +25,7 @@ use super::{
     halves,
     lease::{Ended, Lease},
     paused::{self, Stopped},
+    split,
     verdict::{Decision, decide},
 };
 use crate::extract::{ExtractError, Split};
@@ -149,15 +150,21 @@ impl Work<'_> {
     async fn fail(&self, mut failure: Failure) -> Result<Done, Fault> {
         let last = self.grant.by.attempt >= self.grant.attempts;
         if failure.error.split == Split::AtOnce || (failure.error.split == Split::AtLast && last) {
-            match self.halves().await? {
-                Ok(halves) => {
+            let Self { bench, grant, plan, generation, .. } = *self;
+            match split::of(&bench.storage, plan, (&grant.chunk, generation), failure.error.answer.take())
+                .await?
+            {
+                Ok(outcome) => {
                     let error = self.bench.fit_to_tell(&failure.error.message);
                     tell!(info, self.grant, error, "to be split");
-                    return self.mark(Outcome::Split { halves }, vec![]).await;
+                    return self.mark(outcome, vec![]).await;
                 }
                 Err(why) => {
                     failure.error.message =
                         format!("{}; the chunk is not split: {why}", failure.error.message);
+                    if why.is_final() {
+                        failure.error.class = FailureClass::Config;
+                    }
                 }
             }
         }
@@ -180,18 +187,6 @@ impl Work<'_> {
                 Ok(Done::Back(GiveBack::Retry { wait, error }))
             }
         }
-    }
-
-    /// The halves of the chunk, or why it has none. One that was ever committed never splits: its rows may be loaded.
-    async fn halves(&self) -> Result<Result<[ChunkRange; 2], String>, StorageError> {
-        let chunk = &self.grant.chunk;
-        for earlier in 1..self.generation {
-            let marker = self.bench.storage.marker(chunk, earlier).await?;
-            if marker.is_some_and(|marker| marker.committed().is_some()) && Guard::CommittedStays.stands() {
-                return Ok(Err("it was stored before, and may be loaded as a whole".to_owned()));
-            }
-        }
-        Ok(self.plan.halves(chunk.range).map_err(|why| why.to_string()))
     }
 
     /// Keeps what a failed try looked like, and says where.

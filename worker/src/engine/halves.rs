@@ -15,7 +15,7 @@ use super::bench::Bench;
 /// Enqueues the halves, if a standing marker says that there are any. Before its fact is reported: one who comes
 /// between repeats it. What Redis does not take now, the coordinator finds in storage.
 pub(super) async fn enqueue(bench: &Bench, plan: &SourcePlan, marker: &Marker) {
-    let Outcome::Split { halves } = marker.outcome else { return };
+    let Outcome::Split { halves, .. } = marker.outcome else { return };
     // a half that has ended is not opened again: its generation is not higher than what is known
     let entries = halves.map(|range| ChunkEntry { range, generation: 1, unproven: false });
     // which plan counts is the coordinator's to say: this worker may be late

@@ -23,7 +23,7 @@ use nstore_shared::{
     },
     redis::budget::Budgets,
     retry::FailureClass,
-    storage::marker::ChunkWarning,
+    storage::marker::{ChunkWarning, SplitAnswer, SplitAnswerKind},
 };
 use reqwest::Url;
 use tokio::sync::mpsc;
@@ -145,8 +145,12 @@ impl ApiExtractor {
             _ => String::new(),
         };
         let message = format!("GET {shown}: {}{there}", self.source.access.redact(&error.to_string()));
-        let split = if error.is_cap() { Split::AtOnce } else { Split::No };
-        ExtractError { split, ..ExtractError::new(error.class(), message) }
+        let failed = ExtractError::new(error.class(), message);
+        if !error.is_cap() {
+            return failed;
+        }
+        let seen = |body: &Bytes| SplitAnswer::new(SplitAnswerKind::Records, body);
+        ExtractError { split: Split::AtOnce, answer: body.map(seen), ..failed }
     }
 
     /// The same, for as long as a chunk may take; what it waits for its budget is not its own time.
