@@ -7,6 +7,7 @@ mod canary;
 mod closed;
 mod daily;
 mod dashboards;
+mod documents;
 mod fairness;
 mod fleet;
 mod guards;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::path::Path;
 
 use super::{
     Created, Storage, StorageError,
@@ -229,7 +230,19 @@ impl Storage {
         if marker.chunk != *chunk || marker.generation != generation {
             return Err(self.odd(&key, format!("it is about {} g{}", marker.chunk, marker.generation)));
         }
-        Ok(marker)
+        self.checked(&key, marker)
+    }
+
+    /// A marker whose halves, if it has any, are those of its chunk: whoever follows them comes to an end.
+    fn checked(&self, key: &Path, marker: Marker) -> Result<Marker, StorageError> {
+        match &marker.outcome {
+            Outcome::Split { halves, .. } if !marker.chunk.range.is_halved_by(halves) => {
+                let [first, second] = halves;
+                Err(self
+                    .odd(key, format!("{first} and {second} are not the halves of {}", marker.chunk.range)))
+            }
+            _ => Ok(marker),
+        }
     }
 
     /// Writes a chunk's outcome, unless one of that generation stands: the fence against zombies.
@@ -237,7 +250,11 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn create_marker(&self, marker: &Marker) -> Result<Created<Marker>, StorageError> {
-        self.create(&paths::marker(&marker.chunk, marker.generation), marker, MARKER_VERSION).await
+        let key = paths::marker(&marker.chunk, marker.generation);
+        Ok(match self.create(&key, marker, MARKER_VERSION).await? {
+            Created::Mine => Created::Mine,
+            Created::Other(stands) => Created::Other(self.checked(&key, stands)?),
+        })
     }
 
     /// Voids one outcome, so that the next generation runs; the first reason stands.
