@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 mod inclusive;
+mod partition;
 
 /// What is wrong with a text that should be an id or a range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -21,6 +21,7 @@ pub fn run_entry(run: &RunId, plan: &SourcePlan) -> RunEntry {
         stop_on_discard: plan.spec.stop_on_discard,
         attempts: plan.spec.chunk_attempts,
         total: plan.chunks.len() as u64,
+        plan: Some(plan.digest()),
     }
 }
 

@@ -90,6 +90,7 @@ impl Stage {
             stop_on_discard: false,
             attempts: 3,
             total: u64::from(count),
+            plan: None,
         };
         let first: NaiveDate = "2000-01-01".parse()?;
         let chunk = |n: u32| {

@@ -52,6 +52,11 @@ impl Field {
         self.redis.url()
     }
 
+    /// The process of its Redis.
+    pub(crate) fn redis_pid(&self) -> anyhow::Result<u32> {
+        self.redis.server.pid().context("no redis")
+    }
+
     pub(crate) fn process(&self, binary: &str) -> Process {
         let mut process = Process::new(binary)
             .env("NSTORE_CONFIG", &self.config)

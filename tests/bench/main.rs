@@ -8,6 +8,7 @@
 //! - `slot`: seconds from a browser's start to the first row, and memory of a slot
 //! - `dispatch`: chunks dispatched and completed a second with 1, 8 and 64 claim loops, against Celery and RQ
 //! - `rebuild`: seconds until a Redis that lost 100,000 chunks knows them again
+//! - `overhead`: processor time of an empty chunk by process, of 1,000 to 20,000, against a fetch, a pool and Celery
 //! - `scale`: 64 one-day chunks at 50 ms latency with 1, 2, 4 and 8 workers
 //! - `endurance`: 100 chunks of a dashboard in a row, memory at 10, 50 and 100
 
@@ -16,6 +17,7 @@ mod dispatch;
 mod field;
 mod load;
 mod memory;
+mod overhead;
 mod rebuild;
 mod s3;
 mod scale;
@@ -49,6 +51,7 @@ enum What {
     Slot,
     Endurance,
     Rebuild,
+    Overhead,
 }
 
 #[tokio::main]
@@ -66,6 +69,7 @@ async fn main() -> anyhow::Result<()> {
             What::Lanes => browser::lanes(cli.runs.into()).await?,
             What::Slot => browser::slot(cli.runs.into()).await?,
             What::Endurance => browser::endurance().await?,
+            What::Overhead => overhead::measure().await?,
             What::Rebuild => rebuild::measure(cli.runs.into()).await?,
         }
     }

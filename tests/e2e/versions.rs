@@ -28,12 +28,19 @@ fn manifest_of(house: &House, run: &str) -> PathBuf {
     house.context.storage.dir.join("runs").join(run).join("manifest.json")
 }
 
+/// Puts a document into storage in one step, as stores do.
+fn replace(path: &Path, bytes: impl AsRef<[u8]>) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, bytes).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
 /// Gives a document of storage another version; its text before.
 fn set_version(path: &Path, version: u32) -> Vec<u8> {
     let before = std::fs::read(path).unwrap();
     let mut document: Value = serde_json::from_slice(&before).unwrap();
     document["version"] = version.into();
-    std::fs::write(path, serde_json::to_vec(&document).unwrap()).unwrap();
+    replace(path, serde_json::to_vec(&document).unwrap());
     before
 }
 
@@ -98,7 +105,7 @@ async fn a_run_of_a_newer_version_is_left_to_newer_ones_and_disturbs_no_other() 
     assert_eq!(runs.stdout.matches("loaded").count(), 1, "{}", runs.stdout);
 
     // one that can read it finishes it, and no try was counted
-    std::fs::write(manifest_of(&house, &newer), before).unwrap();
+    replace(&manifest_of(&house, &newer), before);
     house.good(&format!("resume {newer}")).await;
     let id = newer.parse().unwrap();
     assert_eq!(storage.standing(&"buyer_orders".parse().unwrap(), &id).await.unwrap().len(), 12);

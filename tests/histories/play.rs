@@ -325,6 +325,8 @@ impl Play {
             attempts: 3,
             discard: None,
             alone: false,
+            plan: None,
+            granted_at: chrono::DateTime::UNIX_EPOCH,
         };
         self.report(past.key, &fact(&as_grant, state), Some(past.by), with_claim_of).await
     }

@@ -54,6 +54,7 @@ impl Stage {
             stop_on_discard: false,
             attempts: 3,
             total: u64::from(total),
+            plan: Some("a1".to_owned()),
         }
     }
 

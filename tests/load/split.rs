@@ -74,7 +74,7 @@ impl World {
             grant: GrantRef { worker: "w1".parse().unwrap(), nonce: 1, attempt: 1 },
             started_at: manifest.created_at,
             finished_at: manifest.created_at,
-            outcome: Outcome::Split { halves },
+            outcome: Outcome::Split { halves, answer: None },
         };
         self.storage.create_marker(&marker).await.unwrap();
     }
@@ -181,6 +181,9 @@ fn a_day_is_split_only_where_window_and_table_tell_times() {
         }
     };
     assert_eq!((last, cuts), (Indivisible::Shortest, 4), "24, 12, 6, 3 hours, then one");
+    let parents = hourly.sources[0].parents(range);
+    assert_eq!((parents.len(), parents[3].range), (4, of_days(1)), "{parents:?}");
+    assert_eq!(hourly.sources[0].parents(of_days(1)), []);
     let (start, end) = range.instants(chrono_tz::UTC);
     assert_eq!(end - start, chrono::Duration::hours(1));
 }

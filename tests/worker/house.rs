@@ -108,24 +108,30 @@ impl House {
 
     /// The same with a source of one's own.
     pub(crate) async fn run_of(&self, name: &str, source: Source, days: u64) -> Run {
-        let run: RunId = context::unique("run").parse().unwrap();
+        self.run_named(context::unique("run").parse().unwrap(), name, source, days).await
+    }
+
+    /// The same under a name of one's own.
+    pub(crate) async fn run_named(&self, run: RunId, name: &str, source: Source, days: u64) -> Run {
         let id: SourceId = name.parse().unwrap();
         let first = day("2025-08-01");
         let chunks: Vec<_> = (0..days)
             .map(|n| ChunkRange::days(first + Days::new(n), first + Days::new(n + 1)).unwrap())
             .collect();
+        let (width, attempts) = (source.spec.width, source.spec.chunk_attempts);
+        let manifest = manifest(&run, &id, source, &chunks);
         let entry = RunEntry {
             run: run.clone(),
             source: id.clone(),
             kind: Kind::Api,
             mode: ExecutionMode::Parallel,
             parallel_workers: 4,
-            width: source.spec.width,
+            width,
             stop_on_discard: false,
-            attempts: source.spec.chunk_attempts,
+            attempts,
             total: days,
+            plan: Some(manifest.sources[0].digest()),
         };
-        let manifest = manifest(&run, &id, source, &chunks);
         self.storage.create_manifest(&manifest).await.unwrap();
         let entries: Vec<_> =
             chunks.iter().map(|range| ChunkEntry { range: *range, generation: 1, unproven: false }).collect();

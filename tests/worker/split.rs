@@ -54,7 +54,7 @@ async fn a_worker_that_wakes_up_after_its_chunk_was_split_commits_nothing() {
         grant: GrantRef { worker: "another".parse().unwrap(), nonce: 1, attempt: 1 },
         started_at: Utc::now(),
         finished_at: Utc::now(),
-        outcome: Outcome::Split { halves },
+        outcome: Outcome::Split { halves, answer: None },
     };
     assert_eq!(house.storage.create_marker(&split).await.unwrap(), Created::Mine);
     // its fact does not arrive: only storage knows

@@ -22,12 +22,12 @@ use super::{
 use crate::{
     cli::Global,
     db::Db,
-    load::{Loader, PreflightReport},
+    load::{LoadError, Loader, PreflightReport},
     local::{
         Addresses, Local, LocalError, LocalOptions, Slots, sandbox,
         site::{self, MAX_BROWSERS, MAX_SLOTS},
     },
-    run::House,
+    run::{House, RunError},
 };
 
 /// What a verb needs.
@@ -134,19 +134,40 @@ pub(super) async fn manifest(storage: &Storage, run: &RunId) -> anyhow::Result<M
     Ok(storage.manifest(run).await?.ok_or_else(unknown)?)
 }
 
-/// The manifests of all runs. One of another version is passed over, and said: it keeps nobody from the others.
+/// The manifests of all runs. One that cannot be read is passed over, and said: it keeps nobody from the others.
 pub(super) async fn manifests(storage: &Storage) -> anyhow::Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
     for run in storage.runs().await? {
         match storage.manifest(&run).await {
-            Err(error @ StorageError::Version { .. }) => {
-                let hint = error.hint().unwrap_or_default();
-                settings::warn([format!("run {run} is passed over: {error}; {hint}")]);
-            }
-            found => manifests.extend(found?),
+            Err(error) => pass_over(&run, error.into())?,
+            Ok(found) => manifests.extend(found),
         }
     }
     Ok(manifests)
+}
+
+/// Says that a run is passed over because one of its documents cannot be read.
+///
+/// # Errors
+/// Any other error.
+pub(super) fn pass_over(run: &RunId, error: anyhow::Error) -> anyhow::Result<()> {
+    settings::warn([format!("run {run} is passed over: {}", unreadable(error)?)]);
+    Ok(())
+}
+
+/// Which document cannot be read, and why.
+///
+/// # Errors
+/// Any other error.
+pub(super) fn unreadable(error: anyhow::Error) -> anyhow::Result<String> {
+    let of_run = || match error.downcast_ref::<RunError>()? {
+        RunError::Storage(error) | RunError::Load(LoadError::Storage(error)) => Some(error),
+        _ => None,
+    };
+    match error.downcast_ref::<StorageError>().or_else(of_run).filter(|error| error.is_unreadable()) {
+        Some(found) => Ok(format!("{found}; {}", found.hint().unwrap_or_default())),
+        None => Err(error),
+    }
 }
 
 /// Chunks that workers of one machine should have in flight for these sources.

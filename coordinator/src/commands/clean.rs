@@ -98,25 +98,9 @@ async fn look(
     let mut found = Sweep::default();
     let older = now - args.older_than;
     for manifest in manifests {
-        let stored = runs::look(&house.storage, house.loader.as_ref(), &manifest).await?;
-        let loaded = loaded_chunks(house, &manifest).await?;
-        match fate(&stored, &args.sources, older, loaded) {
-            Fate::Goes => {
-                let mut bytes = 0;
-                for plan in &manifest.sources {
-                    bytes += house.storage.usage_of(&plan.source, &manifest.run).await?.bytes;
-                }
-                found.runs.push((manifest, stored, bytes));
-                continue;
-            }
-            Fate::Stays(reason) => found.kept.push((manifest.run.clone(), reason)),
-            Fate::NotMeant => {}
-        }
-        for plan in manifest.sources.iter().filter(|plan| args.means(&plan.source)) {
-            let (place, into) = ((&plan.source, &manifest.run), &mut found.garbage);
-            let before = now - args.grace;
-            garbage::look(&house.storage, place, stored.cancelled, before, &mut Memory::default(), into)
-                .await?;
+        let run = manifest.run.clone();
+        if let Err(error) = look_at(house, args, manifest, (now, older), &mut found).await {
+            found.kept.push((run, access::unreadable(error)?));
         }
     }
     Ok(found)
@@ -125,6 +109,36 @@ async fn look(
 /// Whether a run is loaded: as it was asked for, or by `nstore load` later.
 async fn is_loaded(storage: &Storage, manifest: &Manifest) -> anyhow::Result<bool> {
     Ok(manifest.upload.enabled || storage.has_load(&manifest.run).await?)
+}
+
+/// Looks at one run, and notes what of it goes.
+async fn look_at(
+    house: &House,
+    args: &CleanArgs,
+    manifest: Manifest,
+    (now, older): (DateTime<Utc>, DateTime<Utc>),
+    found: &mut Sweep,
+) -> anyhow::Result<()> {
+    let stored = runs::look(&house.storage, house.loader.as_ref(), &manifest).await?;
+    let loaded = loaded_chunks(house, &manifest).await?;
+    match fate(&stored, &args.sources, older, loaded) {
+        Fate::Goes => {
+            let mut bytes = 0;
+            for plan in &manifest.sources {
+                bytes += house.storage.usage_of(&plan.source, &manifest.run).await?.bytes;
+            }
+            found.runs.push((manifest, stored, bytes));
+            return Ok(());
+        }
+        Fate::Stays(reason) => found.kept.push((manifest.run.clone(), reason)),
+        Fate::NotMeant => {}
+    }
+    for plan in manifest.sources.iter().filter(|plan| args.means(&plan.source)) {
+        let (place, into) = ((&plan.source, &manifest.run), &mut found.garbage);
+        let before = now - args.grace;
+        garbage::look(&house.storage, place, stored.cancelled, before, &mut Memory::default(), into).await?;
+    }
+    Ok(())
 }
 
 /// Chunks of a run that the ledger holds; `None` when nothing of it was to be loaded.

@@ -8,7 +8,7 @@ use nstore_shared::{
     redis::{Redis, RedisError, queue::Hold},
     storage::{
         Storage,
-        paused::{PauseOf, Paused},
+        paused::{PauseOf, Paused, STOP_SEEN},
     },
 };
 use serde_json::json;
@@ -117,7 +117,8 @@ pub(super) async fn pause(global: &Global, args: &PauseArgs) -> anyhow::Result<E
     let paused = storage.pause(target.of(), &args.reason).await?;
     let (what, typed) = target.words();
     if let Err(error) = target.tell(global).await {
-        // workers ask storage before they extract a chunk
+        // workers ask storage too; when they have, nothing is started any more
+        tokio::time::sleep(STOP_SEEN).await;
         let said = explain::explain(&error);
         settings::warn([format!(
             "redis is not told, but workers heed the pause all the same: {}",

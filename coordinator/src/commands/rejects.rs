@@ -63,8 +63,13 @@ async fn list(global: &Global, narrow: &Narrow, json: bool) -> anyhow::Result<Ex
     let mut found = Vec::new();
     for manifest in letters::manifests(&storage, &filter).await? {
         for plan in manifest.sources.iter().filter(|plan| filter.means_source(&manifest.run, &plan.source)) {
-            let mut markers: Vec<Marker> =
-                storage.standing(&plan.source, &manifest.run).await?.into_values().collect();
+            let mut markers: Vec<Marker> = match storage.standing(&plan.source, &manifest.run).await {
+                Ok(standing) => standing.into_values().collect(),
+                Err(error) => {
+                    filter.pass_over(&manifest.run, error)?;
+                    continue;
+                }
+            };
             markers.sort_by_key(|marker| (marker.chunk.range.order(), marker.chunk.range));
             for marker in markers {
                 found.extend(look(&storage, &marker).await?);

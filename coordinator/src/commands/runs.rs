@@ -100,7 +100,10 @@ pub(super) async fn runs(global: &Global, args: &RunsArgs) -> anyhow::Result<Exi
 async fn looked_at(services: &Look, manifests: &[Manifest]) -> anyhow::Result<Vec<Stored>> {
     let mut found = Vec::new();
     for manifest in manifests {
-        found.push(look(&services.storage, services.loader.as_ref(), manifest).await?);
+        match look(&services.storage, services.loader.as_ref(), manifest).await {
+            Ok(stored) => found.push(stored),
+            Err(error) => access::pass_over(&manifest.run, error)?,
+        }
     }
     Ok(found)
 }

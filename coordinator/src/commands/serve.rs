@@ -1,6 +1,12 @@
 //! `nstore serve`: stays, and loads the runs that were started with `--detach`.
 
-use nstore_shared::health::{self, Sign};
+use nstore_shared::{
+    health::{self, Sign},
+    storage::{
+        Storage,
+        manifest::{Manifest, SourcePlan},
+    },
+};
 
 use super::{
     access::{self, Access, Want},
@@ -47,10 +53,18 @@ async fn slots(global: &Global) -> anyhow::Result<Slots> {
     let storage = access::storage(global)?;
     let mut open = Vec::new();
     for manifest in access::manifests(&storage).await? {
-        if storage.cancelled(&manifest.run).await?.is_none() {
-            let plans = runs::open_plans(&storage, &manifest, |marker| marker.is_none()).await?;
-            open.extend(plans.into_iter().cloned());
+        match still_open(&storage, &manifest).await {
+            Ok(plans) => open.extend(plans.into_iter().cloned()),
+            Err(error) => access::pass_over(&manifest.run, error)?,
         }
     }
     Ok(Slots { api: MAX_SLOTS, ..access::slots(&open) })
+}
+
+/// The sources of a run that are still to be extracted.
+async fn still_open<'a>(storage: &Storage, manifest: &'a Manifest) -> anyhow::Result<Vec<&'a SourcePlan>> {
+    if storage.cancelled(&manifest.run).await?.is_some() {
+        return Ok(vec![]);
+    }
+    runs::open_plans(storage, manifest, |marker| marker.is_none()).await
 }

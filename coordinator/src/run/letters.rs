@@ -53,6 +53,19 @@ impl Filter {
             && (self.chunks.is_empty() || self.chunks.iter().any(named))
     }
 
+    /// Says that a run is passed over because one of its documents cannot be read: that hides no other run.
+    ///
+    /// # Errors
+    /// Any other error, and this one where the run is named.
+    pub fn pass_over(&self, run: &RunId, error: StorageError) -> Result<(), StorageError> {
+        let is_named = self.runs.contains(run) || self.chunks.iter().any(|chunk| chunk.run == *run);
+        if is_named || !error.is_unreadable() {
+            return Err(error);
+        }
+        tracing::warn!(%run, %error, "run is passed over");
+        Ok(())
+    }
+
     fn means_letter(&self, letter: &Letter) -> bool {
         means(&self.chunks, &letter.marker.chunk)
             && letter.class().is_some_and(|class| means(&self.classes, &class))
@@ -100,9 +113,7 @@ pub async fn manifests(storage: &Storage, filter: &Filter) -> Result<Vec<Manifes
     for run in runs.iter().filter(|run| filter.means_run(run)) {
         match storage.manifest(run).await {
             Ok(manifest) => found.extend(manifest),
-            // a run of a newer nstore hides no other
-            Err(error @ StorageError::Document { .. }) => tracing::warn!(%run, %error, "run is left out"),
-            Err(error) => return Err(error.into()),
+            Err(error) => filter.pass_over(run, error)?,
         }
     }
     found.sort_by_key(|manifest| manifest.created_at);
@@ -117,7 +128,10 @@ pub async fn find(storage: &Storage, filter: &Filter) -> Result<Vec<Letter>, Run
     let mut found = Vec::new();
     for manifest in manifests(storage, filter).await? {
         for plan in manifest.sources.iter().filter(|plan| filter.means_source(&manifest.run, &plan.source)) {
-            found.extend(of_source(storage, &plan.source, &manifest.run).await?);
+            match of_source(storage, &plan.source, &manifest.run).await {
+                Ok(letters) => found.extend(letters),
+                Err(error) => filter.pass_over(&manifest.run, error)?,
+            }
         }
     }
     found.retain(|letter| filter.means_letter(letter));

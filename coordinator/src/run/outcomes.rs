@@ -120,7 +120,7 @@ impl Outcomes {
         }
         self.remove(range);
         match &marker.outcome {
-            Outcome::Split { halves } => {
+            Outcome::Split { halves, .. } => {
                 let halves = *halves;
                 self.splits += 1;
                 self.markers.insert(range, marker);
@@ -143,7 +143,7 @@ impl Outcomes {
         let mut open = Vec::from(halves);
         while let Some(range) = open.pop() {
             match self.markers.get(&range).map(|marker| &marker.outcome) {
-                Some(Outcome::Split { halves }) => open.extend(halves),
+                Some(Outcome::Split { halves, .. }) => open.extend(halves),
                 _ => {
                     self.leaves.insert(range);
                     self.count(range);
@@ -397,7 +397,7 @@ mod tests {
                     }
                     Change::Split(place) => {
                         let halves = if place == 0 { [range(1), range(2)] } else { [range(3), range(4)] };
-                        put(place, Outcome::Split { halves });
+                        put(place, Outcome::Split { halves, answer: None });
                     }
                     Change::Void(place) => {
                         markers.remove(&range(place));

@@ -39,8 +39,8 @@ impl Pause {
     }
 }
 
-/// Pauses a run in storage; answers what stands, which may be an earlier pause. Workers ask storage before they
-/// extract a chunk, so it holds from here on, whether Redis hears of it or not.
+/// Pauses a run in storage; answers what stands, which may be an earlier pause. Workers ask storage too, so
+/// it holds after [`nstore_shared::storage::paused::STOP_SEEN`], whether Redis hears of it or not.
 ///
 /// # Errors
 /// When there is no such run, it is cancelled, or storage fails.

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use nstore_shared::storage::{Storage, StorageError};
+use nstore_shared::{
+    chunk::RunId,
+    storage::{Storage, StorageError},
+};
 use tracing::{info, warn};
 
 use crate::run::garbage::{self, Garbage, Memory};
@@ -37,27 +40,31 @@ impl Upkeep {
     async fn sweep(self, storage: &Storage, memory: &mut Memory) -> Result<(), StorageError> {
         let mut failed = Ok(());
         for run in storage.runs().await? {
-            let manifest = match storage.manifest(&run).await {
-                Ok(Some(manifest)) => manifest,
-                Ok(None) => continue,
-                // one run that cannot be read keeps nobody from tidying the others
-                Err(error) => {
-                    failed = Err(error);
-                    continue;
-                }
-            };
-            let (mut found, before) = (Garbage::default(), Utc::now() - self.grace);
-            let cancelled = storage.cancelled(&run).await?.is_some();
-            for plan in &manifest.sources {
-                let place = (&plan.source, &run);
-                garbage::look(storage, place, cancelled, before, memory, &mut found).await?;
-            }
-            if !found.is_empty() {
-                garbage::remove(storage, &found).await?;
-                let (usage, uploads) = (found.usage(), found.uploads.len());
-                info!(%run, files = usage.files, bytes = usage.bytes, uploads, "removed what nothing refers to");
+            // one run that cannot be read keeps nobody from tidying the others
+            if let Err(error) = self.sweep_run(storage, &run, memory).await {
+                failed = Err(error);
             }
         }
         failed
+    }
+
+    async fn sweep_run(
+        self,
+        storage: &Storage,
+        run: &RunId,
+        memory: &mut Memory,
+    ) -> Result<(), StorageError> {
+        let Some(manifest) = storage.manifest(run).await? else { return Ok(()) };
+        let (mut found, before) = (Garbage::default(), Utc::now() - self.grace);
+        let cancelled = storage.cancelled(run).await?.is_some();
+        for plan in &manifest.sources {
+            garbage::look(storage, (&plan.source, run), cancelled, before, memory, &mut found).await?;
+        }
+        if !found.is_empty() {
+            garbage::remove(storage, &found).await?;
+            let (usage, uploads) = (found.usage(), found.uploads.len());
+            info!(%run, files = usage.files, bytes = usage.bytes, uploads, "removed what nothing refers to");
+        }
+        Ok(())
     }
 }

@@ -15,7 +15,8 @@
 --   :seqs         set   open sequential runs
 --   :n:<worker>   text  last nonce, a blank, and the id that it was granted, or nothing
 --   :run:<run>    hash  mode (p|s), boot (that of :meta at the first enqueue), workers, width, stop, attempts, total,
---                       open, cancelled, paused, slots, one count per state, pages, rows, bytes, error
+--                       open, cancelled, paused, slots, one count per state, pages, rows, bytes, error, plan (digest of
+--                       what its chunks are extracted by)
 --   :all:<run>    zset  range -> order of every chunk that is known; the same for what is available in :a:<run>. A hash
 --                       of a chunk that is not listed here means nothing
 --   :later:<run>  zset  range of a retryable chunk -> when it may run (ms)
@@ -210,7 +211,7 @@ end
 local function read_run(s, run)
   local r = s.runs[run]
   if not r then
-    r = read_fields(key(s, 'run', run), { 'mode', 'boot', 'error' }, RUN)
+    r = read_fields(key(s, 'run', run), { 'mode', 'boot', 'error', 'plan' }, RUN)
     s.runs[run] = r
   end
   return r
@@ -454,9 +455,10 @@ end
 local function read_entries(args)
   local e = {
     run = name(args[1]), mode = one_of('ps', args[2]), workers = count(args[3]), width = count(args[4]),
-    stop = count(one_of('01', args[5])), attempts = count(args[6]), total = count(args[7]), chunks = {},
+    stop = count(one_of('01', args[5])), attempts = count(args[6]), total = count(args[7]),
+    plan = args[8] ~= '' and name(args[8]), chunks = {},
   }
-  for i = 8, #args, 4 do
+  for i = 9, #args, 4 do
     e.chunks[#e.chunks + 1] = {
       range = range_of(args[i]), order = int(args[i + 1]), g = count(args[i + 2]),
       unproven = one_of('01', args[i + 3]) == '1',
@@ -477,6 +479,7 @@ local function set_run(s, e)
   end
   if not r.boot then set(r, 'boot', s.meta.boot) end
   for _, name in ipairs({ 'mode', 'workers', 'width', 'stop', 'attempts', 'total' }) do set(r, name, e[name]) end
+  if e.plan then set(r, 'plan', e.plan) end
   return r.cancelled == 1
 end
 
@@ -502,8 +505,8 @@ local function reopen(s, c, n, state)
   return ended and state == 'a'
 end
 
--- ARGV: run, mode (p|s), parallel workers, width (0: none), stop on discard (0|1), attempts, total, then for each
--- chunk: range, order, generation, unproven (0|1). Returns how many were added and how many reopened.
+-- ARGV: run, mode (p|s), parallel workers, width (0: none), stop on discard (0|1), attempts, total, digest of the plan
+-- (or nothing: the one that is known stays), then for each chunk: range, order, generation, unproven (0|1). Returns how many were added and how many reopened.
 local function enqueue(keys, args)
   local e = read_entries(args)
   local s = enter(keys)
@@ -662,7 +665,7 @@ local function grant(s, c)
   end
   -- once more, and it may be what ends its workers: nobody else shall be there then
   local alone = c.lost == LOST_LIMIT - 1 and 1 or 0
-  return { 'grant', c.run, c.range, c.g, c.failed + 1, r.attempts, discard, alone }
+  return { 'grant', c.run, c.range, c.g, c.failed + 1, r.attempts, discard, alone, r.plan or '', s.now }
 end
 
 local function empty(s, lease)
@@ -691,8 +694,8 @@ local function note_last(s, worker, nonce, id)
 end
 
 -- ARGV: worker, nonce, lease (ms), 0 or 1 and a fact that is reported first.
--- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing), alone (0|1)} or {empty, ms until to
--- ask again, nothing is left to grant (0|1)}.
+-- Returns {grant, run, range, generation, attempt, attempts, discard (or nothing), alone (0|1), digest of the plan
+-- (or nothing), ms since 1970} or {empty, ms until to ask again, nothing is left to grant (0|1)}.
 local function claim(keys, args)
   local worker, nonce, lease = name(args[1]), nonce_of(args[2]), count(args[3])
   local number = tonumber(nonce)

@@ -5,6 +5,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use super::Redis;
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, ExecutionMode, Generation, Kind, RunId, SourceId, WorkerId},
@@ -32,6 +34,8 @@ pub struct RunEntry {
     pub attempts: u32,
     /// Chunks of the source in this run: a sequential one is claimable once so many are in.
     pub total: u64,
+    /// The digest of the plan, which grants name; `None` leaves the one that is known.
+    pub plan: Option<String>,
 }
 
 /// One chunk to enqueue.
@@ -95,6 +99,10 @@ pub struct Grant {
     pub discard: Option<String>,
     /// It may be what ended its last workers: nothing else may be at work beside it.
     pub alone: bool,
+    /// The digest of the plan by which the chunk was enqueued; `None` when Redis does not know it.
+    pub plan: Option<String>,
+    /// When, by the source's clock in Redis, which never goes back while Redis keeps it: orders extractions.
+    pub granted_at: DateTime<Utc>,
 }
 
 /// A lease that someone holds, or held.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::DateTime;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use redis::{Cmd, Value};
 
@@ -69,6 +70,7 @@ impl Queue {
         };
         cmd.push(&run.run).arg(mode).push(run.parallel_workers).push(run.width.unwrap_or(0));
         cmd.push_flag(run.stop_on_discard).push(run.attempts).push(run.total);
+        cmd.arg(run.plan.as_deref().unwrap_or_default());
         for chunk in batch {
             cmd.push(chunk.range).push(chunk.range.order()).push(chunk.generation).push_flag(chunk.unproven);
         }
@@ -215,9 +217,10 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
             Ok(Claim::Empty { ask_again, closed: wire::number::<u8>(&closed)? == 1 })
         }
         "grant" => {
-            let [run, range, generation, attempt, attempts, discard, alone] =
+            let [run, range, generation, attempt, attempts, discard, alone, plan, now] =
                 wire::items(Value::Array(rest))?;
-            let discard = wire::text(discard)?;
+            let out_of_reach = || RedisError::Protocol("the time of a grant is out of reach".into());
+            let (discard, plan) = (wire::text(discard)?, wire::text(plan)?);
             Ok(Claim::Granted(Grant {
                 chunk: Chunk { source: source.clone(), run: wire::parse(run)?, range: wire::parse(range)? },
                 generation: wire::number(&generation)?,
@@ -229,6 +232,8 @@ fn read_claim(source: &SourceId, who: &Claimant, answer: Value) -> Result<Claim,
                 attempts: wire::number(&attempts)?,
                 discard: (!discard.is_empty()).then_some(discard),
                 alone: wire::number::<u8>(&alone)? == 1,
+                plan: (!plan.is_empty()).then_some(plan),
+                granted_at: DateTime::from_timestamp_millis(wire::number(&now)?).ok_or_else(out_of_reach)?,
             }))
         }
         other => Err(RedisError::Protocol(format!("a grant or nothing expected, not `{other}`"))),

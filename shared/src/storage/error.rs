@@ -123,6 +123,11 @@ impl StorageError {
         }
     }
 
+    /// Whether it is about one stored document, which is damaged, forged or of another version: others can be read.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Document { .. } | Self::Version { .. })
+    }
+
     /// There is no room left on the disk.
     pub fn is_full(&self) -> bool {
         let full = |e: &std::io::Error| e.kind() == std::io::ErrorKind::StorageFull;
@@ -159,7 +164,11 @@ impl StorageError {
             Self::Version { .. } => {
                 "an older nstore wrote it: finish that run with it, or extract its days anew with this one"
             }
-            Self::Document { .. } | Self::Bundle { .. } => return None,
+            Self::Document { .. } => {
+                "nstore did not write it so: restore it from a backup, or remove it; a chunk without its marker is \
+                 extracted again"
+            }
+            Self::Bundle { .. } => return None,
         };
         Some(hint.to_owned())
     }

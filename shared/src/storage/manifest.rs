@@ -17,6 +17,8 @@ use crate::{
 pub const MANIFEST_VERSION: u32 = 1;
 /// The same of the documents that stop a run or a source: cancelled, paused.
 pub const STOP_VERSION: u32 = 1;
+/// Bytes of the sha256 that a plan's digest shows.
+const DIGEST_BYTES: usize = 8;
 
 /// What a run is: created once, never changed. A run exists from its manifest on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +134,14 @@ impl SourcePlan {
     fn load_identity(&self) -> String {
         let chunks: Vec<String> = self.chunks.iter().map(ToString::to_string).collect();
         format!("{} {} {} {}", self.source, self.contract.table, self.upload_mode, chunks.join(" "))
+    }
+
+    /// Hex digits of a sha256 over all that decides how a chunk is extracted: which chunks there are is left out.
+    /// Equal digests extract equally.
+    pub fn digest(&self) -> String {
+        let decides = (&self.source, &self.spec, &self.contract, self.upload_mode);
+        let sum = Sha256::digest(serde_json::to_vec(&decides).unwrap_or_default());
+        hex::encode(&sum[..DIGEST_BYTES])
     }
 
     /// The zone in which its days are counted.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     chunk::{Chunk, ChunkRange, ChunkState, Generation, WorkerId},
@@ -17,6 +18,8 @@ pub use evidence::{ChunkWarning, Evidence};
 
 /// The format version that this build writes. A field that may be absent keeps it: markers of before stay readable.
 pub const MARKER_VERSION: u32 = 1;
+/// Bytes of the sha256 that the digest of an answer shows.
+const ANSWER_DIGEST_BYTES: usize = 8;
 
 /// The outcome of one generation of a chunk: written once, never changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +64,9 @@ pub enum Outcome {
     Split {
         /// They touch and cover it.
         halves: [ChunkRange; 2],
+        /// The answer that asked for it; `None` where nothing came in time, or an older build wrote this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<SplitAnswer>,
     },
     /// It failed for good (dead letter).
     Discarded {
@@ -151,6 +157,35 @@ impl Committed {
     pub fn proof(&self) -> Option<&Evidence> {
         self.evidence.iter().find(|evidence| evidence.is_proof())
     }
+}
+
+/// The answer of a source that asked for a split: halves that get the same one are not split on and on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitAnswer {
+    /// What kind of answer.
+    pub kind: SplitAnswerKind,
+    /// Hex digits of a sha256 over what came, without the request.
+    pub digest: String,
+    /// How many chunks above this one, each a part of a day or a day, had the same answer in a row.
+    #[serde(default)]
+    pub repeated: u32,
+}
+
+impl SplitAnswer {
+    /// An answer by what came; nothing is known yet of the chunks above.
+    pub fn new(kind: SplitAnswerKind, seen: &[u8]) -> Self {
+        Self { kind, digest: hex::encode(&Sha256::digest(seen)[..ANSWER_DIGEST_BYTES]), repeated: 0 }
+    }
+}
+
+/// What kind of answer asked for a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitAnswerKind {
+    /// Records, more than a limit allows.
+    Records,
+    /// A refusal, which `error_handlers` take for a window that is too wide.
+    Refusal,
 }
 
 /// One file of a chunk.

@@ -3,7 +3,7 @@
 //! - `open`: the store that a URL names; `answers`: what an object store says when it says no; `error`
 //! - [`manifest`]: a run's plan; [`paused`]: what is not worked on for now
 //! - [`marker`]: a chunk's outcome, and what voids it
-//! - [`outcomes`]: which outcome of a chunk counts; [`halves`]: what a chunk is split into
+//! - [`outcomes`]: which outcome of a chunk counts; [`current`]: the same of one chunk, for workers; [`halves`]: what a chunk is split into
 //! - [`artifact`]: writing and reading a chunk's files
 //! - [`failures`]: what failed tries looked like
 //! - [`identity`]: which storage it is
@@ -23,6 +23,7 @@ use crate::{chunk::RunId, guard::Guard};
 
 mod answers;
 pub mod artifact;
+pub mod current;
 mod ended;
 mod error;
 pub mod failures;

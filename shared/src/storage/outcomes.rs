@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::path::Path;
 
 use super::{
     Created, Storage, StorageError,
@@ -49,7 +50,7 @@ pub fn leaves<'a>(
     while let Some(range) = open.pop() {
         let marker = markers.get(&range);
         match marker.map(|marker| &marker.outcome) {
-            Some(Outcome::Split { halves: [first, second] }) => open.extend([*second, *first]),
+            Some(Outcome::Split { halves: [first, second], .. }) => open.extend([*second, *first]),
             _ => leaves.push((range, marker)),
         }
     }
@@ -117,7 +118,7 @@ impl Storage {
             if !files.contains(&(range, generation)) {
                 let chunk = Chunk { source: source.clone(), run: run.clone(), range };
                 match self.marker(&chunk, generation).await?.map(|marker| marker.outcome) {
-                    Some(Outcome::Split { halves }) => open.extend(halves),
+                    Some(Outcome::Split { halves, .. }) => open.extend(halves),
                     Some(Outcome::Committed(_) | Outcome::Discarded { .. }) => {}
                     None => return Ok(true),
                 }
@@ -214,11 +215,34 @@ impl Storage {
     ) -> Result<Option<Marker>, StorageError> {
         let key = paths::marker(chunk, generation);
         let Some(bytes) = self.get(&key).await? else { return Ok(None) };
-        let marker: Marker = self.versioned(&key, &bytes, MARKER_VERSION)?;
+        self.read_marker(chunk, generation, &bytes).map(Some)
+    }
+
+    /// Reads the marker of one generation.
+    pub(super) fn read_marker(
+        &self,
+        chunk: &Chunk,
+        generation: Generation,
+        bytes: &[u8],
+    ) -> Result<Marker, StorageError> {
+        let key = paths::marker(chunk, generation);
+        let marker: Marker = self.versioned(&key, bytes, MARKER_VERSION)?;
         if marker.chunk != *chunk || marker.generation != generation {
             return Err(self.odd(&key, format!("it is about {} g{}", marker.chunk, marker.generation)));
         }
-        Ok(Some(marker))
+        self.checked(&key, marker)
+    }
+
+    /// A marker whose halves, if it has any, are those of its chunk: whoever follows them comes to an end.
+    fn checked(&self, key: &Path, marker: Marker) -> Result<Marker, StorageError> {
+        match &marker.outcome {
+            Outcome::Split { halves, .. } if !marker.chunk.range.is_halved_by(halves) => {
+                let [first, second] = halves;
+                Err(self
+                    .odd(key, format!("{first} and {second} are not the halves of {}", marker.chunk.range)))
+            }
+            _ => Ok(marker),
+        }
     }
 
     /// Writes a chunk's outcome, unless one of that generation stands: the fence against zombies.
@@ -226,7 +250,11 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn create_marker(&self, marker: &Marker) -> Result<Created<Marker>, StorageError> {
-        self.create(&paths::marker(&marker.chunk, marker.generation), marker, MARKER_VERSION).await
+        let key = paths::marker(&marker.chunk, marker.generation);
+        Ok(match self.create(&key, marker, MARKER_VERSION).await? {
+            Created::Mine => Created::Mine,
+            Created::Other(stands) => Created::Other(self.checked(&key, stands)?),
+        })
     }
 
     /// Voids one outcome, so that the next generation runs; the first reason stands. A run that had ended is open again.
@@ -343,7 +371,7 @@ mod tests {
         let range = |text: &str| text.parse::<ChunkRange>().unwrap();
         let halves = [range("2025-08-01_2025-08-02"), range("2025-08-02_2025-08-03")];
         let whole = range("2025-08-01_2025-08-03");
-        let mut split = Marker { outcome: Outcome::Split { halves }, ..discarded(1, 1) };
+        let mut split = Marker { outcome: Outcome::Split { halves, answer: None }, ..discarded(1, 1) };
         split.chunk.range = whole;
         let (source, run) = (split.chunk.source.clone(), split.chunk.run.clone());
         let planned = [whole];
@@ -373,7 +401,8 @@ mod tests {
             range("2025-08-02_2025-08-03"),
             range("2025-08-03_2025-08-05"),
         );
-        let split = Marker { outcome: Outcome::Split { halves: [first, second] }, ..discarded(1, 1) };
+        let split =
+            Marker { outcome: Outcome::Split { halves: [first, second], answer: None }, ..discarded(1, 1) };
         let markers = BTreeMap::from([(both, split), (second, discarded(2, 1))]);
         let found = leaves(&[both, last], &markers);
         let ranges: Vec<ChunkRange> = found.iter().map(|(range, _)| *range).collect();

@@ -1,10 +1,16 @@
 //! What is paused: a run, or a source in all runs. A document each, so that it outlives Redis.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Created, Storage, StorageError, manifest::STOP_VERSION, paths};
 use crate::chunk::{RunId, SourceId};
+
+/// How long a worker may still start chunks after storage says that their run or source is stopped, where Redis does
+/// not say so: it asks storage that often, and not for each chunk.
+pub const STOP_SEEN: Duration = Duration::from_millis(200);
 
 /// What a pause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

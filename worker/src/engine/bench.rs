@@ -1,13 +1,13 @@
 //! What all claim loops of a worker share.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use nstore_shared::{
-    chunk::{RunId, SourceId},
+    chunk::SourceId,
     config::{
         secrets::{self, Secrets},
         spec::SourceSpec,
@@ -16,16 +16,14 @@ use nstore_shared::{
         fleet::Fleet,
         queue::{GiveBack, Queue},
     },
-    storage::{Storage, StorageError, manifest::Manifest},
+    storage::{Storage, StorageError},
 };
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tracing::warn;
 
-use super::{lease::Leases, open::Open, outage::Outage, stir::Stir};
+use super::{lease::Leases, open::Open, outage::Outage, paused::Unstopped, plans::Plans, stir::Stir};
 use crate::extract::host::Host;
 
-/// Manifests kept at hand; a worker rarely meets more runs at once.
-const MANIFESTS: usize = 8;
 /// No chunk is started with less room than this.
 const LEAST_FREE_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest error text that goes to Redis and markers.
@@ -46,7 +44,8 @@ pub(super) struct Bench {
     /// Chunks at work hold it together; one that may end this process holds it alone.
     alone: RwLock<()>,
     space: Outage,
-    manifests: Mutex<VecDeque<Arc<Manifest>>>,
+    pub(super) plans: Plans,
+    pub(super) unstopped: Unstopped,
     lacks: Mutex<BTreeMap<SourceId, String>>,
     /// Texts about documents of other versions that were logged.
     refused: Mutex<BTreeSet<String>>,
@@ -89,7 +88,8 @@ impl Bench {
                 "no room for another chunk: free some disk space; nothing is claimed until then",
                 "there is room for chunks again",
             ),
-            manifests: Mutex::default(),
+            plans: Plans::default(),
+            unstopped: Unstopped::default(),
             lacks: Mutex::default(),
             refused: Mutex::default(),
         }
@@ -103,19 +103,6 @@ impl Bench {
         } else {
             Room::Shared { _held: self.alone.read().await }
         }
-    }
-
-    /// A run's manifest, read once as long as it is at hand; `None` when there is no such run.
-    pub(super) async fn manifest(&self, run: &RunId) -> Result<Option<Arc<Manifest>>, StorageError> {
-        let at_hand = |kept: &VecDeque<Arc<Manifest>>| kept.iter().find(|m| m.run == *run).cloned();
-        if let Some(manifest) = at_hand(&locked(&self.manifests)) {
-            return Ok(Some(manifest));
-        }
-        let Some(manifest) = self.storage.manifest(run).await?.map(Arc::new) else { return Ok(None) };
-        let mut kept = locked(&self.manifests);
-        kept.push_front(manifest.clone());
-        kept.truncate(MANIFESTS);
-        Ok(Some(manifest))
     }
 
     /// Whether this host lacks a secret of the source: then it is left alone from now on, and said so once.

@@ -1,11 +1,14 @@
 //! One grant -> one outcome: look for a marker, extract, store, mark.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use nstore_shared::{
-    chunk::{Chunk, ChunkRange, Generation},
+    chunk::{Chunk, Generation},
     config::{secrets, spec::SecretRef},
     guard::Guard,
     proven,
@@ -13,6 +16,7 @@ use nstore_shared::{
     retry::FailureClass,
     storage::{
         Created, StorageError,
+        current::Current,
         manifest::SourcePlan,
         marker::{Committed, MARKER_VERSION, Marker, Outcome},
     },
@@ -23,7 +27,8 @@ use super::{
     extraction::{Failure, Try, Unfinished},
     halves,
     lease::{Ended, Lease},
-    paused,
+    paused::{self, Stopped},
+    split,
     verdict::{Decision, decide},
 };
 use crate::extract::{ExtractError, Split};
@@ -66,39 +71,37 @@ pub(super) async fn execute(bench: &Arc<Bench>, grant: &Grant, lease: &Lease) ->
         Ok(room) => room,
         Err(how) => return Ok(ended(grant, how)),
     };
-    let started_at = Utc::now();
+    let began = Instant::now();
     let (storage, chunk) = (&bench.storage, &grant.chunk);
     let unplanned = || Fault::Unplanned { url: storage.url().to_owned(), chunk: chunk.clone() };
-    let manifest = bench.manifest(&chunk.run).await?.ok_or_else(unplanned)?;
-    let plan = manifest.source(&chunk.source).ok_or_else(unplanned)?;
+    let known = bench.plans.get(storage, grant).await?.ok_or_else(unplanned)?;
+    let plan = &known.plan;
     bench.secrets.note_user_names(plan.spec.user_names());
     // all that may keep it from being worked on, asked for at once
-    let (cancelled, generations, paused) = tokio::try_join!(
-        storage.cancelled(&chunk.run),
-        storage.generations_of(chunk),
-        paused::is_paused(bench, chunk)
-    )?;
-    if cancelled.is_some() {
-        // the queue has not heard of it, or has forgotten it
-        bench.redis.once(bench.queue.cancel(&chunk.source, &chunk.run)).await;
+    let (stopped, current) =
+        tokio::try_join!(paused::look(bench, chunk), storage.current(chunk, grant.generation))?;
+    if stopped == Some(Stopped::Cancelled) {
+        // the queue had not heard of it, or has forgotten it
         return Ok(ended(grant, Ended::Cancelled));
     }
-    if let Some(generation) = generations.standing()
-        && let Some(marker) = storage.marker(chunk, generation).await?
-    {
-        tell!(info, grant, "reported: its outcome stands already");
-        halves::enqueue(bench, plan, &marker).await;
-        return Ok(Done::Fact(proven::fact(&marker, Some(&grant.by))));
-    }
-    if paused {
+    let generation = match current {
+        Current::Stands(marker) => {
+            tell!(info, grant, "reported: its outcome stands already");
+            halves::enqueue(bench, plan, &marker).await;
+            return Ok(Done::Fact(proven::fact(&marker, Some(&grant.by))));
+        }
+        Current::Open(generation) => generation,
+    };
+    if stopped == Some(Stopped::Paused) {
         tell!(info, grant, "released: its run or its source is paused");
         return Ok(Done::Back(GiveBack::Release));
     }
-    let (generation, granted) = (generations.wanted(), grant.generation);
+    let granted = grant.generation;
     if generation < granted {
         return Err(Fault::Disagree { url: storage.url().to_owned(), chunk: chunk.clone(), granted });
     }
-    Work { bench, grant, lease, plan, generation, started_at }.run().await
+    let started_at = known.order_time(grant);
+    Work { bench, grant, lease, plan, digest: &known.digest, generation, began, started_at }.run().await
 }
 
 /// A grant whose outcome is still to be made.
@@ -107,7 +110,10 @@ struct Work<'a> {
     grant: &'a Grant,
     lease: &'a Lease,
     plan: &'a SourcePlan,
+    digest: &'a str,
     generation: Generation,
+    began: Instant,
+    /// By the clock of Redis, see [`Marker::started_at`].
     started_at: DateTime<Utc>,
 }
 
@@ -130,7 +136,12 @@ impl Work<'_> {
 
     async fn extract(&self) -> Result<Committed, Unfinished> {
         let secret = |name: &SecretRef| self.bench.secrets.get(name);
-        let extractor = self.bench.host.extractor(&self.plan.spec.extract, &self.plan.contract, &secret)?;
+        let extractor = self.bench.host.extractor(
+            &self.plan.spec.extract,
+            &self.plan.contract,
+            Some(self.digest),
+            &secret,
+        )?;
         let Self { bench, grant, lease, plan, generation, .. } = *self;
         Try { bench, grant, generation, plan, lease }.run(extractor).await
     }
@@ -145,15 +156,21 @@ impl Work<'_> {
     async fn fail(&self, mut failure: Failure) -> Result<Done, Fault> {
         let last = self.grant.by.attempt >= self.grant.attempts;
         if failure.error.split == Split::AtOnce || (failure.error.split == Split::AtLast && last) {
-            match self.halves().await? {
-                Ok(halves) => {
+            let Self { bench, grant, plan, generation, .. } = *self;
+            match split::of(&bench.storage, plan, (&grant.chunk, generation), failure.error.answer.take())
+                .await?
+            {
+                Ok(outcome) => {
                     let error = self.bench.fit_to_tell(&failure.error.message);
                     tell!(info, self.grant, error, "to be split");
-                    return self.mark(Outcome::Split { halves }, vec![]).await;
+                    return self.mark(outcome, vec![]).await;
                 }
                 Err(why) => {
                     failure.error.message =
                         format!("{}; the chunk is not split: {why}", failure.error.message);
+                    if why.is_final() {
+                        failure.error.class = FailureClass::Config;
+                    }
                 }
             }
         }
@@ -176,18 +193,6 @@ impl Work<'_> {
                 Ok(Done::Back(GiveBack::Retry { wait, error }))
             }
         }
-    }
-
-    /// The halves of the chunk, or why it has none. One that was ever committed never splits: its rows may be loaded.
-    async fn halves(&self) -> Result<Result<[ChunkRange; 2], String>, StorageError> {
-        let chunk = &self.grant.chunk;
-        for earlier in 1..self.generation {
-            let marker = self.bench.storage.marker(chunk, earlier).await?;
-            if marker.is_some_and(|marker| marker.committed().is_some()) && Guard::CommittedStays.stands() {
-                return Ok(Err("it was stored before, and may be loaded as a whole".to_owned()));
-            }
-        }
-        Ok(self.plan.halves(chunk.range).map_err(|why| why.to_string()))
     }
 
     /// Keeps what a failed try looked like, and says where.
@@ -232,7 +237,7 @@ impl Work<'_> {
             generation: self.generation,
             grant: self.grant.by.clone(),
             started_at: self.started_at,
-            finished_at: Utc::now(),
+            finished_at: self.started_at + self.began.elapsed(),
             outcome,
         };
         if let Err(how) = self.lease.gate().pass().await {

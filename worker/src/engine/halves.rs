@@ -3,7 +3,7 @@
 
 use nstore_shared::{
     proven,
-    redis::queue::ChunkEntry,
+    redis::queue::{ChunkEntry, RunEntry},
     storage::{
         manifest::SourcePlan,
         marker::{Marker, Outcome},
@@ -15,9 +15,10 @@ use super::bench::Bench;
 /// Enqueues the halves, if a standing marker says that there are any. Before its fact is reported: one who comes
 /// between repeats it. What Redis does not take now, the coordinator finds in storage.
 pub(super) async fn enqueue(bench: &Bench, plan: &SourcePlan, marker: &Marker) {
-    let Outcome::Split { halves } = marker.outcome else { return };
+    let Outcome::Split { halves, .. } = marker.outcome else { return };
     // a half that has ended is not opened again: its generation is not higher than what is known
     let entries = halves.map(|range| ChunkEntry { range, generation: 1, unproven: false });
-    let run = proven::run_entry(&marker.chunk.run, plan);
+    // which plan counts is the coordinator's to say: this worker may be late
+    let run = RunEntry { plan: None, ..proven::run_entry(&marker.chunk.run, plan) };
     bench.redis.once(bench.queue.enqueue(&run, &entries)).await;
 }

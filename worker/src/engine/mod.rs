@@ -3,7 +3,7 @@
 //! - [`bench`]: what all claim loops share
 //! - [`slot`]: one claim loop; [`rota`]: which source it asks next; [`stir`]: what idle ones tell each other
 //! - [`executor`]: one grant -> one outcome; [`extraction`]: one try of it; [`shelf`]: its files;
-//!   [`halves`]: what a split one leaves; [`paused`]: whether it is to be worked on; [`verdict`]: what follows from a failed one
+//!   [`split`]: whether a chunk is split; [`halves`]: what that leaves; [`plans`]: what it follows; [`paused`]: whether it is to be worked on; [`verdict`]: what follows from a failed one
 //! - [`lease`]: deadlines and the gate that work passes through; [`heart`]: renews them
 //! - [`open`]: which sources are open; [`outage`]: a service that is away; [`stop`]: how it all ends
 
@@ -43,9 +43,11 @@ mod lease;
 mod open;
 mod outage;
 mod paused;
+mod plans;
 mod rota;
 mod shelf;
 mod slot;
+mod split;
 mod stir;
 mod stop;
 pub mod verdict;

@@ -9,7 +9,6 @@ use nstore_shared::{
     chunk::{Kind, SourceId, WorkerId},
     redis::queue::{Claim, Claimant, Fact, GiveBack, Grant, Held},
     retry::Backoff,
-    storage::StorageError,
 };
 use tokio::sync::watch;
 
@@ -150,7 +149,7 @@ impl Slot {
             Err(fault) => {
                 self.faults += 1;
                 let how = match fault {
-                    Fault::Storage(error @ StorageError::Version { .. }) => self.bench.refuse(&error),
+                    Fault::Storage(error) if error.is_unreadable() => self.bench.refuse(&error),
                     Fault::Host(error) => {
                         tell!(warn, &grant, error, "left to other workers: this host cannot do it now");
                         GiveBack::Refuse { error }

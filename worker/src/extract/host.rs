@@ -19,7 +19,10 @@ use tokio::sync::mpsc;
 
 #[cfg(feature = "browser")]
 use super::browser::{BrowserExtractor, pool::Pool, sessions::Sessions};
-use super::{ExtractError, Extracted, Extractor, Sent, Span, api::ApiExtractor};
+use super::{
+    ExtractError, Extracted, Extractor, Sent, Span,
+    api::{ApiExtractor, PreparedSource, PreparedSources},
+};
 
 /// How requests to sources name this program.
 const USER_AGENT: &str = concat!("nstore/", env!("CARGO_PKG_VERSION"));
@@ -69,6 +72,7 @@ pub enum HostError {
 /// The extractors of a host. Browsers and logins are kept between chunks.
 pub struct Host {
     budgets: Option<Budgets>,
+    apis: PreparedSources,
     #[cfg(feature = "browser")]
     browsers: Option<(Arc<Pool>, Arc<Sessions>)>,
 }
@@ -87,7 +91,7 @@ impl Host {
                 Some((Arc::new(pool), Arc::new(Sessions::new(None, ""))))
             }
         };
-        Ok(Self { budgets: None, browsers })
+        Ok(Self { budgets: None, apis: PreparedSources::default(), browsers })
     }
 
     /// Gets a host ready for one kind of source.
@@ -98,7 +102,7 @@ impl Host {
     #[expect(clippy::unused_async, reason = "the same door as with browsers")]
     pub async fn open(kind: Kind, _: &BrowserConfig) -> Result<Self, HostError> {
         match kind {
-            Kind::Api => Ok(Self { budgets: None }),
+            Kind::Api => Ok(Self { budgets: None, apis: PreparedSources::default() }),
             Kind::Browser => Err(HostError::NotBuilt(kind)),
         }
     }
@@ -121,7 +125,8 @@ impl Host {
     #[expect(clippy::unused_self, clippy::needless_pass_by_value, reason = "the same door as with browsers")]
     pub fn share(&mut self, _: Vault, _: &str) {}
 
-    /// The extractor of a source; `contract` says what tells its records apart.
+    /// The extractor of a chunk of a source; `contract` says what tells its records apart. What is prepared from plans
+    /// of equal digests is shared by all their chunks; without one it is for this chunk alone.
     ///
     /// # Errors
     /// Class `config` when its description is wrong or of another kind, `auth` when a secret is not on this host.
@@ -129,18 +134,14 @@ impl Host {
         &self,
         spec: &ExtractSpec,
         contract: &Contract,
+        digest: Option<&str>,
         secrets: &dyn Fn(&SecretRef) -> Option<Secret>,
     ) -> Result<AnyExtractor, ExtractError> {
         match spec {
             ExtractSpec::Api(api) => {
-                let extractor = ApiExtractor::new(
-                    api,
-                    &contract.key_paths(),
-                    secrets,
-                    self.budgets.as_ref(),
-                    USER_AGENT,
-                )?;
-                Ok(AnyExtractor::Api(Box::new(extractor)))
+                let prepare = || PreparedSource::new(api, &contract.key_paths(), secrets, USER_AGENT);
+                let source = self.apis.get(digest, api, prepare)?;
+                Ok(AnyExtractor::Api(Box::new(ApiExtractor::of(source, self.budgets.as_ref()))))
             }
             #[cfg(feature = "browser")]
             ExtractSpec::Browser(browser) => {

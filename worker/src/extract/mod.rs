@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use nstore_shared::{
     config::spec::browser::{BrowserClock, Lane},
     retry::FailureClass,
-    storage::marker::{ChunkWarning, Evidence},
+    storage::marker::{ChunkWarning, Evidence, SplitAnswer},
 };
 use tokio::sync::mpsc;
 
@@ -92,6 +92,8 @@ pub struct ExtractError {
     pub excuse: Option<Excuse>,
     /// Whether less of it may do: two halves of the chunk.
     pub split: Split,
+    /// What the source answered where that asks for a split.
+    pub answer: Option<SplitAnswer>,
     /// What it looked like.
     pub bundle: Option<Box<Bundle>>,
 }
@@ -99,7 +101,7 @@ pub struct ExtractError {
 impl ExtractError {
     /// A failure with nothing beside its text.
     pub fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), excuse: None, split: Split::No, bundle: None }
+        Self { class, message: message.into(), excuse: None, split: Split::No, answer: None, bundle: None }
     }
 }
 

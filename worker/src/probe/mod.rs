@@ -207,7 +207,7 @@ impl Prepared {
         }
         // a dashboard has been read to its end when its first page comes
         let to_the_end = matches!(once, ExtractSpec::Browser(_));
-        let extractor = host.extractor(&once, &self.source.contract, &|name| self.secrets.get(name))?;
+        let extractor = host.extractor(&once, &self.source.contract, None, &|name| self.secrets.get(name))?;
         let (sender, mut pages) = mpsc::channel(1);
         let extraction = extractor.extract(span, sender);
         tokio::pin!(extraction);

@@ -1,6 +1,6 @@
 //! The HTTP client of one source: its time-outs, its fixed headers, whom it trusts, which redirects it follows.
 
-use std::{error::Error as _, fmt};
+use std::{error::Error as _, fmt, time::Duration};
 
 use nstore_shared::{
     config::spec::{ApiSpec, RequestLimits},
@@ -16,6 +16,9 @@ use super::{access::Access, request::Failure};
 use crate::extract::ExtractError;
 
 const MAX_REDIRECTS: usize = 5;
+/// A connection that no request used for so long is closed: servers close idle ones after 5 s and more, and a request
+/// that meets that fails.
+const MAX_IDLE: Duration = Duration::from_secs(3);
 
 /// A redirect that is not followed.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub(super) fn client(spec: &ApiSpec, user_agent: &str) -> Result<Client, Extract
         .read_timeout(read_timeout)
         .timeout(total_timeout)
         .redirect(Policy::custom(follow))
+        .pool_idle_timeout(MAX_IDLE)
         // the address may carry a key
         .referer(false);
     let builder = match &spec.tls_ca {

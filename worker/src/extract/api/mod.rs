@@ -5,24 +5,27 @@
 //! - [`facts`]: the few things that paging needs to know of a body; [`identity`]: which records are the same
 //! - [`refusal`]: bodies of status 200 that say that they failed
 //! - [`budget`]: when a request may leave
-//! - [`access`]: secrets, and how they stay out of texts
+//! - [`prepared`]: what the chunks of a source share; [`access`]: secrets, and how they stay out of texts
 //! - [`client`], [`request`], [`patience`]: the connection, one request, and its tries
 //! - [`headers`], [`charset`]: what the headers say of an answer; its bytes as UTF-8
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use nstore_shared::{
     config::{
         path::FieldPath,
         secrets::Secret,
-        spec::{ApiSpec, SecretRef, TimeFormat},
+        spec::{ApiSpec, SecretRef},
     },
     redis::budget::Budgets,
     retry::FailureClass,
-    storage::marker::ChunkWarning,
+    storage::marker::{ChunkWarning, SplitAnswer, SplitAnswerKind},
 };
-use reqwest::{Client, Url};
+use reqwest::Url;
 use tokio::sync::mpsc;
 
 use super::{Expected, ExtractError, Extracted, Extractor, Page, PageFormat, Sent, Span, Split};
@@ -36,15 +39,15 @@ mod headers;
 mod identity;
 mod paginate;
 mod patience;
+mod prepared;
 mod refusal;
 mod request;
 mod window;
 
-use access::Access;
 use budget::Allowance;
-use facts::{FactsError, PageFacts, Pointers, Signal};
-use identity::Identity;
-use paginate::{Counting, End, Paging, PagingError, Params, Step};
+use facts::{FactsError, PageFacts, Signal};
+use paginate::{End, Paging, PagingError, Step};
+pub(super) use prepared::{PreparedSource, PreparedSources};
 use request::{Answer, Failure};
 
 /// How much is shown of an answer that is no JSON.
@@ -57,16 +60,10 @@ pub fn expected(spec: &ApiSpec, span: Span) -> Expected {
     window::expected(&spec.window, span)
 }
 
-/// Extracts the chunks of one source.
+/// Extracts a chunk of one source.
 pub struct ApiExtractor {
-    spec: ApiSpec,
-    client: Client,
-    /// Base, path and fixed parameters.
-    address: Url,
-    access: Access,
+    source: Arc<PreparedSource>,
     allowance: Option<Allowance>,
-    pointers: Pointers,
-    counting: Counting,
 }
 
 /// One page of the list.
@@ -77,8 +74,7 @@ struct Received {
 }
 
 impl ApiExtractor {
-    /// Prepares the requests of a source: its address, its client, its secrets, its budget where somebody hands it out.
-    /// `key` are the fields that tell its records apart; none where nothing does.
+    /// Prepares a source for this one extraction; see [`PreparedSource::new`].
     ///
     /// # Errors
     /// Class `config` when the description is wrong, `auth` when a secret is not on this host.
@@ -89,39 +85,14 @@ impl ApiExtractor {
         budgets: Option<&Budgets>,
         user_agent: &str,
     ) -> Result<Self, ExtractError> {
-        let address = address(spec)?;
-        if let TimeFormat::Strftime(pattern) = &spec.window.format
-            && !window::is_pattern(pattern)
-        {
-            let message = format!("`window.format`: `{pattern}` is no strftime pattern");
-            return Err(ExtractError::new(FailureClass::Config, message));
-        }
-        let client = client::client(spec, user_agent)?;
-        let access = Access::new(&spec.auth, secrets, &client)?;
-        let identity = Identity::new(key);
-        let counting = Counting { has_key: identity.has_key(), repeats: spec.records.repeats };
-        let pointers = Pointers::new(&spec.paginator, &spec.records, identity);
-        let allowance = Allowance::of(spec, budgets);
-        Ok(Self { spec: spec.clone(), client, address, access, allowance, pointers, counting })
+        let source = PreparedSource::new(spec, key, secrets, user_agent)?;
+        Ok(Self::of(Arc::new(source), budgets))
     }
 
-    /// A page's URL, and the same as it may be shown.
-    fn url(&self, window: &Params, page: &Params) -> (Url, String) {
-        let mut url = self.address.clone();
-        let with = |url: &mut Url, pairs: &[(String, String)]| {
-            if !pairs.is_empty() {
-                url.query_pairs_mut().extend_pairs(pairs);
-            }
-        };
-        with(&mut url, window);
-        with(&mut url, page);
-        let mut shown = self.access.redact(url.as_str());
-        if let Some((name, value)) = &self.access.query {
-            let mark = if url.query().is_some() { '&' } else { '?' };
-            shown = format!("{shown}{mark}{name}=***");
-            url.query_pairs_mut().append_pair(name, value);
-        }
-        (url, shown)
+    /// Extracts a chunk of a source that is prepared already, within its budget where somebody hands it out.
+    pub(super) fn of(source: Arc<PreparedSource>, budgets: Option<&Budgets>) -> Self {
+        let allowance = Allowance::of(&source.spec, budgets);
+        Self { source, allowance }
     }
 
     async fn run(
@@ -130,15 +101,16 @@ impl ApiExtractor {
         pages: &mpsc::Sender<Sent>,
         sent: &mut u64,
     ) -> Result<Extracted, ExtractError> {
-        let window = window::params(&self.spec.window, span);
-        let mut paging = Paging::new(&self.spec.paginator, self.counting, &self.spec.limits);
+        let window = window::params(&self.source.spec.window, span);
+        let mut paging =
+            Paging::new(&self.source.spec.paginator, self.source.counting, &self.source.spec.limits);
         let mut next = paging.first();
         loop {
-            let (url, shown) = self.url(&window, &next);
+            let (url, shown) = self.source.url(&window, &next);
             let allowance = self.allowance.as_ref();
             let once = || self.page(url.clone());
             let Received { body, facts } =
-                patience::insist(&self.spec.retry, &shown, pages, allowance, once).await?;
+                patience::insist(&self.source.spec.retry, &shown, pages, allowance, once).await?;
             let step =
                 paging.turn(&facts).map_err(|error| self.paging_failed(&error, body.as_ref(), &shown))?;
             let body = body.filter(|_| !matches!(&step, Step::Done(End { repeats_last: true, .. })));
@@ -167,14 +139,18 @@ impl ApiExtractor {
     fn paging_failed(&self, error: &PagingError, body: Option<&Bytes>, shown: &str) -> ExtractError {
         let there = match (error, body) {
             (PagingError::PathLeadsNowhere(want), Some(body)) => {
-                let found = self.pointers.explain(*want, &String::from_utf8_lossy(body));
-                format!(": {}", self.access.redact(&found))
+                let found = self.source.pointers.explain(*want, &String::from_utf8_lossy(body));
+                format!(": {}", self.source.access.redact(&found))
             }
             _ => String::new(),
         };
-        let message = format!("GET {shown}: {}{there}", self.access.redact(&error.to_string()));
-        let split = if error.is_cap() { Split::AtOnce } else { Split::No };
-        ExtractError { split, ..ExtractError::new(error.class(), message) }
+        let message = format!("GET {shown}: {}{there}", self.source.access.redact(&error.to_string()));
+        let failed = ExtractError::new(error.class(), message);
+        if !error.is_cap() {
+            return failed;
+        }
+        let seen = |body: &Bytes| SplitAnswer::new(SplitAnswerKind::Records, body);
+        ExtractError { split: Split::AtOnce, answer: body.map(seen), ..failed }
     }
 
     /// The same, for as long as a chunk may take; what it waits for its budget is not its own time.
@@ -184,7 +160,9 @@ impl ApiExtractor {
         pages: &mpsc::Sender<Sent>,
         sent: &mut u64,
     ) -> Result<Extracted, ExtractError> {
-        let Some(limit) = self.spec.limits.chunk_timeout else { return self.run(span, pages, sent).await };
+        let Some(limit) = self.source.spec.limits.chunk_timeout else {
+            return self.run(span, pages, sent).await;
+        };
         let ended = tokio::select! {
             biased;
             ended = self.run(span, pages, sent) => Some(ended),
@@ -195,7 +173,7 @@ impl ApiExtractor {
         }
         let message = format!(
             "{}: not read to its end within {} s, {sent} pages came; raise `timeouts.chunk` or make the chunks smaller",
-            self.access.redact(self.address.as_str()),
+            self.source.access.redact(self.source.address.as_str()),
             limit.as_secs_f64()
         );
         Err(ExtractError { split: Split::AtOnce, ..ExtractError::new(FailureClass::Transient, message) })
@@ -219,7 +197,7 @@ impl ApiExtractor {
         if let Some(allowance) = &self.allowance {
             allowance.wait().await?;
         }
-        let answer = request::send(&self.client, url, &self.access, &self.spec).await?;
+        let answer = request::send(&self.source.client, url, &self.source.access, &self.source.spec).await?;
         let mut facts = self.facts(&answer)?;
         if let Some(range) = answer.range {
             if range.is_bytes {
@@ -241,18 +219,18 @@ impl ApiExtractor {
         let Some(body) = &answer.body else { return Ok(none) };
         // it was made sure when the body was read
         let text = std::str::from_utf8(body).unwrap_or_default();
-        match self.pointers.read(text, answer.is_trusted) {
+        match self.source.pointers.read(text, answer.is_trusted) {
             Err(FactsError::NoRecords { .. } | FactsError::NullList { .. }) if answer.is_trusted => Ok(none),
             facts => facts.map_err(|error| self.unreadable(&error, body, &answer.content_type)),
         }
     }
 
     fn unreadable(&self, error: &FactsError, body: &Bytes, content_type: &str) -> Failure {
-        let mut message = self.access.redact(&error.to_string());
+        let mut message = self.source.access.redact(&error.to_string());
         if let FactsError::Refused { .. } = error {
             message = format!(
                 "{message}; it starts with `{}`",
-                request::excerpt(body, MAX_REFUSAL_CHARS, &self.access)
+                request::excerpt(body, MAX_REFUSAL_CHARS, &self.source.access)
             );
         }
         if error.may_pass() {
@@ -260,7 +238,7 @@ impl ApiExtractor {
         }
         if let FactsError::Syntax { .. } = error {
             let kind = if content_type.is_empty() { "no content type" } else { content_type };
-            let start = request::excerpt(body, SHOWN_CHARS, &self.access);
+            let start = request::excerpt(body, SHOWN_CHARS, &self.source.access);
             message = format!(
                 "{message}: {kind} came instead, starting with `{start}`; check `base_url`, `request.path` and `auth`"
             );
@@ -281,34 +259,6 @@ impl Extractor for ApiExtractor {
         };
         ended.unwrap_or(Ok(Extracted { pages: sent, ..Extracted::default() }))
     }
-}
-
-/// Base URL, path and fixed parameters in one.
-fn address(spec: &ApiSpec) -> Result<Url, ExtractError> {
-    let config = |message: String| ExtractError::new(FailureClass::Config, message);
-    // what cannot be taken apart may hold a password anywhere
-    let given = if spec.base_url.contains('@') { "its value" } else { spec.base_url.as_str() };
-    let base =
-        Url::parse(&spec.base_url).map_err(|e| config(format!("`base_url`: `{given}` is no url ({e})")))?;
-    if !base.username().is_empty() || base.password().is_some() {
-        let message = "`base_url` holds a user name or password; put them into `auth: {type: basic}`";
-        return Err(config(message.to_owned()));
-    }
-    if !matches!(base.scheme(), "http" | "https") {
-        return Err(config(format!("`base_url`: `{given}` starts with neither https:// nor http://")));
-    }
-    if base.query().is_some() || base.fragment().is_some() {
-        return Err(config("`base_url` holds a query; put it into `request.params`".to_owned()));
-    }
-    let (start, path) = (base.as_str().trim_end_matches('/'), spec.request.path.trim_start_matches('/'));
-    let joined = if path.is_empty() { base.to_string() } else { format!("{start}/{path}") };
-    let mut url =
-        Url::parse(&joined).map_err(|e| config(format!("`request.path`: `{path}` is no path ({e})")))?;
-    if !spec.request.params.is_empty() {
-        url.query_pairs_mut().extend_pairs(&spec.request.params);
-    }
-    url.set_fragment(None);
-    Ok(url)
 }
 
 #[cfg(test)]

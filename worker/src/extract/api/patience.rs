@@ -30,9 +30,9 @@ where
             Err(Failure::Final(class, message)) => {
                 return Err(ExtractError::new(class, format!("GET {shown}: {message}")));
             }
-            Err(Failure::TooMuch(message)) => {
+            Err(Failure::TooMuch(message, answer)) => {
                 let error = ExtractError::new(FailureClass::Config, format!("GET {shown}: {message}"));
-                return Err(ExtractError { split: Split::AtOnce, ..error });
+                return Err(ExtractError { split: Split::AtOnce, answer: Some(answer), ..error });
             }
             Err(Failure::Excused(excuse, message)) => {
                 let class = match excuse {

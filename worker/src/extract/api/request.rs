@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use nstore_shared::{
     config::spec::{ApiSpec, ErrorAction, ErrorHandler, JsonCondition, NoList},
     retry::FailureClass,
+    storage::marker::{SplitAnswer, SplitAnswerKind},
 };
 use reqwest::{
     Client, Response, StatusCode, Url,
@@ -52,8 +53,8 @@ pub(super) enum Failure {
     Final(FailureClass, String),
     /// It did not leave, and may later, or from another host.
     Excused(Excuse, String),
-    /// The window holds more than the source gives: a smaller one may do.
-    TooMuch(String),
+    /// The window holds more than the source gives: a smaller one may do, unless it gets the same answer.
+    TooMuch(String, SplitAnswer),
 }
 
 /// Sends one GET.
@@ -109,15 +110,18 @@ impl Answer {
 async fn body(mut response: Response, access: &Access, max: u64) -> Result<Bytes, Failure> {
     let fits = |bytes: u64| match bytes <= max {
         true => Ok(()),
-        false => Err(Failure::TooMuch(format!(
+        false => Err(format!(
             "the answer is larger than {max} bytes; raise `limits.max_body` or ask for smaller pages"
-        ))),
+        )),
     };
     let announced = response.content_length().unwrap_or(0);
-    fits(announced)?;
+    let too_much = |message: String, seen: &[u8]| {
+        Failure::TooMuch(message, SplitAnswer::new(SplitAnswerKind::Records, seen))
+    };
+    fits(announced).map_err(|message| too_much(message, &announced.to_be_bytes()))?;
     let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
     while let Some(piece) = response.chunk().await.map_err(|e| broken(e, access))? {
-        fits((body.len() + piece.len()) as u64)?;
+        fits((body.len() + piece.len()) as u64).map_err(|message| too_much(message, &body))?;
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
@@ -136,7 +140,8 @@ fn refused(
     let message = format!("answered {status}{said}");
     match action {
         Some(ErrorAction::SplitWindow) => {
-            Failure::TooMuch(format!("{message}; `error_handlers` says that this window is too wide"))
+            let answer = SplitAnswer::new(SplitAnswerKind::Refusal, message.as_bytes());
+            Failure::TooMuch(format!("{message}; `error_handlers` says that this window is too wide"), answer)
         }
         Some(ErrorAction::Retry) => Failure::Passing(message),
         Some(ErrorAction::Fail) => Failure::Final(

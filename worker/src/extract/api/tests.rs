@@ -1,6 +1,7 @@
 //! Whole extractions against a small scripted server.
 
 use std::{
+    cell::Cell,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use nstore_shared::{
         secrets::Secrets,
         spec::{
             Auth, Bounds, ErrorAction, ErrorHandler, JsonCondition, KeyPlace, NoList, Paginator, Records,
-            RequestLimits, RequestRetry, RequestSpec, Window, WindowBound,
+            RequestLimits, RequestRetry, RequestSpec, TimeFormat, Window, WindowBound,
         },
     },
     retry::Backoff,
@@ -541,4 +542,32 @@ fn what_cannot_work_is_refused_at_once() {
     let (class, message) = refused(&|spec| spec.auth = Auth::Bearer { token: token() });
     assert_eq!(class, FailureClass::Auth);
     assert!(message.contains("`shop.kee`") && message.contains("NSTORE_SECRET_SHOP_KEE"), "{message}");
+}
+
+#[test]
+fn a_source_is_prepared_once_for_equal_plans_and_again_when_its_authority_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, "one").unwrap();
+    let plain = spec("http://127.0.0.1:9");
+    let trusting = ApiSpec { tls_ca: Some(file.display().to_string()), ..plain.clone() };
+    let (sources, prepared) = (PreparedSources::default(), Cell::new(0));
+    let secrets = Secrets::of([("shop.key".to_owned(), SECRET.to_owned())]);
+    let get = |digest: Option<&str>, spec: &ApiSpec| {
+        let prepare = || {
+            prepared.set(prepared.get() + 1);
+            PreparedSource::new(&plain, &[], &|name| secrets.get(name), "nstore-test")
+        };
+        sources.get(digest, spec, prepare).unwrap();
+        prepared.replace(0)
+    };
+    assert_eq!((get(Some("a"), &plain), get(Some("a"), &plain)), (1, 0));
+    assert_eq!((get(Some("b"), &trusting), get(Some("b"), &trusting)), (1, 0), "another plan");
+    std::fs::write(&file, "another").unwrap();
+    assert_eq!((get(Some("b"), &trusting), get(Some("a"), &plain)), (1, 0));
+    assert_eq!((get(None, &plain), get(None, &plain)), (1, 1), "a probe is for once");
+    for other in 0..64 {
+        get(Some(format!("c{other}").as_str()), &plain);
+    }
+    assert_eq!(get(Some("a"), &plain), 1, "what nobody asked for goes in the end");
 }
