@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nstore_shared::storage::paused::STOP_SEEN;
 use nstore_tests::{
     context::{Exit, Fault, Proxy, S3, careless_store, own_s3, s3},
     simulator::{Api, Options},
@@ -170,4 +171,29 @@ async fn what_a_bucket_lacks_is_said_with_what_to_do() {
         assert!(exit.stderr.contains(said) && exit.stderr.contains(next), "{}", exit.stderr);
         assert!(!exit.stderr.contains("hunter2"), "{}", exit.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_sends_three_requests_for_a_chunk_and_lists_nothing() {
+    const CHUNKS: u32 = 31;
+    const LOOPS: u32 = 4;
+    /// At its start: what the store can do, and the manifest.
+    const START: u32 = 12;
+    let (mut house, s3) = on_s3(Options { rows_per_day: 20, ..Options::default() }).await;
+    let line = Proxy::start(s3.address).await;
+    let direct = house.env.clone();
+    house.env.extend(s3::env(line.address, &s3.writer));
+    line.harm("HTTP/1.1\r\n", usize::MAX, Fault::Delay(Duration::ZERO));
+    let worker = house.worker(LOOPS);
+    house.env = direct;
+    let began = std::time::Instant::now();
+    let days = "--start-date 2025-08-01 --end-date 2025-08-31";
+    house.good(&format!("extract {days} --sources seller_orders --chunk-sizes seller_orders:1")).await;
+    worker.sigterm();
+    assert_eq!(worker.wait_exit(LONG).await.code, Some(0));
+    // whether something stops the run: three documents, once in so long, by each loop at most
+    let looks = u32::try_from(began.elapsed().as_millis() / STOP_SEEN.as_millis()).unwrap() + 1;
+    let sent = u32::try_from(line.met()).unwrap();
+    assert!(sent >= 3 * CHUNKS, "{sent}");
+    assert!(sent <= 3 * CHUNKS + START + 3 * LOOPS * looks, "{sent} requests, {looks} looks");
 }

@@ -14,7 +14,7 @@ const DAYS: &str = "--start-date 2025-08-01 --end-date 2025-08-10";
 const RUN: &str = "--sources buyer_orders --chunk-sizes buyer_orders:1 --parallel-workers 2 --upload";
 
 async fn slow_house() -> House {
-    let latency = Duration::from_millis(200);
+    let latency = Duration::from_millis(400);
     House::with(Options { rows_per_day: 100, latency, ..Options::default() }).await
 }
 

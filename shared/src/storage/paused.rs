@@ -10,7 +10,7 @@ use crate::chunk::{RunId, SourceId};
 
 /// How long a worker may still start chunks after storage says that their run or source is stopped, where Redis does
 /// not say so: it asks storage that often, and not for each chunk.
-pub const STOP_SEEN: Duration = Duration::from_millis(200);
+pub const STOP_SEEN: Duration = Duration::from_millis(500);
 
 /// What a pause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
