@@ -55,12 +55,11 @@ async fn hosts_are_cut_off_and_redis_moves_and_nothing_is_lost_or_doubled() {
     let _source = serve(source, &house.simulator.url).await;
     let _s3 = serve(bucket, &format!("http://{}", s3.address)).await;
     let storage = s3.env().into_iter().map(|(name, value)| (name, at(&value, "s3.test")));
+    let database_url =
+        format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display());
     let services = [
         ("NSTORE_REDIS_URL".to_owned(), at(&redis.url(), "redis.test")),
-        (
-            "NSTORE_POSTGRES_URL".to_owned(),
-            format!("{}?sslrootcert={}", at(&postgres.url(), "elsewhere.example"), made.ca.display()),
-        ),
+        ("NSTORE_POSTGRES_URL".to_owned(), database_url),
         ("NSTORE_STORAGE_URL".to_owned(), s3.url("team")),
         ("ALLOW_INSECURE".to_owned(), "true".to_owned()),
     ];
