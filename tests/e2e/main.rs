@@ -33,3 +33,4 @@ mod survive;
 mod upkeep;
 mod verbs;
 mod versions;
+mod worker_clock;

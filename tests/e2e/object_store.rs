@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nstore_shared::storage::paused::STOP_SEEN;
+use nstore_shared::storage::{Storage, paused::STOP_SEEN};
 use nstore_tests::{
     context::{Exit, Fault, Proxy, S3, careless_store, own_s3, s3},
     simulator::{Api, Options},
@@ -196,4 +196,58 @@ async fn a_worker_sends_three_requests_for_a_chunk_and_lists_nothing() {
     let sent = u32::try_from(line.met()).unwrap();
     assert!(sent >= 3 * CHUNKS, "{sent}");
     assert!(sent <= 3 * CHUNKS + START + 3 * LOOPS * looks, "{sent} requests, {looks} looks");
+}
+
+/// A line to the store that counts what goes over it.
+async fn counted(s3: &S3) -> Proxy {
+    let line = Proxy::start(s3.address).await;
+    line.harm("HTTP/1.1\r\n", usize::MAX, Fault::Delay(Duration::ZERO));
+    line
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_sends_two_requests_for_a_chunk_that_it_loads() {
+    const CHUNKS: u32 = 31;
+    /// Plan, days, claims, the end: whatever the number of chunks.
+    const AROUND: u32 = 60;
+    let (mut house, s3) = on_s3(Options { rows_per_day: 20, ..Options::default() }).await;
+    let _worker = house.worker(4);
+    let line = counted(&s3).await;
+    house.env.extend(s3::env(line.address, &s3.writer));
+    let began = std::time::Instant::now();
+    let days = "--start-date 2025-08-01 --end-date 2025-08-31";
+    house
+        .good(&format!("extract {days} --sources seller_orders --chunk-sizes seller_orders:1 --upload"))
+        .await;
+    let sent = u32::try_from(line.met()).unwrap();
+    // whether the run is cancelled, for each load: one in 200 ms at most
+    let loads = u32::try_from(began.elapsed().as_millis() / 200).unwrap() + 2;
+    assert!(sent >= 2 * CHUNKS, "{sent}");
+    assert!(sent <= 2 * CHUNKS + AROUND + 2 * loads, "{sent} requests, {loads} loads");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_have_ended_cost_serve_no_requests() {
+    let (mut house, s3) = on_s3(Options { rows_per_day: 20, ..Options::default() }).await;
+    let worker = house.worker(4);
+    for day in 1..=6 {
+        let date = format!("2025-08-0{day}");
+        house
+            .good(&format!("extract --start-date {date} --end-date {date} --sources seller_orders --upload"))
+            .await;
+    }
+    let line = counted(&s3).await;
+    let direct = house.env.clone();
+    house.env.extend(s3::env(line.address, &s3.writer));
+    let _serve = house.nstore("serve").start();
+    house.env = direct;
+    let storage = Storage::open_with(&s3.url("team/nstore"), s3.env()).unwrap();
+    eventually(|| async { (storage.ended().await.unwrap().len() == 6).then_some(()) }).await;
+    // it looks for new runs every two seconds, and for marks once a minute
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = line.met();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let sent = line.met() - before;
+    assert!((4..=8).contains(&sent), "{sent} requests in 10 s");
+    drop(worker);
 }

@@ -110,6 +110,7 @@ pub(crate) fn card(id: &str) -> WorkerCard {
         holds: vec![],
         storage_url: String::new(),
         storage_id: String::new(),
+        clock_ahead_ms: None,
     }
 }
 

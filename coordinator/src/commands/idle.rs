@@ -136,6 +136,7 @@ mod tests {
             holds: vec![],
             storage_url: String::new(),
             storage_id: String::new(),
+            clock_ahead_ms: None,
         }
     }
 

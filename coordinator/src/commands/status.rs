@@ -275,6 +275,7 @@ mod tests {
             holds: vec![],
             storage_url: String::new(),
             storage_id: String::new(),
+            clock_ahead_ms: None,
         };
         let said = fleet(std::slice::from_ref(&card), &none, &both, false);
         let absent = "1 worker is running, 4 chunks at once\n  none of them is of kind browser: \

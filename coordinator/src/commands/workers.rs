@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use nstore_shared::{
     chunk::{Kind, SourceId},
-    redis::{RedisError, fleet::WorkerCard},
+    redis::{RedisError, clock, fleet::WorkerCard},
     storage::Storage,
 };
 use serde::Serialize;
@@ -97,7 +98,7 @@ async fn look(house: &House) -> anyhow::Result<Vec<Seen>> {
     Ok(seen.collect())
 }
 
-/// What a worker's host and build cannot do: kinds that its build leaves out, sources whose secret its host lacks.
+/// What a worker's host and build cannot do, and what is wrong with its clock: kinds that its build leaves out, sources whose secret its host lacks.
 fn cannot(card: &WorkerCard) -> Vec<String> {
     let without = card.without.iter().map(|kind| {
         let made = match kind {
@@ -107,5 +108,6 @@ fn cannot(card: &WorkerCard) -> Vec<String> {
         format!("extracts no {kind} sources: it was built {made}")
     });
     let lacks = card.lacks.iter().map(|(source, why)| format!("leaves {source} alone: {why}"));
-    without.chain(lacks).collect()
+    let clock = card.clock_ahead_ms.and_then(|ahead| clock::remark(TimeDelta::milliseconds(ahead)));
+    without.chain(lacks).chain(clock).collect()
 }

@@ -49,6 +49,9 @@ pub struct WorkerCard {
     /// Which storage that is; empty when it does not say.
     #[serde(default)]
     pub storage_id: String,
+    /// How far its host's clock is ahead of the clock of Redis, in milliseconds; `None` when it does not say.
+    #[serde(default)]
+    pub clock_ahead_ms: Option<i64>,
 }
 
 impl WorkerCard {
@@ -109,6 +112,14 @@ impl Fleet {
         set.arg(connection.keys.card(&card.id)).arg(text).arg("PX").push_millis(ttl);
         connection.call(&set).await?;
         self.is_asked_to_drain(&card.id).await
+    }
+
+    /// How far this host's clock is ahead of the clock of Redis, for [`WorkerCard::clock_ahead_ms`].
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn clock_ahead_ms(&self) -> Result<i64, RedisError> {
+        Ok(self.redis.clock_ahead().await?.num_milliseconds())
     }
 
     /// Takes the card down at a clean end.

@@ -19,6 +19,7 @@ use std::{
 
 mod address;
 pub mod budget;
+pub mod clock;
 mod connection;
 mod explain;
 pub mod fitness;

@@ -40,6 +40,7 @@ pub(super) async fn beat(
         card.lacks = bench.lacks();
         card.holds = bench.leases.beats().iter().map(|(held, tally)| holding(held, *tally)).collect();
         card.draining = *drain.borrow();
+        card.clock_ahead_ms = bench.redis.once(bench.fleet.clock_ahead_ms()).await;
         let (renewed, announced) = tokio::join!(renew(&bench), announce(&bench, &card));
         if let Some(sign) = sign.as_ref().filter(|_| renewed && announced.is_some()) {
             sign.give();

@@ -269,6 +269,7 @@ fn card(kind: Kind, slots: u32, lease: Duration) -> WorkerCard {
         holds: vec![],
         storage_url: String::new(),
         storage_id: String::new(),
+        clock_ahead_ms: None,
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 use nstore_shared::{
     chunk::{Kind, SourceId},
     config::Services,
-    redis::Redis,
+    redis::{Redis, clock},
     storage::Storage,
 };
 use serde::Serialize;
@@ -118,10 +118,10 @@ async fn redis(services: &Services) -> Tried {
     attempt("redis", async {
         let redis = Redis::connect(&services.redis_url, &services.redis_prefix).await?;
         let facts = redis.check().await?;
-        Ok((
-            facts.latency,
-            format!("version {} at {}", facts.version, view::redact::redact(&services.redis_url)),
-        ))
+        let place = view::redact::redact(&services.redis_url);
+        let ahead = clock::remark(redis.clock_ahead().await?);
+        let clock = ahead.map_or_else(String::new, |remark| format!("; this host: {remark}"));
+        Ok((facts.latency, format!("version {} at {place}{clock}", facts.version)))
     })
     .await
 }

@@ -87,6 +87,7 @@ mod tests {
             holds: vec![],
             storage_url: String::new(),
             storage_id: String::new(),
+            clock_ahead_ms: None,
         };
         let holding = Holding {
             source: "buyer_orders".parse().unwrap(),
