@@ -78,6 +78,7 @@ pub(crate) enum Fault {
     RedisClockJumps,
     KeysLost,
     PolicyEvicts,
+    TwoModes,
 }
 
 /// What a fault is done to. Two faults at once are done to two different ones.
@@ -93,7 +94,7 @@ enum Target {
     Browser,
 }
 
-const ALL: [Fault; 55] = {
+const ALL: [Fault; 56] = {
     use Fault::*;
     [
         KillWorker(Step::Claimed),
@@ -151,6 +152,7 @@ const ALL: [Fault; 55] = {
         RedisClockJumps,
         KeysLost,
         PolicyEvicts,
+        TwoModes,
     ]
 };
 
@@ -177,6 +179,7 @@ impl Fault {
             Scale => 15,
             RedisClockBack | RedisClockJumps => 16,
             KeysLost | PolicyEvicts => 17,
+            TwoModes => 18,
         }
     }
 
@@ -185,7 +188,7 @@ impl Fault {
             1..=3 | 11 | 15 => Target::Fleet,
             4 | 5 | 16 | 17 => Target::Redis,
             6 => Target::Postgres,
-            7 | 13 | 14 => Target::Office,
+            7 | 13 | 14 | 18 => Target::Office,
             8 => Target::Store,
             9 => Target::Clock,
             10 => Target::Source,

@@ -8,7 +8,7 @@ use crate::house::{House, LONG, eventually};
 
 const DAYS: &str = "--start-date 2025-08-01 --end-date 2025-08-04";
 
-/// All files of the storage, relative to it.
+/// All files of the storage but the marks of ended runs, relative to it.
 fn stored(house: &House) -> Vec<PathBuf> {
     let root = &house.context.storage.dir;
     let (mut folders, mut files) = (vec![root.clone()], vec![]);
@@ -17,7 +17,7 @@ fn stored(house: &House) -> Vec<PathBuf> {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
-            } else {
+            } else if !entry.path().starts_with(root.join("ended")) {
                 files.push(entry.path().strip_prefix(root).unwrap().to_owned());
             }
         }

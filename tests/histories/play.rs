@@ -11,7 +11,6 @@ use std::{
 use nstore_shared::{
     chunk::{ChunkState, ExecutionMode},
     redis::queue::{ChunkEntry, Fact, GiveBack, Grant, Held, Pulse, RunEntry, Tally},
-    storage::marker::GrantRef,
 };
 use proptest::{
     prelude::*,
@@ -22,7 +21,7 @@ use proptest::{
 use super::{
     Broken, Promise,
     model::{Beat, By, Granted, Key, Model, Settings},
-    stage::{LONG, SHORT, Stage, Worker, day, fact, held},
+    stage::{LONG, SHORT, Stage, Worker, day, fact, granted, held},
 };
 use crate::context::unique;
 
@@ -318,16 +317,7 @@ impl Play {
 
     async fn report_past(&mut self, grant: usize, state: ChunkState, with_claim_of: Option<usize>) -> Told {
         let Some(past) = self.past(grant) else { return Ok(()) };
-        let as_grant = Grant {
-            chunk: past.held.chunk.clone(),
-            generation: past.held.generation,
-            by: GrantRef { ..past.held.by.clone() },
-            attempts: 3,
-            discard: None,
-            alone: false,
-            plan: None,
-            granted_at: chrono::DateTime::UNIX_EPOCH,
-        };
+        let as_grant = granted(&past.held);
         self.report(past.key, &fact(&as_grant, state), Some(past.by), with_claim_of).await
     }
 

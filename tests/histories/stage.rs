@@ -209,3 +209,22 @@ pub fn fact(grant: &Grant, state: ChunkState) -> Fact {
 pub fn what(grant: Option<&Grant>) -> Option<(&str, ChunkRange)> {
     grant.map(|grant| (grant.chunk.run.as_str(), grant.chunk.range))
 }
+
+/// A grant without its time: a repeated claim is granted the same at another one.
+pub fn untimed(grant: Option<Grant>) -> Option<Grant> {
+    grant.map(|grant| Grant { granted_at: chrono::DateTime::UNIX_EPOCH, ..grant })
+}
+
+/// What a worker that holds something was granted.
+pub fn granted(held: &Held) -> Grant {
+    Grant {
+        chunk: held.chunk.clone(),
+        generation: held.generation,
+        by: held.by.clone(),
+        attempts: 3,
+        discard: None,
+        alone: false,
+        plan: None,
+        granted_at: chrono::DateTime::UNIX_EPOCH,
+    }
+}

@@ -54,6 +54,24 @@ async fn a_load_that_deletes_waits_for_an_append_that_has_claimed_its_days() {
 }
 
 #[tokio::test]
+async fn an_append_goes_on_when_days_that_it_has_loaded_are_replaced() {
+    let world = world().await;
+    let append = ask("r1", Append).manifest();
+    world.loader.register(&append).await.unwrap();
+    let markers = world.commit_all(&append, 4).await;
+    world.load_all(&append, &markers[..1]).await;
+    let run = ask("r2", ReplaceRange).days("2025-08-01", 1).created_at(1).manifest();
+    world.loader.register(&run).await.unwrap();
+    load(&world, &run, 3).await.unwrap();
+    // whoever takes it up again begins like this
+    world.loader.preflight(&append).await.and_then(PreflightReport::into_result).unwrap();
+    world.loader.register(&append).await.unwrap();
+    assert_eq!(world.load(&append, &markers[0]).await.unwrap(), ChunkLoad::Already);
+    world.load_all(&append, &markers[1..]).await;
+    assert_eq!(world.rows().await, 3 + 4 + 4);
+}
+
+#[tokio::test]
 async fn a_cancelled_append_holds_nobody_up() {
     let world = world().await;
     let append = ask("r1", Append).chunk_days(3).manifest();
@@ -211,4 +229,32 @@ async fn the_ledger_itself_refuses_overlaps_where_no_key_does() {
         .execute("UPDATE nstore.ledger SET span = (SELECT span FROM nstore.ledger LIMIT 1)", &[])
         .await;
     assert_eq!(overlap.unwrap_err().code().unwrap().code(), "23P01");
+}
+
+#[tokio::test]
+async fn what_an_older_nstore_has_loaded_is_known_after_an_update() {
+    let world = world().await;
+    let run = ask("r1", Append).manifest();
+    world.loader.register(&run).await.unwrap();
+    let markers = world.commit_all(&run, 4).await;
+    world.load_all(&run, &markers[..2]).await;
+    // as the third version of the schema was
+    world
+        .run_sql(
+            "ALTER TABLE nstore.ledger DROP CONSTRAINT ledger_keyless_spans, DROP COLUMN span, DROP COLUMN keyless;
+             DROP FUNCTION nstore.span;
+             ALTER TABLE nstore.targets DROP COLUMN number;
+             ALTER TABLE nstore.runs DROP COLUMN installation, DROP COLUMN plan, DROP COLUMN cancelled_at;
+             ALTER TABLE nstore.days DROP COLUMN deletes;
+             CREATE INDEX ON nstore.ledger (target, source, range_end);
+             DELETE FROM nstore.migrations WHERE version = 4",
+        )
+        .await;
+    let world = World { loader: world.another_loader().await, ..world };
+    world.loader.register(&run).await.unwrap();
+    assert_eq!(world.load(&run, &markers[0]).await.unwrap(), ChunkLoad::Already);
+    world.load_all(&run, &markers[2..]).await;
+    let other = ask("r2", Append).created_at(1).manifest();
+    assert!(matches!(world.loader.register(&other).await, Err(LoadError::DaysHeld { .. })));
+    assert_eq!(world.rows().await, 12);
 }

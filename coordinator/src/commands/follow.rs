@@ -40,9 +40,9 @@ pub(super) async fn follow(
     let unended = matches!(report.verdict, Verdict::Open | Verdict::Partial);
     if options.load && !manifest.upload.enabled && unended {
         let (nstore, run) = (commands(global), &report.run);
-        eprintln!(
+        terminal::tell(&format!(
             "the run was asked for without --upload: chunks that are stored later are loaded by: {nstore} load {run}"
-        );
+        ));
     }
     if stopped && report.verdict == Verdict::Open {
         terminal::tell(&interrupted(global, &report));

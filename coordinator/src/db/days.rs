@@ -1,6 +1,9 @@
 //! `nstore.days`: days that belong to one run of an append without a key, and days that a target holds.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use nstore_shared::{
@@ -42,6 +45,17 @@ pub(crate) async fn claimed(
         .query_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)])
         .await
         .map(|rows| held(&rows))
+}
+
+/// Days for which a run has ledger rows of its own, whatever became of them.
+pub(crate) async fn decided(
+    client: &impl GenericClient,
+    target: &Target,
+    run: &RunId,
+) -> Result<BTreeSet<NaiveDate>, PgError> {
+    let sql = include_str!("sql/days_decided.sql");
+    let rows = client.query_typed(sql, &[(&target.name(), Type::TEXT), (&run.as_str(), Type::TEXT)]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// Of some days, those that a reload may not take from the runs that hold them.

@@ -48,7 +48,8 @@ pub(super) async fn shrink(
     Ok(Some(LoadError::Shrink { table, count, missing }))
 }
 
-/// The days of a plan that other runs hold, claimed or loaded.
+/// The days of a plan that other runs hold, claimed or loaded. Days for which the run has ledger rows do not count: they
+/// were its own, and what has taken them since is no obstacle to the others.
 pub(super) async fn held_by_others(
     client: &impl GenericClient,
     plan: &SourcePlan,
@@ -60,6 +61,10 @@ pub(super) async fn held_by_others(
     let mut held = days::claimed(client, target, run).await?;
     held.extend(days::loaded(client, target, run).await?);
     held.retain(|day, _| wanted.contains(day));
+    if !held.is_empty() {
+        let decided = days::decided(client, target, run).await?;
+        held.retain(|day, _| !decided.contains(day));
+    }
     Ok(held)
 }
 

@@ -156,7 +156,9 @@ async fn claim(
     }
     // the loads of a reload delete what others bring in meanwhile
     days::claim(tx, target, &plan.source, run, &wanted, manifest.upload.reload).await?;
-    let days: Vec<NaiveDate> = wanted.start.iter_days().take_while(|day| *day < wanted.end).collect();
+    let decided = days::decided(tx, target, run).await?;
+    let days = wanted.start.iter_days().take_while(|day| *day < wanted.end);
+    let days: Vec<NaiveDate> = days.filter(|day| !decided.contains(day)).collect();
     if days::owns(tx, target, run, &days).await? || !Guard::ClaimedDays.stands() {
         return Ok(());
     }

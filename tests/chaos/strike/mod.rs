@@ -43,7 +43,7 @@ pub(crate) async fn strike(
         BackendKilled | PostgresKilled | CutAtCommit | TableLocked | LongReader | DatabaseFull => {
             postgres::strike(world, fault).await
         }
-        SecondLoader | KillCoordinator | KillSubmit | SubmitTogether | Cancel | Flood => {
+        SecondLoader | KillCoordinator | KillSubmit | SubmitTogether | Cancel | Flood | TwoModes => {
             office::strike(world, side, fault, &mut rng).await
         }
         StoreRefuses | StoreSlow | StoreReplyLost | DiskFull | FlippedBit => {

@@ -213,6 +213,7 @@ pub(super) async fn strike(
             side.submit_block(world, block).await.map(drop)
         }
         Fault::Cancel => cancel(world, side, rng).await,
+        Fault::TwoModes => two_modes(world, side, rng).await,
         _ => flood(world, side).await,
     }
 }
@@ -231,6 +232,26 @@ async fn cancel(world: &World, side: &Side, rng: &mut fastrand::Rng) -> anyhow::
     insist(world, &format!("cancel {run}")).await?;
     let loaded = loaded(world, &run).await?;
     side.cancelled.lock().await.push((run, loaded));
+    Ok(())
+}
+
+/// A run that replaces days which an append without a key is loading: it is refused until they are loaded, and then
+/// takes them.
+async fn two_modes(world: &World, side: &Side, rng: &mut fastrand::Rng) -> anyhow::Result<()> {
+    side.submit(world).await?;
+    let (_, last) = side.days().await;
+    let first = last - Days::new(BLOCK - 1);
+    for nth in 0..3 {
+        tokio::time::sleep(some(rng, LEASE)).await;
+        let extract = format!(
+            "extract --start-date {first} --end-date {last} --sources seller_tickets --chunk-sizes seller_tickets:2 \
+             --upload --upload-mode seller_tickets:replace_range --detach --json --idempotency-key modes-{last}-{nth}"
+        );
+        let exit = world.nstore(&extract).run(PATIENCE).await;
+        if exit.code == Some(0) {
+            side.runs.lock().await.push(run_of(&exit)?);
+        }
+    }
     Ok(())
 }
 
