@@ -8,6 +8,7 @@ use object_store::path::Path;
 
 use super::{
     Created, Storage, StorageError,
+    current::Current,
     marker::{Dropped, MARKER_VERSION, Marker, Outcome, Void, VoidReason},
     paths::{self, Entry},
 };
@@ -198,9 +199,9 @@ impl Storage {
     /// # Errors
     /// When the store fails.
     pub async fn standing_of(&self, chunk: &Chunk) -> Result<Option<Marker>, StorageError> {
-        match self.generations_of(chunk).await?.standing() {
-            Some(generation) => self.marker(chunk, generation).await,
-            None => Ok(None),
+        match self.current(chunk, 1).await? {
+            Current::Stands(marker) => Ok(Some(*marker)),
+            Current::Open(_) => Ok(None),
         }
     }
 
