@@ -81,6 +81,21 @@ async fn a_chunk_that_the_table_refuses_or_that_is_damaged_leaves_the_others() {
     assert_eq!(world.loader.failures(&run.run).await.unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn a_repeated_append_skips_the_rows_of_all_chunks() {
+    let world = world().await;
+    for (run, per_day, new) in [("r1", 3, 3), ("r2", 3, 0), ("r3", 5, 2)] {
+        let run = ask(run, Append).key(&["id"]).days("2025-08-01", 12).manifest();
+        world.loader.register(&run).await.unwrap();
+        let markers = world.commit_all(&run, per_day).await;
+        for load in together(&world, &run, &markers).await {
+            let ChunkLoad::Loaded(counts) = load else { panic!("{load:?}") };
+            assert_eq!((counts.rows, counts.skipped, counts.changed), (new, u64::from(per_day) - new, 0));
+        }
+    }
+    assert_eq!(world.rows().await, 12 * 5);
+}
+
 /// Text that no compression makes small.
 fn noise(length: usize) -> String {
     let mut state = 0x2545_f491_u32;

@@ -19,6 +19,16 @@ use crate::db::ledger::Entry;
 /// How often a load is repeated at once because another one brought the same keys in meanwhile.
 const RACES: u32 = 3;
 
+/// What came of chunks that were loaded by one transaction.
+enum Together {
+    /// What came of each, in their order.
+    Done(Vec<ChunkLoad>),
+    /// Something about one of them keeps the others from being committed.
+    OneIsInTheWay,
+    /// Rows are present: a repeated append finds that in most chunks, so each is loaded alone.
+    RowsArePresent,
+}
+
 impl Loader {
     /// Loads committed chunks of one source of an append or replace_range, but those that the ledger has. As many as
     /// possible go in by one transaction; where one is in the way, the others are loaded without it.
@@ -34,16 +44,17 @@ impl Loader {
         while let Some(places) = open.pop() {
             let part = &markers[places.clone()];
             let result = match part {
-                [] => Ok(Some(vec![])),
-                [one] => self.load_chunk(manifest, plan, one).await.map(|load| Some(vec![load])),
+                [] => Ok(Together::Done(vec![])),
+                [one] => self.load_chunk(manifest, plan, one).await.map(|load| Together::Done(vec![load])),
                 many => self.load_together(manifest, plan, many).await,
             };
             match result {
-                Ok(Some(done)) => loads.done.extend(places.zip(done)),
-                Ok(None) => {
+                Ok(Together::Done(done)) => loads.done.extend(places.zip(done)),
+                Ok(Together::OneIsInTheWay) => {
                     let middle = places.start + places.len() / 2;
                     open.extend([middle..places.end, places.start..middle]);
                 }
+                Ok(Together::RowsArePresent) => open.extend(places.rev().map(|place| place..place + 1)),
                 Err(error) => {
                     loads.error = Some(error);
                     break;
@@ -53,24 +64,23 @@ impl Loader {
         loads
     }
 
-    /// Loads chunks by one transaction; `None` when something about one of them keeps it from being committed.
+    /// Loads chunks by one transaction.
     async fn load_together(
         &self,
         manifest: &Manifest,
         plan: &SourcePlan,
         markers: &[Marker],
-    ) -> Result<Option<Vec<ChunkLoad>>, LoadError> {
+    ) -> Result<Together, LoadError> {
         let target = self.target(&plan.contract.table)?;
         let batch = Batch::new(manifest, plan, &target, markers)?;
         let bodies = match batch.read(&self.storage).await {
             Ok(bodies) => bodies,
-            Err(Stop::Damaged(_)) => return Ok(None),
             Err(stop) => return self.end_together(&batch, stop).await,
         };
         let mut commits = 0;
         let stop = loop {
             match self.attempt(&batch, How::Together(&bodies)).await {
-                Ok(done) => return Ok(Some(done)),
+                Ok(done) => return Ok(Together::Done(done)),
                 // it may have happened: the ledger knows
                 Err(Stop::Unknown(_)) if commits < COMMITS => commits += 1,
                 Err(stop) => break stop,
@@ -80,15 +90,20 @@ impl Loader {
     }
 
     /// What a stop means for chunks that were to be loaded together.
-    async fn end_together(&self, batch: &Batch<'_>, stop: Stop) -> Result<Option<Vec<ChunkLoad>>, LoadError> {
+    async fn end_together(&self, batch: &Batch<'_>, stop: Stop) -> Result<Together, LoadError> {
+        if stop.is_duplicate() {
+            return Ok(Together::RowsArePresent);
+        }
         let is_about_one = stop.is_refusal()
             || matches!(
                 stop,
                 Stop::Damaged(_) | Stop::Outdated(_) | Stop::Refused { .. } | Stop::Raced | Stop::NoStaging
             );
-        let (false, Some((entry, committed))) = (is_about_one, batch.first()) else { return Ok(None) };
+        let (false, Some((entry, committed))) = (is_about_one, batch.first()) else {
+            return Ok(Together::OneIsInTheWay);
+        };
         let load = self.conclude(entry, committed, stop).await?;
-        Ok(Some(vec![load; batch.len()]))
+        Ok(Together::Done(vec![load; batch.len()]))
     }
 
     /// Loads one committed chunk of an append or replace_range, unless the ledger has it.

@@ -77,6 +77,11 @@ impl Stop {
         if Failure::of(&e) == Failure::Lost { Self::Unknown(e) } else { Self::Pg(e) }
     }
 
+    /// True when the server says that a row is present already.
+    pub(super) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Pg(e) if Failure::of(e) == Failure::Duplicate)
+    }
+
     /// True when the server says that rows are not what the table takes, or are present already.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Pg(e) if refuses_rows(Failure::of(e)))
