@@ -79,6 +79,7 @@ pub(crate) enum Fault {
     KeysLost,
     PolicyEvicts,
     TwoModes,
+    Unreadable,
 }
 
 /// What a fault is done to. Two faults at once are done to two different ones.
@@ -94,7 +95,7 @@ enum Target {
     Browser,
 }
 
-const ALL: [Fault; 56] = {
+const ALL: [Fault; 57] = {
     use Fault::*;
     [
         KillWorker(Step::Claimed),
@@ -153,6 +154,7 @@ const ALL: [Fault; 56] = {
         KeysLost,
         PolicyEvicts,
         TwoModes,
+        Unreadable,
     ]
 };
 
@@ -180,6 +182,7 @@ impl Fault {
             RedisClockBack | RedisClockJumps => 16,
             KeysLost | PolicyEvicts => 17,
             TwoModes => 18,
+            Unreadable => 19,
         }
     }
 
@@ -189,7 +192,7 @@ impl Fault {
             4 | 5 | 16 | 17 => Target::Redis,
             6 => Target::Postgres,
             7 | 13 | 14 | 18 => Target::Office,
-            8 => Target::Store,
+            8 | 19 => Target::Store,
             9 => Target::Clock,
             10 => Target::Source,
             _ => Target::Browser,
@@ -214,7 +217,7 @@ impl Fault {
     fn fits(self, store: Store) -> bool {
         match self {
             Self::StoreRefuses | Self::StoreSlow | Self::StoreReplyLost => store == Store::S3,
-            Self::DiskFull | Self::FlippedBit => store == Store::Folder,
+            Self::DiskFull | Self::FlippedBit | Self::Unreadable => store == Store::Folder,
             _ => true,
         }
     }

@@ -46,7 +46,7 @@ pub(crate) async fn strike(
         SecondLoader | KillCoordinator | KillSubmit | SubmitTogether | Cancel | Flood | TwoModes => {
             office::strike(world, side, fault, &mut rng).await
         }
-        StoreRefuses | StoreSlow | StoreReplyLost | DiskFull | FlippedBit => {
+        StoreRefuses | StoreSlow | StoreReplyLost | DiskFull | FlippedBit | Unreadable => {
             store::strike(world, side, fault).await
         }
         ClockAhead | ClockBehind | ClockJumps => clock(world, fault).await,

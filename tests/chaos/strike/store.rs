@@ -1,8 +1,8 @@
 //! Storage that refuses, is slow, is full, or holds something else than was written.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nstore_tests::context::Fault as LineFault;
 
 use super::office::Side;
@@ -21,6 +21,7 @@ pub(super) async fn strike(world: &World, side: &Side, fault: Fault) -> anyhow::
         Fault::FlippedBit => {
             tokio::time::timeout(LEASE * 2, flip(world, side)).await.unwrap_or(Ok(()))?;
         }
+        Fault::Unreadable => unreadable(world).await?,
         _ => {
             let line = world.s3_line.as_ref().context("a round on S3")?;
             match fault {
@@ -31,6 +32,34 @@ pub(super) async fn strike(world: &World, side: &Side, fault: Fault) -> anyhow::
             tokio::time::sleep(LEASE).await;
             line.heal();
         }
+    }
+    Ok(())
+}
+
+/// Manifests that are forged, damaged and of a newer nstore lie beside the others for a while: lists name them and go on.
+async fn unreadable(world: &World) -> anyhow::Result<()> {
+    let documents =
+        [("forged-cut", "{\"version\": "), ("forged-new", "{\"version\": 99}"), ("forged-odd", "[]")];
+    let folder = |run: &str| world.folder.dir.join("runs").join(run);
+    for (run, text) in documents {
+        std::fs::create_dir_all(folder(run))?;
+        std::fs::write(folder(run).join("manifest.json"), text)?;
+    }
+    for list in ["runs", "clean --older-than 1000d"] {
+        let end = Instant::now() + LEASE * 20;
+        loop {
+            let exit = world.nstore(list).run(LEASE * 20).await;
+            let told = format!("{}{}", exit.stdout, exit.stderr);
+            if exit.code == Some(0) && documents.iter().all(|(run, _)| told.contains(run)) {
+                break;
+            }
+            // another fault may keep it from its services
+            ensure!(Instant::now() < end, "nstore {list}: {:?}\n{told}", exit.code);
+            tokio::time::sleep(LEASE / 4).await;
+        }
+    }
+    for (run, _) in documents {
+        std::fs::remove_dir_all(folder(run))?;
     }
     Ok(())
 }
