@@ -48,20 +48,21 @@ pub(super) async fn shrink(
     Ok(Some(LoadError::Shrink { table, count, missing }))
 }
 
-/// The days of a plan that other runs hold, claimed or loaded. Days for which the run has ledger rows do not count: they
-/// were its own, and what has taken them since is no obstacle to the others.
+/// The days of a plan that other runs hold, claimed or loaded. For an append that reloads nothing, days for which it has
+/// ledger rows do not count: they were its own, and what has taken them since is no obstacle to the others.
 pub(super) async fn held_by_others(
     client: &impl GenericClient,
+    manifest: &Manifest,
     plan: &SourcePlan,
     target: &Target,
-    run: &RunId,
 ) -> Result<Held, PgError> {
+    let run = &manifest.run;
     let wanted = spans::days_of(plan).filter(|_| Guard::ClaimedDays.stands());
     let Some(wanted) = wanted else { return Ok(Held::new()) };
     let mut held = days::claimed(client, target, run).await?;
     held.extend(days::loaded(client, target, run).await?);
     held.retain(|day, _| wanted.contains(day));
-    if !held.is_empty() {
+    if !held.is_empty() && !manifest.upload.reload {
         let decided = days::decided(client, target, run).await?;
         held.retain(|day, _| !decided.contains(day));
     }

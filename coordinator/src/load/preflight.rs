@@ -106,7 +106,7 @@ async fn check_days(
     if !plan.is_keyless_append() {
         return Ok(());
     }
-    let held = claims::held_by_others(client, plan, target, &manifest.run).await.map_err(failed)?;
+    let held = claims::held_by_others(client, manifest, plan, target).await.map_err(failed)?;
     if !manifest.upload.reload {
         return claims::days_held(plan, target, held).map_or(Ok(()), Err);
     }

@@ -1,6 +1,6 @@
 //! Before the first chunk: tables made, their identity recorded, days claimed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::NaiveDate;
 use nstore_shared::{
@@ -143,7 +143,7 @@ async fn claim(
 ) -> Result<(), Stop> {
     let Some(wanted) = spans::days_of(plan) else { return Ok(()) };
     let run = &manifest.run;
-    let held = claims::held_by_others(tx, plan, target, run).await?;
+    let held = claims::held_by_others(tx, manifest, plan, target).await?;
     if manifest.upload.reload && !held.is_empty() {
         // loads of the other runs hold it shared: none of them is in the middle of these days
         Lock::Target(target).exclusive(tx).await?;
@@ -156,14 +156,15 @@ async fn claim(
     }
     // the loads of a reload delete what others bring in meanwhile
     days::claim(tx, target, &plan.source, run, &wanted, manifest.upload.reload).await?;
-    let decided = days::decided(tx, target, run).await?;
+    let decided =
+        if manifest.upload.reload { BTreeSet::new() } else { days::decided(tx, target, run).await? };
     let days = wanted.start.iter_days().take_while(|day| *day < wanted.end);
     let days: Vec<NaiveDate> = days.filter(|day| !decided.contains(day)).collect();
     if days::owns(tx, target, run, &days).await? || !Guard::ClaimedDays.stands() {
         return Ok(());
     }
     // taken between the look and the claim
-    let held = claims::held_by_others(tx, plan, target, run).await?;
+    let held = claims::held_by_others(tx, manifest, plan, target).await?;
     Err(claims::days_held(plan, target, held)
         .unwrap_or_else(|| LoadError::Unregistered { run: run.clone(), table: target.name() })
         .into())
