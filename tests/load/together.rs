@@ -133,6 +133,7 @@ async fn settings_of_the_database_do_not_change_what_a_load_does() {
         "synchronous_commit = off",
         "search_path = nstore, public",
         "datestyle = 'SQL, DMY'",
+        "extra_float_digits = -10",
         "statement_timeout = '2s'",
         "idle_in_transaction_session_timeout = '2s'",
         "lock_timeout = '2s'",
@@ -146,7 +147,7 @@ async fn settings_of_the_database_do_not_change_what_a_load_does() {
          CREATE TABLE public.seen (name text, setting text);
          CREATE FUNCTION public.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              INSERT INTO public.seen SELECT n, current_setting(n) FROM unnest(ARRAY['transaction_isolation',
-                 'synchronous_commit', 'search_path', 'datestyle', 'statement_timeout']) AS n;
+                 'synchronous_commit', 'search_path', 'datestyle', 'statement_timeout', 'extra_float_digits']) AS n;
              RETURN NULL; END $$;
          CREATE TRIGGER look AFTER INSERT ON public.orders FOR EACH STATEMENT EXECUTE FUNCTION public.look()",
     )
@@ -163,6 +164,7 @@ async fn settings_of_the_database_do_not_change_what_a_load_does() {
         seen,
         [
             "datestyle=ISO, MDY",
+            "extra_float_digits=1",
             "search_path=pg_catalog, nstore, public, pg_temp",
             "statement_timeout=0",
             "synchronous_commit=on",

@@ -10,3 +10,5 @@ SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synch
 SELECT set_config('search_path', concat_ws(', ', 'pg_catalog', nullif(current_setting('search_path'), ''), 'pg_temp'), true);
 SET LOCAL datestyle = 'ISO, MDY';
 SET LOCAL intervalstyle = postgres;
+-- Rows are compared by their text: numbers that differ must not be written alike.
+SET LOCAL extra_float_digits = 1;
