@@ -104,7 +104,7 @@ impl<'a> Batch<'a> {
     pub(super) async fn read(&self, storage: &Storage) -> Result<Vec<Bytes>, Stop> {
         let columns = self.chunks.first().map(|(_, committed)| &committed.columns);
         if self.chunks.iter().any(|(_, committed)| Some(&committed.columns) != columns) {
-            // the mapping is one, so this is a marker of other hands: it is looked at alone
+            // all chunks of a plan have the same columns: a marker that differs was not written by nstore, and is loaded alone
             return Err(Stop::Damaged("its columns are not those of the other chunks".into()));
         }
         let mut reads = Vec::with_capacity(self.chunks.len());

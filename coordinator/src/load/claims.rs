@@ -49,7 +49,7 @@ pub(super) async fn shrink(
 }
 
 /// The days of a plan that other runs hold, claimed or loaded. For an append that reloads nothing, days for which it has
-/// ledger rows do not count: they were its own, and what has taken them since is no obstacle to the others.
+/// ledger rows do not count: it has decided about them, and a run that replaced them later does not hold up the rest.
 pub(super) async fn held_by_others(
     client: &impl GenericClient,
     manifest: &Manifest,
